@@ -1,0 +1,21 @@
+"""Train variational autoencoders of sequences, text or music, and use what they learned.
+
+vae = seqvae.load("runs/melody_2bar")
+vae.sample(8, seed=1)
+vae.interpolate("a.mid", "b.mid", num_steps=9)
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from seqvae.generation import TrainedVAE
+
+__version__ = "0.1.0"
+
+
+def load(folder: str | Path) -> "TrainedVAE":
+    """The trained model of a run or of a bundle."""
+    from seqvae.generation import TrainedVAE  # here, so that `import seqvae` stays fast
+
+    return TrainedVAE.load(folder)

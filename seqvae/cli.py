@@ -1,0 +1,264 @@
+"""The command line: one function a verb, no logic.
+
+Heavy modules are imported by the verbs that need them, so `seqvae --help` answers at once.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from seqvae.errors import InputError
+
+if TYPE_CHECKING:
+    from seqvae.config import Config
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, and that guesses no abbreviated flags."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse the arguments."""
+        raise InputError(f"{message} (see {self.prog} --help)")
+
+
+def prepare(arguments: Sequence[str]) -> None:
+    """Make a prepared corpus from a folder, a file, a glob or a list."""
+    config = _parse_config("prepare", arguments)[0]
+    from seqvae.preparation import prepare, summary
+
+    corpus = prepare(config)
+    _print_corpus(corpus, summary(corpus.manifest()))
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Train a model; prepares the corpus where that is not done yet."""
+    config, options = _parse_config("train", arguments)
+    from seqvae.preparation import prepare, summary
+    from seqvae.training import train
+
+    corpus = prepare(config)
+    _print_corpus(corpus, summary(corpus.manifest()))
+    try:
+        run = train(config, Path(options["runs"]), resume=options["resume"])
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command with --resume goes on")
+    print(f"{run}: done; try seqvae evaluate {run}, seqvae sample {run}")
+
+
+def evaluate(arguments: Sequence[str]) -> None:
+    """Print all figures of a model on a split."""
+    parser = _run_parser("evaluate", evaluate)
+    parser.add_argument("--split", default="test", help="train, valid or test")
+    parser.add_argument("--corpus", help="prepared corpus; by default the one of the run")
+    parser.add_argument("--seed", type=int, default=0, help="draws the z of the bound")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there as JSON too")
+    options = parser.parse_args(arguments)
+    import seqvae
+
+    vae = seqvae.load(options.run)
+    figures = vae.evaluate(
+        _open_corpus(options.run, options.corpus), split=options.split, seed=options.seed
+    )
+    shown = {name: value for name, value in vars(figures).items() if value is not None}
+    for name, value in shown.items():
+        print(f"{name:<24} {value:>10}" if isinstance(value, int) else f"{name:<24} {value:>10.4f}")
+    if options.json:
+        command = " ".join(["seqvae evaluate", *arguments])
+        about = {"split": options.split, **shown, "command": command}
+        Path(options.json).write_text(json.dumps(about, indent=2) + "\n")
+
+
+def sample(arguments: Sequence[str]) -> None:
+    """Draw new sentences or clips from the prior."""
+    parser = _run_parser("sample", sample)
+    parser.add_argument("-n", type=int, default=8, help="how many")
+    parser.add_argument("--qpm", type=float, default=120.0, help="tempo of clips, quarters/minute")
+    _add_sampling(parser, temperature=1.0)
+    options = _options(parser, arguments)
+    _generate(options, "sample")
+
+
+def reconstruct(arguments: Sequence[str]) -> None:
+    """Send sentences or MIDI files through the latent code and back."""
+    parser = _run_parser("reconstruct", reconstruct)
+    parser.add_argument("inputs", nargs="+", help="sentences, or MIDI files")
+    parser.add_argument("--bar", type=int, help="take the window that begins at this bar, from 1")
+    _add_sampling(parser, temperature=0.0)
+    options = _options(parser, arguments)
+    _generate(options, "reconstruct")
+
+
+def interpolate(arguments: Sequence[str]) -> None:
+    """Go from one sentence or MIDI file to another in even steps."""
+    parser = _run_parser("interpolate", interpolate)
+    parser.add_argument("start", help="a sentence, or a MIDI file")
+    parser.add_argument("end", help="a sentence, or a MIDI file")
+    parser.add_argument("--num_steps", type=int, default=9, help="outputs, both ends included")
+    parser.add_argument("--method", default="slerp", help="slerp or lerp")
+    parser.add_argument("--bar", type=int, help="take the windows that begin at this bar, from 1")
+    _add_sampling(parser, temperature=0.0)
+    options = _options(parser, arguments)
+    _generate(options, "interpolate")
+
+
+def report(arguments: Sequence[str]) -> None:
+    """Draw a picture of a run: curves, use of the latent space, an interpolation."""
+    parser = _run_parser("report", report)
+    parser.add_argument("--corpus", help="prepared corpus; by default the one of the run")
+    parser.add_argument("--out", help="the PNG file; by default report.png in the run")
+    options = parser.parse_args(arguments)
+    from seqvae.report import draw_report
+
+    out = Path(options.out or Path(options.run) / "report.png")
+    draw_report(Path(options.run), _open_corpus(options.run, options.corpus), out)
+    print(out)
+
+
+VERBS: dict[str, Callable[[Sequence[str]], None]] = {
+    verb.__name__: verb
+    for verb in (prepare, train, evaluate, sample, reconstruct, interpolate, report)
+}
+
+
+def main() -> None:
+    """Run a verb; users' mistakes end as one line and exit code 2."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    try:
+        _dispatch(sys.argv[1:])
+    except (InputError, OSError) as error:
+        message = " ".join(str(error).split())
+        print(f"seqvae: error: {message}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
+
+
+def _dispatch(arguments: Sequence[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: seqvae VERB ... (seqvae VERB --help tells more)\n")
+        for name, verb in VERBS.items():
+            print(f"  {name:<12} {verb.__doc__}")
+        return
+    if arguments[0] == "--version":
+        import seqvae
+
+        print(seqvae.__version__)
+        return
+    if arguments[0] not in VERBS:
+        raise InputError(f"no verb {arguments[0]!r}; there are {', '.join(VERBS)}")
+    VERBS[arguments[0]](arguments[1:])
+
+
+def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[str, Any]]:
+    """The config from a YAML file and flags; flags win."""
+    import jsonargparse
+
+    from seqvae.config import Config
+
+    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = jsonargparse.ArgumentParser(
+        prog=f"seqvae {verb}",
+        usage=f"seqvae {verb} CONFIG.yaml [--data.source FOLDER] [--SECTION.FIELD VALUE ...]",
+        description=VERBS[verb].__doc__,
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", action="config", help="a YAML file; it may stand first, alone")
+    parser.add_class_arguments(Config)
+    parser.add_argument("--dedupe", action="store_true", help="short for --data.dedupe true")
+    if verb == "train":
+        parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
+        parser.add_argument("--runs", default="runs", help="folder of all runs")
+    given = list(arguments)
+    if given and not given[0].startswith("-"):
+        given.insert(0, "--config")
+    for file in [given[i + 1] for i, a in enumerate(given[:-1]) if a == "--config"]:
+        if not Path(file).is_file():
+            raise InputError(f"{file}: no such config file")
+    try:
+        options = parser.parse_args(given)
+        if options.dedupe:
+            options.data.dedupe = True
+        made = parser.instantiate_classes(options)
+    except jsonargparse.ArgumentError as error:
+        raise InputError(f"{error!s} (see seqvae {verb} --help)") from error
+    fields = {name: made[name] for name in Config.__dataclass_fields__}
+    return Config(**fields), {k: v for k, v in vars(made).items() if k not in fields}
+
+
+def _run_parser(verb: str, function: Callable[..., None]) -> Parser:
+    parser = Parser(prog=f"seqvae {verb}", description=function.__doc__)
+    parser.add_argument("run", help="a run or a bundle")
+    return parser
+
+
+def _add_sampling(parser: Parser, *, temperature: float) -> None:
+    default = "greedy" if temperature == 0 else f"{temperature:g}"
+    parser.add_argument(
+        "--temperature", type=float, default=temperature, help=f"0 is greedy; default {default}"
+    )
+    parser.add_argument("--top_k", type=int, default=0, help="only the k most probable tokens")
+    parser.add_argument("--top_p", type=float, default=1.0, help="only the most probable mass p")
+    parser.add_argument("--seed", type=int, help="repeats the output exactly")
+    parser.add_argument("--out", help="folder for the results; clips go to out/ by default")
+
+
+def _options(parser: Parser, arguments: Sequence[str]) -> dict[str, Any]:
+    return vars(parser.parse_args(arguments))
+
+
+def _generate(options: dict[str, Any], verb: str) -> None:
+    """Call a verb of the model and print or write what comes back."""
+    import seqvae
+    from seqvae.midi import write_clips
+
+    vae = seqvae.load(options.pop("run"))
+    out = options.pop("out")
+    if vae.tokenizer.modality == "text":
+        for name in ("qpm", "bar"):
+            options.pop(name, None)
+    folder = Path(out or "out") if out or vae.tokenizer.modality == "music" else None
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    results = getattr(vae, verb)(**options)
+    if vae.tokenizer.modality == "music":
+        assert folder is not None
+        for path in write_clips(results, folder, verb):
+            print(path)
+        return
+    print("\n".join(results))
+    if folder is not None:
+        (folder / f"{verb}.txt").write_text("".join(f"{line}\n" for line in results))
+
+
+def _open_corpus(run: str, given: str | None) -> Any:
+    """The prepared corpus of a run."""
+    import yaml
+
+    from seqvae.store import Corpus
+
+    if given is not None:
+        return Corpus(Path(given))
+    config_file = Path(run) / "config.yaml"
+    if not config_file.is_file():
+        raise InputError(f"{run}: no run (config.yaml is missing); name the corpus with --corpus")
+    config = yaml.safe_load(config_file.read_text())
+    return Corpus(Path(config["data"]["corpus"] or f"corpora/{config['name']}"))
+
+
+def _print_corpus(corpus: Any, lines: list[str]) -> None:
+    print("\n".join(lines))
+    splits = ", ".join(f"{count} {name}" for name, count in corpus.num_sequences.items())
+    leaks = ", ".join(f"{n} of {name}" for name, n in corpus.num_leaked.items() if name != "train")
+    print(f"{corpus.folder}: sequences {splits}; verbatim in an earlier split: {leaks}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""TrainedVAE: what users, the command line and the report call.
+
+Every verb is a little arithmetic on latent codes between `encode` and `decode`. Text goes in and
+comes out as `str`; music goes in as a path or a `pretty_midi.PrettyMIDI` and comes out as
+`PrettyMIDI`. Axes: N windows or codes, Z latent.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pretty_midi
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from seqvae.data import held_out_loader
+from seqvae.decoder import Sampling
+from seqvae.errors import InputError
+from seqvae.latent import INTERPOLATIONS, DiagonalGaussian
+from seqvae.metrics import Evaluation, evaluate, rows
+from seqvae.midi import MidiSource, read_midi, to_pretty_midi
+from seqvae.model import SequenceVAE
+from seqvae.notes import DEFAULT_QPM, join
+from seqvae.store import Corpus
+from seqvae.tokenizers import AnyTokenizer, load_tokenizer
+from seqvae.tokenizers.contract import Example, Ids
+
+BATCH_SIZE = 256  # codes or sequences that are computed together
+
+Source: TypeAlias = str | MidiSource
+Item: TypeAlias = str | pretty_midi.PrettyMIDI
+
+logger = logging.getLogger(__name__)
+
+
+class TrainedVAE:
+    """A model with its tokenizer."""
+
+    def __init__(self, model: SequenceVAE, tokenizer: AnyTokenizer) -> None:
+        """Use `load` for a model from disk."""
+        self.model, self.tokenizer = model.eval(), tokenizer
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "TrainedVAE":
+        """Read a run or a bundle; it goes to the GPU where there is one.
+
+        Raises:
+            InputError: the folder is neither, or a file of it is missing or damaged.
+        """
+        path = Path(folder).expanduser()
+        if not path.is_dir():
+            raise InputError(f"{folder}: no such folder; give a run or a bundle")
+        if (path / "config.yaml").is_file() and not (path / "bundle").is_dir():
+            raise InputError(f"{folder}: this run has no bundle yet; let it reach a validation")
+        bundle = path / "bundle" if (path / "bundle").is_dir() else path
+        tokenizer = load_tokenizer(bundle)
+        model = SequenceVAE.load(bundle)
+        if model.vocab_sizes != tokenizer.vocab_sizes:
+            raise InputError(f"{bundle}: the tokenizer is not that of the model")
+        return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return next(self.model.parameters()).device
+
+    # Between inputs, codes and outputs
+
+    def encode(self, inputs: Sequence[Source], *, bar: int | None = None) -> DiagonalGaussian:
+        """The posterior of every window of the inputs, in order: (N, Z).
+
+        A clip longer than the model's window gives several rows; `bar` picks the one window that
+        begins there (counted from 1).
+        """
+        return self._posterior([e for source in inputs for e in self._examples(source, bar)])
+
+    def decode(
+        self,
+        z: Float[Tensor, "N Z"],
+        *,
+        sampling: Sampling | None = None,
+        seed: int | None = None,
+        qpm: float = DEFAULT_QPM,
+    ) -> list[Item]:
+        """An output for each code; greedy unless `sampling` says otherwise."""
+        ids = self._decode(z, sampling or Sampling(temperature=0.0), self._generator(seed))
+        return [self._render([Example(row, qpm)]) for row in ids]
+
+    # The verbs
+
+    def sample(
+        self,
+        n: int = 8,
+        *,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        qpm: float = DEFAULT_QPM,
+    ) -> list[Item]:
+        """Outputs from `n` codes drawn from the prior; a seed repeats them exactly."""
+        if n < 1:
+            raise InputError(f"n is {n}; it must be 1 or more")
+        sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
+        generator = self._generator(seed)
+        z = torch.randn(n, self.model.latent_dim, generator=generator, device=self.device)
+        return [self._render([Example(ids, qpm)]) for ids in self._decode(z, sampling, generator)]
+
+    def reconstruct(
+        self,
+        inputs: Sequence[Source],
+        *,
+        bar: int | None = None,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+    ) -> list[Item]:
+        """Each input through its posterior mean and back, window by window, at its own tempo."""
+        sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
+        examples = [self._examples(source, bar) for source in inputs]
+        z = self._posterior([example for own in examples for example in own]).mean
+        decoded = iter(self._decode(z, sampling, self._generator(seed)))
+        return [self._render([replace(e, ids=next(decoded)) for e in own]) for own in examples]
+
+    def interpolate(
+        self,
+        start: Source,
+        end: Source,
+        *,
+        num_steps: int = 9,
+        method: str = "slerp",
+        bar: int | None = None,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+    ) -> list[Item]:
+        """`num_steps` outputs from one input to the other, both reconstructions included.
+
+        Posterior means are joined by `slerp` or `lerp`, tempos by a line. Clips of several windows
+        are interpolated window by window, as far as the shorter goes.
+        """
+        if num_steps < 2:
+            raise InputError(f"num_steps is {num_steps}; it must be 2 or more, for the two ends")
+        if method not in INTERPOLATIONS:
+            raise InputError(f"method is {method!r}; there are {', '.join(INTERPOLATIONS)}")
+        sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
+        pairs = list(zip(self._examples(start, bar), self._examples(end, bar), strict=False))
+        from_z = self._posterior([first for first, _ in pairs]).mean
+        to_z = self._posterior([last for _, last in pairs]).mean
+        fractions = torch.linspace(0, 1, num_steps, device=self.device)
+        paths = [INTERPOLATIONS[method](a, b, fractions) for a, b in zip(from_z, to_z, strict=True)]
+        z = torch.stack(paths, dim=1).flatten(0, 1)  # (num_steps * windows, Z)
+        decoded = iter(self._decode(z, sampling, self._generator(seed)))
+        return [
+            self._render([
+                replace(first, ids=next(decoded), qpm=first.qpm + t * (last.qpm - first.qpm))
+                for first, last in pairs
+            ])
+            for t in fractions.tolist()
+        ]  # fmt: skip
+
+    def evaluate(self, corpus: Corpus, *, split: str = "test", seed: int = 0) -> Evaluation:
+        """All figures on a split of a prepared corpus; `seed` draws the z of the bound.
+
+        Raises:
+            InputError: the split does not exist or is empty, or the corpus has other tokens.
+        """
+        if split not in corpus.splits:
+            raise InputError(f"split is {split!r}; there are {', '.join(corpus.splits)}")
+        if not len(corpus.splits[split]):
+            raise InputError(f"{corpus.folder}: the {split} split is empty")
+        if corpus.tokenizer.to_json() != self.tokenizer.to_json():
+            raise InputError(f"{corpus.folder}: prepared with another tokenizer than the model's")
+        loader = held_out_loader(corpus.splits[split], BATCH_SIZE)
+        return evaluate(self.model, loader, self.tokenizer, seed=seed)
+
+    # How they do it
+
+    def _examples(self, source: Source, bar: int | None) -> list[Example]:
+        """The windows of one input."""
+        if self.tokenizer.modality == "text":
+            if not isinstance(source, str):
+                raise InputError(f"{source!r}: this model takes text")
+            tokens = self.tokenizer.encode(source)
+            if len(tokens) > self.tokenizer.max_steps:
+                raise InputError(
+                    f"{source[:40]!r}... has {len(tokens)} tokens; "
+                    f"the model takes at most {self.tokenizer.max_steps}"
+                )
+            return [Example(tokens)]
+        piece = read_midi(source, self.tokenizer.steps_per_quarter)
+        try:
+            return self.tokenizer.encode(piece, bar)
+        except InputError as error:
+            name = "the PrettyMIDI object" if isinstance(source, pretty_midi.PrettyMIDI) else source
+            raise InputError(f"{name}: {error}") from error
+
+    def _render(self, windows: list[Example]) -> Item:
+        """One output from its windows."""
+        if self.tokenizer.modality == "text":
+            return " ".join(self.tokenizer.decode(window.ids) for window in windows)
+        return to_pretty_midi(join([self.tokenizer.decode(window) for window in windows]))
+
+    def _generator(self, seed: int | None) -> torch.Generator:
+        generator = torch.Generator(self.device)
+        if seed is None:
+            generator.seed()
+            return generator
+        return generator.manual_seed(seed)
+
+    @torch.no_grad()
+    def _posterior(self, examples: list[Example]) -> DiagonalGaussian:
+        """Posteriors of examples of any lengths, in their order."""
+        means, log_stddevs = [], []
+        for start in range(0, len(examples), BATCH_SIZE):
+            batch = [example.ids for example in examples[start : start + BATCH_SIZE]]
+            lengths = torch.tensor([len(ids) for ids in batch])
+            ids = np.zeros((len(batch), int(lengths.max()), batch[0].shape[1]), np.int64)
+            for row, sequence in zip(ids, batch, strict=True):
+                row[: len(sequence)] = sequence
+            posterior = self.model.encode(
+                torch.from_numpy(ids).to(self.device), lengths.to(self.device)
+            )
+            means.append(posterior.mean)
+            log_stddevs.append(posterior.log_stddev)
+        return DiagonalGaussian(torch.cat(means), torch.cat(log_stddevs))
+
+    @torch.no_grad()
+    def _decode(
+        self, z: Float[Tensor, "N Z"], sampling: Sampling, generator: torch.Generator
+    ) -> list[Ids]:
+        """Tokens for each code, in order."""
+        ids: list[Ids] = []
+        for start in range(0, len(z), BATCH_SIZE):
+            chunk = z[start : start + BATCH_SIZE]
+            ids += rows(self.model.decode(chunk, sampling, generator))
+        return ids

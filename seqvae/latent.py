@@ -1,0 +1,55 @@
+"""The latent variable: diagonal Gaussian posteriors q(z|x) against the prior N(0, I).
+
+Axes: B sequences, Z latent dimensions, N points. Information is in nats.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class DiagonalGaussian:
+    """One Gaussian with diagonal covariance per sequence."""
+
+    mean: Float[Tensor, "B Z"]
+    log_stddev: Float[Tensor, "B Z"]
+
+    def sample(self, generator: torch.Generator | None = None) -> Float[Tensor, "B Z"]:
+        """Draw z = mean + stddev * noise (Kingma & Welling 2014, eq. 10)."""
+        noise = torch.empty_like(self.mean).normal_(generator=generator)
+        return self.mean + torch.exp(self.log_stddev) * noise
+
+    def kl(self) -> Float[Tensor, " B"]:
+        """KL(q || N(0, I)) in nats, summed over dimensions (ibid., appendix B)."""
+        variance = torch.exp(2 * self.log_stddev)
+        return (0.5 * (self.mean.square() + variance - 1) - self.log_stddev).sum(-1)
+
+
+def lerp(
+    start: Float[Tensor, " Z"], end: Float[Tensor, " Z"], fractions: Float[Tensor, " N"]
+) -> Float[Tensor, "N Z"]:
+    """Interpolate along the straight line from start (fraction 0) to end (fraction 1)."""
+    t = fractions[:, None]
+    return (1 - t) * start + t * end
+
+
+def slerp(
+    start: Float[Tensor, " Z"], end: Float[Tensor, " Z"], fractions: Float[Tensor, " N"]
+) -> Float[Tensor, "N Z"]:
+    """Interpolate along the great circle from start to end (Shoemake 1985).
+
+    Parallel, opposite and zero vectors span no unique circle; the line is taken instead.
+    """
+    cosine = torch.nn.functional.cosine_similarity(start, end, dim=0).clamp(-1.0, 1.0)
+    angle = torch.acos(cosine)
+    if math.sin(angle) < 1e-4:
+        return lerp(start, end, fractions)
+    t = fractions[:, None]
+    return (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / torch.sin(angle)
+
+
+INTERPOLATIONS = {"slerp": slerp, "lerp": lerp}

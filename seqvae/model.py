@@ -1,0 +1,127 @@
+"""SequenceVAE: an encoder and a decoder with one latent code per sequence.
+
+Axes: B sequences, T steps, C channels, Z latent. Saved as `model.safetensors` + `config.json`;
+nothing is pickled.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+from torch import Tensor, nn
+
+from seqvae.decoder import DECODERS, GREEDY, Sampling, Sequences
+from seqvae.encoder import Encoder
+from seqvae.errors import InputError
+from seqvae.latent import DiagonalGaussian
+from seqvae.objective import NegativeELBO, sequence_nll
+
+
+class SequenceVAE(nn.Module):
+    """A variational autoencoder of sequences of `C` tokens a step."""
+
+    def __init__(
+        self,
+        *,
+        vocab_sizes: tuple[int, ...],
+        max_steps: int,
+        eos_id: int | None,
+        latent_dim: int,
+        embedding_dim: int,
+        encoder_dim: int,
+        encoder_layers: int,
+        decoder: str,
+        decoder_dim: int,
+        decoder_layers: int,
+        dropout: float,
+        token_dropout: float,
+    ) -> None:
+        """Build the model; `max_steps` bounds decoding, `eos_id` is None for fixed lengths."""
+        super().__init__()
+        self.settings: dict[str, Any] = {
+            name: value for name, value in locals().items() if name not in ("self", "__class__")
+        }
+        self.vocab_sizes, self.max_steps, self.eos_id = tuple(vocab_sizes), max_steps, eos_id
+        self.latent_dim = latent_dim
+        self.encoder = Encoder(
+            vocab_sizes=self.vocab_sizes,
+            embedding_dim=embedding_dim,
+            hidden_dim=encoder_dim,
+            num_layers=encoder_layers,
+            latent_dim=latent_dim,
+        )
+        self.decoder = DECODERS[decoder](
+            vocab_sizes=self.vocab_sizes,
+            embedding_dim=embedding_dim,
+            hidden_dim=decoder_dim,
+            num_layers=decoder_layers,
+            latent_dim=latent_dim,
+            dropout=dropout,
+            token_dropout=token_dropout,
+        )
+
+    def encode(self, ids: Int[Tensor, "B T C"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
+        """q(z|x) of each sequence."""
+        posterior: DiagonalGaussian = self.encoder(ids, lengths)
+        return posterior
+
+    def decode(
+        self,
+        z: Float[Tensor, "B Z"],
+        sampling: Sampling = GREEDY,
+        generator: torch.Generator | None = None,
+    ) -> Sequences:
+        """Free-running sequences from codes."""
+        return self.decoder.sample(
+            z,
+            num_steps=self.max_steps,
+            eos_id=self.eos_id,
+            sampling=sampling,
+            generator=generator,
+        )
+
+    def forward(
+        self,
+        ids: Int[Tensor, "B T C"],
+        lengths: Int[Tensor, " B"],
+        generator: torch.Generator | None = None,
+    ) -> NegativeELBO:
+        """One-sample estimate of the bound, per sequence."""
+        posterior = self.encode(ids, lengths)
+        logits = self.decoder(posterior.sample(generator), ids)
+        return NegativeELBO(sequence_nll(logits, ids, lengths), posterior.kl())
+
+    def save(self, folder: Path) -> None:
+        """Write `model.safetensors` and `config.json`."""
+        save_model(self, str(folder / "model.safetensors"))
+        (folder / "config.json").write_text(json.dumps(self.settings, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "SequenceVAE":
+        """Read what `save` wrote, in evaluation mode on the CPU.
+
+        Raises:
+            InputError: a file is missing, truncated or of another model.
+        """
+        settings_file, weights_file = folder / "config.json", folder / "model.safetensors"
+        for file in (settings_file, weights_file):
+            if not file.is_file():
+                raise InputError(f"{folder}: {file.name} is missing; is this a seqvae bundle?")
+        try:
+            settings: Mapping[str, Any] = json.loads(settings_file.read_text())
+            model = cls(**settings)
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{settings_file}: not the settings of a model ({error})") from error
+        try:
+            load_model(model, str(weights_file))
+        except (SafetensorError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"{weights_file}: damaged, or not of this model ({reason}); copy the bundle again"
+            ) from error
+        return model.eval()

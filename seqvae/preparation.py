@@ -1,0 +1,379 @@
+"""Sources -> a prepared corpus: find, read, split, tokenize, write.
+
+MIDI files are read in worker processes. A file that crashes its worker, takes longer than
+`SECONDS_PER_FILE` or needs more than `BYTES_PER_WORKER` ends as a row of the manifest, never as
+the end of the run.
+"""
+
+import glob
+import hashlib
+import json
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from seqvae.config import Config, DataConfig
+from seqvae.errors import InputError
+from seqvae.midi import find_midi, read_midi
+from seqvae.store import SPLITS, Corpus, SourceRow, drop_leaks, write_corpus
+from seqvae.tokenizers import AnyTokenizer, make_tokenizer
+from seqvae.tokenizers.contract import Extraction, Ids, MusicTokenizer, TextTokenizer
+
+SECONDS_PER_FILE = 5
+BYTES_PER_WORKER = 2**30  # on top of what the worker needs to start
+FILES_PER_TASK = 32
+TEXT_SUFFIXES = frozenset({".txt", ".text", ".tsv", ".md"})
+
+logger = logging.getLogger(__name__)
+
+
+def prepare(config: Config) -> Corpus:
+    """The prepared corpus of a config; made only where source, tokenizer or settings changed.
+
+    Raises:
+        InputError: there are no sources, or too few of them can be used.
+    """
+    data = config.data
+    folder = Path(data.corpus or f"corpora/{config.name}").expanduser()
+    tokenizer = make_tokenizer(data.tokenizer)
+    sources = find_sources(data, tokenizer)
+    fingerprint = _fingerprint(data, sources)
+    if (folder / "corpus.json").is_file():
+        corpus = Corpus(folder)
+        if corpus.fingerprint == fingerprint:
+            return corpus
+    elif folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder}: holds other files; name another folder with data.corpus")
+    prepare_modality = _prepare_text if tokenizer.modality == "text" else _prepare_music
+    tokenizer, sequences, manifest = prepare_modality(data, tokenizer, sources)
+    sequences, num_leaked = drop_leaks(sequences, drop=data.dedupe)
+    _require_all_splits(sequences, manifest)
+    write_corpus(
+        folder,
+        sequences=sequences,
+        tokenizer=tokenizer,
+        manifest=manifest,
+        fingerprint=fingerprint,
+        num_leaked=num_leaked,
+    )
+    return Corpus(folder)
+
+
+# Sources
+
+
+def find_sources(data: DataConfig, tokenizer: AnyTokenizer) -> dict[str, list[Path]]:
+    """The files of each given split, or of "source" where none is given."""
+    if data.train is not None:
+        given = {"train": data.train, "valid": data.valid, "test": data.test}
+        return {name: _expand(place or "", tokenizer) for name, place in given.items()}
+    if data.source is None:
+        raise InputError("no data: give data.source, or data.train, data.valid and data.test")
+    places = [data.source] if isinstance(data.source, str) else data.source
+    found = [path for place in places for path in _expand(place, tokenizer)]
+    return {"source": list(dict.fromkeys(found))}
+
+
+def _expand(place: str, tokenizer: AnyTokenizer) -> list[Path]:
+    """The files that a folder, a file or a glob names."""
+    path = Path(place).expanduser()
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        if tokenizer.modality == "music":
+            found = find_midi(path)
+        else:
+            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in TEXT_SUFFIXES)
+        kind = "MIDI" if tokenizer.modality == "music" else "text"
+        if not found:
+            raise InputError(f"{place}: the folder holds no {kind} files")
+        return found
+    found = sorted(Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file())
+    if not found:
+        raise InputError(f"{place}: no such file or folder, and no file matches it as a glob")
+    return found
+
+
+def _fingerprint(data: DataConfig, sources: dict[str, list[Path]]) -> str:
+    """A digest of everything that the corpus depends on."""
+    about = {
+        "tokenizer": data.tokenizer,
+        "split": [data.valid_share, data.test_share, data.split_seed, data.dedupe],
+        "sources": {
+            name: [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+            for name, paths in sources.items()
+        },
+    }
+    return hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def assign_splits(num_items: int, data: DataConfig) -> list[str]:
+    """A split for each item, seeded; each held-out split has at least one of three or more."""
+    if num_items < 3:
+        return ["train"] * num_items
+    order = np.random.default_rng(data.split_seed).permutation(num_items)
+    num_valid = max(1, round(num_items * data.valid_share))
+    num_test = max(1, round(num_items * data.test_share))
+    splits = np.full(num_items, "train", dtype=object)
+    splits[order[:num_valid]] = "valid"
+    splits[order[num_valid : num_valid + num_test]] = "test"
+    return list(splits)
+
+
+def _require_all_splits(sequences: dict[str, list[Ids]], manifest: list[SourceRow]) -> None:
+    empty = [name for name in SPLITS if not sequences[name]]
+    if not empty:
+        return
+    reasons = [line for line in summary(manifest) if not line.startswith("used")]
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    raise InputError(
+        f"no sequences for {', '.join(empty)}: {len(manifest)} sources gave "
+        f"{sum(map(len, sequences.values()))}{why}; training, validation and test need one each"
+    )
+
+
+def summary(manifest: Iterable[SourceRow]) -> list[str]:
+    """One line per reason, with its count."""
+    used, refused, dropped = 0, Counter[str](), Counter[str]()
+    for row in manifest:
+        if row.reason is None:
+            used += 1
+        else:
+            refused[row.reason] += 1
+        dropped.update(row.dropped)
+    lines = [f"used: {used} sources"]
+    lines += [f"nothing taken from {n} sources: {reason}" for reason, n in refused.most_common()]
+    lines += [f"left out {n} times: {reason}" for reason, n in dropped.most_common()]
+    return lines
+
+
+# Text
+
+Prepared = tuple[AnyTokenizer, dict[str, list[Ids]], list[SourceRow]]
+
+
+def _prepare_text(
+    data: DataConfig, tokenizer: TextTokenizer, sources: dict[str, list[Path]]
+) -> Prepared:
+    """Read lines, split them, train the tokenizer on the training lines, encode all."""
+    lines: dict[str, list[tuple[str, str]]] = {name: [] for name in SPLITS}  # (source, line)
+    dropped: dict[str, Counter[str]] = {}
+    if "source" in sources:
+        by_file = {str(path): _read_lines(path, dropped) for path in sources["source"]}
+        for split, source, line in _split_lines(by_file, data):
+            lines[split].append((source, line))
+    else:
+        for split, paths in sources.items():
+            for path in paths:
+                lines[split] += [(str(path), line) for line in _read_lines(path, dropped)]
+    if not lines["train"]:
+        raise InputError(f"{next(iter(dropped))}: no lines to train on")
+    tokenizer = tokenizer.train(line for _, line in lines["train"])
+    sequences: dict[str, list[Ids]] = {name: [] for name in SPLITS}
+    taken: dict[str, Counter[str]] = {source: Counter() for source in dropped}
+    too_long = f"longer than {tokenizer.max_steps} tokens"
+    for split in SPLITS:
+        for source, line in tqdm(lines[split], f"tokenize {split}", unit=" lines", delay=1):
+            ids = tokenizer.encode(line)
+            if len(ids) > tokenizer.max_steps:
+                dropped[source][too_long] += 1
+            else:
+                sequences[split].append(ids)
+                taken[source][split] += 1
+    manifest = [
+        SourceRow(
+            source,
+            dict(taken[source]),
+            None if taken[source] else f"no usable line ({', '.join(counts) or 'empty file'})",
+            dict(counts),
+        )
+        for source, counts in dropped.items()
+    ]
+    return tokenizer, sequences, manifest
+
+
+def _read_lines(path: Path, dropped: dict[str, Counter[str]]) -> list[str]:
+    """The lines of a file without empty ones. Invalid UTF-8 is replaced (U+FFFD) and reported."""
+    counts = dropped.setdefault(str(path), Counter())
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    kept, invalid = [], []
+    for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
+        text = line.decode("utf-8", errors="replace").replace("\0", "")
+        if "\ufffd" in text and "\ufffd".encode() not in line:
+            invalid.append(number)
+        if text.strip():
+            kept.append(text)
+        else:
+            counts["an empty line"] += 1
+    if invalid:
+        logger.warning(
+            "%s: invalid UTF-8 in %d lines, the first is line %d; "
+            "the bytes were replaced by U+FFFD",
+            path, len(invalid), invalid[0],
+        )  # fmt: skip
+    return kept
+
+
+def _split_lines(by_file: dict[str, list[str]], data: DataConfig) -> Iterator[tuple[str, str, str]]:
+    """(split, source, line): by file, or by distinct line where there are fewer than 3 files."""
+    if len(by_file) >= 3:
+        splits = assign_splits(len(by_file), data)
+        for split, (source, lines) in zip(splits, by_file.items(), strict=True):
+            yield from ((split, source, line) for line in lines)
+        return
+    distinct = list(dict.fromkeys(line for lines in by_file.values() for line in lines))
+    split_of = dict(zip(distinct, assign_splits(len(distinct), data), strict=True))
+    for source, lines in by_file.items():
+        yield from ((split_of[line], source, line) for line in lines)
+
+
+# Music
+
+
+@dataclass(frozen=True, eq=False)
+class FileResult:
+    """What a worker made of one file."""
+
+    digest: str
+    """Of the file's bytes, to find copies."""
+    extraction: Extraction
+    refusal: str | None = None
+    """Why the file could not be read."""
+
+
+def _prepare_music(
+    data: DataConfig, tokenizer: MusicTokenizer, sources: dict[str, list[Path]]
+) -> Prepared:
+    """Read and tokenize files in parallel, then split by file."""
+    paths = [path for group in sources.values() for path in group]
+    given = [name for name, group in sources.items() for _ in group]
+    results = extract_files(paths, tokenizer, data.num_workers)
+    manifest: list[SourceRow] = []
+    usable: list[int] = []
+    first_with: dict[str, Path] = {}
+    for index, (path, result) in enumerate(zip(paths, results, strict=True)):
+        reason = result.refusal
+        if reason is None and result.digest in first_with:
+            reason = "a copy of another file"
+        elif reason is None and not result.extraction.sequences:
+            reason = ", ".join(result.extraction.dropped) or "no window"
+        if reason is None:
+            first_with[result.digest] = path
+            usable.append(index)
+        dropped = {} if reason == "a copy of another file" else dict(result.extraction.dropped)
+        manifest.append(SourceRow(str(path), {}, reason, dropped))
+    if "source" in sources:
+        splits = assign_splits(len(usable), data)
+    else:
+        splits = [given[index] for index in usable]
+    sequences: dict[str, list[Ids]] = {name: [] for name in SPLITS}
+    for index, split in zip(usable, splits, strict=True):
+        found = results[index].extraction.sequences
+        sequences[split] += found
+        manifest[index].taken[split] = len(found)
+    return tokenizer, sequences, manifest
+
+
+def extract_file(path: Path, tokenizer: MusicTokenizer) -> FileResult:
+    """Read and tokenize one file."""
+    nothing = Extraction([], Counter())
+    try:
+        piece = read_midi(path, tokenizer.steps_per_quarter)
+        digest = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+        return FileResult(digest, tokenizer.extract(piece))
+    except InputError as error:
+        return FileResult("", nothing, str(error).removeprefix(f"{path}: "))
+    except MemoryError:
+        return FileResult("", nothing, f"needs more than {BYTES_PER_WORKER >> 20} MiB of memory")
+
+
+def extract_files(
+    paths: Sequence[Path], tokenizer: MusicTokenizer, num_workers: int | None = None
+) -> list[FileResult]:
+    """Results in the order of the paths; whatever kills a worker costs one file only."""
+    num_workers = min(num_workers or os.cpu_count() or 1, -(-len(paths) // FILES_PER_TASK))
+    tasks = [
+        range(i, min(i + FILES_PER_TASK, len(paths))) for i in range(0, len(paths), FILES_PER_TASK)
+    ]
+    results: dict[int, FileResult] = {}
+    with tqdm(total=len(paths), desc="read", unit=" files", delay=1) as bar:
+        broken = _run(tasks, paths, tokenizer, num_workers, results, bar)
+        # A pool breaks as a whole: its unfinished files are tried again, each in its own process.
+        for index in (i for task in broken for i in task):
+            if _run([range(index, index + 1)], paths, tokenizer, 1, results, bar):
+                reason = f"crashed the reader, or took longer than {SECONDS_PER_FILE} s"
+                results[index] = FileResult("", Extraction([], Counter()), reason)
+                bar.update()
+    return [results[i] for i in range(len(paths))]
+
+
+def _run(
+    tasks: list[range],
+    paths: Sequence[Path],
+    tokenizer: MusicTokenizer,
+    num_workers: int,
+    results: dict[int, FileResult],
+    bar: "tqdm[Any]",
+) -> list[range]:
+    """Run tasks in a pool, fill in results, and return the tasks that a dead worker left."""
+    context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
+    pool = ProcessPoolExecutor(num_workers, context, initializer=_limit_worker)
+    work: Callable[[list[Path]], list[FileResult]] = partial(_work, tokenizer=tokenizer)
+    broken = []
+    try:
+        pending: dict[Future[list[FileResult]], range] = {
+            pool.submit(work, [paths[i] for i in task]): task for task in tasks
+        }
+        while pending:
+            done, _ = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                task = pending.pop(future)
+                try:
+                    results.update(zip(task, future.result(), strict=True))
+                    bar.update(len(task))
+                except BrokenProcessPool:
+                    broken.append(task)
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return broken
+
+
+def _limit_worker() -> None:
+    """Bound a worker's memory, and leave Ctrl-C to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        import resource
+
+        used = 0
+        statm = Path("/proc/self/statm")
+        if statm.exists():
+            used = int(statm.read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + BYTES_PER_WORKER,) * 2)
+
+
+def _work(paths: list[Path], tokenizer: MusicTokenizer) -> list[FileResult]:
+    """Extract some files; the alarm ends the worker where a file takes too long."""
+    results = []
+    for path in paths:
+        if hasattr(signal, "alarm"):
+            signal.alarm(SECONDS_PER_FILE)
+        results.append(extract_file(path, tokenizer))
+        if hasattr(signal, "alarm"):
+            signal.alarm(0)
+    return results

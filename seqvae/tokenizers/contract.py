@@ -1,0 +1,97 @@
+"""What every tokenizer offers: tokens of `C` channels a step, and the way back.
+
+Axes: B sequences, T steps, C channels.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqvae.notes import DEFAULT_QPM, Piece
+
+Ids = NDArray[np.int64]  # (T, C), without padding
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One encoded input, and what its rendering needs beside the tokens."""
+
+    ids: Ids
+    qpm: float = DEFAULT_QPM
+    """Tempo of a clip, in quarters per minute."""
+    program: int = 0
+    """General MIDI program of a clip's line."""
+    bar: int = 1
+    """The bar of its file at which a clip begins, counted from 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Extraction:
+    """What a source gave for training, and how much was left out for which reason."""
+
+    sequences: list[Ids]
+    dropped: Counter[str]
+
+
+class Tokenizer(Protocol):
+    """The part that text and music share. Text adds `encode(str)`, music `encode(Piece)`."""
+
+    kind: ClassVar[str]
+    eos_id: ClassVar[int | None]
+    """The token of channel 0 that ends a sequence; None where all have `max_steps`."""
+
+    @property
+    def vocab_sizes(self) -> tuple[int, ...]:
+        """Tokens of each channel."""
+
+    @property
+    def max_steps(self) -> int:
+        """The longest sequence, its end token included."""
+
+    def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """A fresh variation of a training batch (B, T, C)."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything that `from_json` needs."""
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> Self:
+        """The tokenizer that `to_json` described."""
+
+
+class TextTokenizer(Tokenizer, Protocol):
+    """Strings <-> tokens."""
+
+    modality: ClassVar[Literal["text"]]
+
+    def train(self, lines: Iterable[str]) -> Self:
+        """The same settings with a vocabulary learned from these lines."""
+
+    def encode(self, text: str) -> Ids:
+        """The tokens of a line, ended by `eos_id`."""
+
+    def decode(self, ids: Ids) -> str:
+        """The text of tokens; whatever follows the end token is ignored."""
+
+
+class MusicTokenizer(Tokenizer, Protocol):
+    """Pieces <-> tokens."""
+
+    modality: ClassVar[Literal["music"]]
+
+    @property
+    def steps_per_quarter(self) -> int:
+        """Resolution of the grid."""
+
+    def extract(self, piece: Piece) -> Extraction:
+        """All training sequences of a piece."""
+
+    def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
+        """The windows of a clip, end to end, or the one that begins at a bar (from 1)."""
+
+    def decode(self, example: Example) -> Piece:
+        """The notes of one window."""
