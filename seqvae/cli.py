@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from seqvae.config import Config
 
 
+INTERRUPTED = 130  # the shell's code for a process that Ctrl-C ended
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, and that guesses no abbreviated flags."""
 
@@ -31,24 +34,21 @@ class Parser(argparse.ArgumentParser):
 def prepare(arguments: Sequence[str]) -> None:
     """Make a prepared corpus from a folder, a file, a glob or a list."""
     config = _parse_config("prepare", arguments)[0]
-    from seqvae.preparation import prepare, summary
+    from seqvae.preparation import prepare
 
-    corpus = prepare(config)
-    _print_corpus(corpus, summary(corpus.manifest()))
+    prepare(config)
 
 
 def train(arguments: Sequence[str]) -> None:
     """Train a model; prepares the corpus where that is not done yet."""
     config, options = _parse_config("train", arguments)
-    from seqvae.preparation import prepare, summary
     from seqvae.training import train
 
-    corpus = prepare(config)
-    _print_corpus(corpus, summary(corpus.manifest()))
     try:
         run = train(config, Path(options["runs"]), resume=options["resume"])
     except KeyboardInterrupt:
-        sys.exit("interrupted; the same command with --resume goes on")
+        print("interrupted; the same command with --resume goes on", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     print(f"{run}: done; try seqvae evaluate {run}, seqvae sample {run}")
 
 
@@ -130,14 +130,21 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
 def main() -> None:
     """Run a verb; users' mistakes end as one line and exit code 2."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("seqvae").setLevel(logging.INFO)
     try:
         _dispatch(sys.argv[1:])
-    except (InputError, OSError) as error:
-        message = " ".join(str(error).split())
-        print(f"seqvae: error: {message}", file=sys.stderr)
-        sys.exit(2)
+    except InputError as error:
+        _refuse(str(error))
+    except OSError as error:
+        _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
-        sys.exit("interrupted")
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def _refuse(message: str) -> NoReturn:
+    print(f"seqvae: error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _dispatch(arguments: Sequence[str]) -> None:
@@ -159,6 +166,7 @@ def _dispatch(arguments: Sequence[str]) -> None:
 def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[str, Any]]:
     """The config from a YAML file and flags; flags win."""
     import jsonargparse
+    import yaml
 
     from seqvae.config import Config
 
@@ -179,14 +187,18 @@ def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[s
     given = list(arguments)
     if given and not given[0].startswith("-"):
         given.insert(0, "--config")
-    for file in [given[i + 1] for i, a in enumerate(given[:-1]) if a == "--config"]:
-        if not Path(file).is_file():
+    for file in [Path(given[i + 1]) for i, a in enumerate(given[:-1]) if a == "--config"]:
+        if not file.is_file():
             raise InputError(f"{file}: no such config file")
+        try:
+            yaml.safe_load(file.read_text())
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(f"{file}: not YAML ({error})") from error
     try:
         options = parser.parse_args(given)
         if options.dedupe:
             options.data.dedupe = True
-        made = parser.instantiate_classes(options)
+        made = parser.instantiate(options)
     except jsonargparse.ArgumentError as error:
         raise InputError(f"{error!s} (see seqvae {verb} --help)") from error
     fields = {name: made[name] for name in Config.__dataclass_fields__}
@@ -233,9 +245,11 @@ def _generate(options: dict[str, Any], verb: str) -> None:
         for path in write_clips(results, folder, verb):
             print(path)
         return
-    print("\n".join(results))
+    # A model may spell a line break in byte pieces; here a line is an output.
+    text = "".join(" ".join(result.splitlines()) + "\n" for result in results)
+    print(text, end="")
     if folder is not None:
-        (folder / f"{verb}.txt").write_text("".join(f"{line}\n" for line in results))
+        (folder / f"{verb}.txt").write_text(text)
 
 
 def _open_corpus(run: str, given: str | None) -> Any:
@@ -251,13 +265,6 @@ def _open_corpus(run: str, given: str | None) -> Any:
         raise InputError(f"{run}: no run (config.yaml is missing); name the corpus with --corpus")
     config = yaml.safe_load(config_file.read_text())
     return Corpus(Path(config["data"]["corpus"] or f"corpora/{config['name']}"))
-
-
-def _print_corpus(corpus: Any, lines: list[str]) -> None:
-    print("\n".join(lines))
-    splits = ", ".join(f"{count} {name}" for name, count in corpus.num_sequences.items())
-    leaks = ", ".join(f"{n} of {name}" for name, n in corpus.num_leaked.items() if name != "train")
-    print(f"{corpus.folder}: sequences {splits}; verbatim in an earlier split: {leaks}")
 
 
 if __name__ == "__main__":

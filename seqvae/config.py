@@ -9,6 +9,7 @@ from typing import Any, Literal
 from seqvae.decoder import DECODERS
 from seqvae.errors import InputError
 from seqvae.objective import BetaSchedule
+from seqvae.tokenizers import complete_settings
 
 
 def _at_least(section: object, low: float, *names: str) -> None:
@@ -60,6 +61,8 @@ class DataConfig:
             raise InputError("valid_share and test_share leave nothing to train on")
         if self.num_workers is not None:
             _at_least(self, 1, "num_workers")
+        if self.tokenizer:
+            object.__setattr__(self, "tokenizer", complete_settings(self.tokenizer))
         given = [name for name in ("train", "valid", "test") if getattr(self, name) is not None]
         if given and self.source is not None:
             raise InputError(f"data.source and data.{given[0]} are both set; give one of the two")

@@ -46,10 +46,11 @@ class Sampling:
         """Draw one token per row."""
         if self.temperature == 0:
             return logits.argmax(-1)
-        logits = logits.float() / self.temperature
+        logits = logits.float()
+        logits = (logits - logits.max(-1, keepdim=True).values) / self.temperature
         if 0 < self.top_k < logits.shape[-1]:
-            weakest = logits.topk(self.top_k).values[:, -1:]
-            logits = logits.masked_fill(logits < weakest, -torch.inf)
+            best = logits.topk(self.top_k)
+            logits = torch.full_like(logits, -torch.inf).scatter(1, best.indices, best.values)
         if self.top_p < 1:
             ordered, order = logits.sort(descending=True)
             probability = ordered.softmax(-1)
@@ -176,7 +177,7 @@ class FlatDecoder(nn.Module):
         """Decode freely, each step fed with the token drawn before it.
 
         A sequence ends with the first `eos_id` of channel 0, which its length includes, or after
-        `num_steps`.
+        `num_steps`. Meant for evaluation mode.
         """
         state = self.begin(z)
         previous = self.start.expand(len(z), -1)

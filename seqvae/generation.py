@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seqvae.bundle import load_bundle
 from seqvae.data import held_out_loader
 from seqvae.decoder import Sampling
 from seqvae.errors import InputError
@@ -26,7 +27,7 @@ from seqvae.midi import MidiSource, read_midi, to_pretty_midi
 from seqvae.model import SequenceVAE
 from seqvae.notes import DEFAULT_QPM, join
 from seqvae.store import Corpus
-from seqvae.tokenizers import AnyTokenizer, load_tokenizer
+from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, Ids
 
 BATCH_SIZE = 256  # codes or sequences that are computed together
@@ -51,16 +52,7 @@ class TrainedVAE:
         Raises:
             InputError: the folder is neither, or a file of it is missing or damaged.
         """
-        path = Path(folder).expanduser()
-        if not path.is_dir():
-            raise InputError(f"{folder}: no such folder; give a run or a bundle")
-        if (path / "config.yaml").is_file() and not (path / "bundle").is_dir():
-            raise InputError(f"{folder}: this run has no bundle yet; let it reach a validation")
-        bundle = path / "bundle" if (path / "bundle").is_dir() else path
-        tokenizer = load_tokenizer(bundle)
-        model = SequenceVAE.load(bundle)
-        if model.vocab_sizes != tokenizer.vocab_sizes:
-            raise InputError(f"{bundle}: the tokenizer is not that of the model")
+        model, tokenizer = load_bundle(Path(folder).expanduser())
         return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer)
 
     @property
@@ -204,7 +196,7 @@ class TrainedVAE:
     def _render(self, windows: list[Example]) -> Item:
         """One output from its windows."""
         if self.tokenizer.modality == "text":
-            return " ".join(self.tokenizer.decode(window.ids) for window in windows)
+            return self.tokenizer.decode(windows[0].ids)
         return to_pretty_midi(join([self.tokenizer.decode(window) for window in windows]))
 
     def _generator(self, seed: int | None) -> torch.Generator:

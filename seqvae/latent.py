@@ -46,7 +46,8 @@ def slerp(
     """
     cosine = torch.nn.functional.cosine_similarity(start, end, dim=0).clamp(-1.0, 1.0)
     angle = torch.acos(cosine)
-    if math.sin(angle) < 1e-4:
+    no_direction = not (start.any() and end.any())
+    if no_direction or math.sin(angle) < 1e-4:
         return lerp(start, end, fractions)
     t = fractions[:, None]
     return (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / torch.sin(angle)

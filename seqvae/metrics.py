@@ -49,7 +49,7 @@ class Evaluation:
     word_perplexity: float | None = None
     """Text: exp(nats / (words + ends of line)) of the bound, whatever the tokenizer."""
     bits_per_byte: float | None = None
-    """Text: bits of the bound per UTF-8 byte of the line, the end of line not counted as a byte."""
+    """Text: bits of the bound per UTF-8 byte of the decoded line, its end not counted as a byte."""
     bleu: float | None = None
     """Text: corpus BLEU-4 (sacrebleu, 0..100) of those decodings against the originals."""
 

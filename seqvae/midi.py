@@ -122,10 +122,13 @@ def _from_pretty_midi(song: pretty_midi.PrettyMIDI, steps_per_quarter: int, wher
         notes["track"] = index
         tracks.append(notes)
     metres = [
-        (song.time_to_tick(m.time), m.numerator, m.denominator) for m in song.time_signature_changes
+        (int(song.time_to_tick(m.time)), m.numerator, m.denominator)
+        for m in song.time_signature_changes
     ]
     times, qpms = song.get_tempo_changes()
-    tempos = [(song.time_to_tick(time), qpm) for time, qpm in zip(times, qpms, strict=True)]
+    tempos = [
+        (int(song.time_to_tick(time)), float(qpm)) for time, qpm in zip(times, qpms, strict=True)
+    ]
     return _piece(tracks, metres, tempos, resolution, steps_per_quarter, where)
 
 

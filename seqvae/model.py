@@ -5,7 +5,6 @@ nothing is pickled.
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ class SequenceVAE(nn.Module):
         self.settings: dict[str, Any] = {
             name: value for name, value in locals().items() if name not in ("self", "__class__")
         }
-        self.vocab_sizes, self.max_steps, self.eos_id = tuple(vocab_sizes), max_steps, eos_id
+        self.vocab_sizes, self.max_steps, self.eos_id = vocab_sizes, max_steps, eos_id
         self.latent_dim = latent_dim
         self.encoder = Encoder(
             vocab_sizes=self.vocab_sizes,
@@ -113,9 +112,9 @@ class SequenceVAE(nn.Module):
             if not file.is_file():
                 raise InputError(f"{folder}: {file.name} is missing; is this a seqvae bundle?")
         try:
-            settings: Mapping[str, Any] = json.loads(settings_file.read_text())
-            model = cls(**settings)
-        except (ValueError, TypeError, KeyError) as error:
+            settings = json.loads(settings_file.read_text())
+            model = cls(**settings | {"vocab_sizes": tuple(settings["vocab_sizes"])})
+        except (ValueError, TypeError, KeyError, RuntimeError) as error:
             raise InputError(f"{settings_file}: not the settings of a model ({error})") from error
         try:
             load_model(model, str(weights_file))

@@ -7,6 +7,7 @@ the start of the piece, ranges are half open. Seconds and ticks exist in `midi.p
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ NOTE = np.dtype(
         ("track", np.int16),
     ]
 )
-Notes = NDArray[np.void]  # records of NOTE, sorted by start, then pitch
+Notes = NDArray[Any]  # records of NOTE, sorted by start, then pitch
 
 DEFAULT_QPM = 120.0  # of a MIDI file that names no tempo
 
@@ -177,7 +178,7 @@ def melody_line(notes: Notes) -> Notes:
     if not len(notes):
         return notes
     last_of_onset = np.append(notes["start"][1:] != notes["start"][:-1], True)
-    line = notes[last_of_onset].copy()  # sorted by pitch within an onset: the last is the highest
+    line: Notes = notes[last_of_onset].copy()  # the highest: pitches rise within an onset
     line["end"][:-1] = np.minimum(line["end"][:-1], line["start"][1:])
     return line
 

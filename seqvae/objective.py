@@ -63,8 +63,8 @@ class BetaSchedule:
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
-        if self.max_beta < 0:
-            raise InputError(f"max_beta is {self.max_beta}; it must be 0 or more")
+        if not 0 <= self.max_beta < math.inf:
+            raise InputError(f"max_beta is {self.max_beta}; it must be 0 or more, and finite")
         if self.beta_warmup_steps < 0:
             raise InputError(f"beta_warmup_steps is {self.beta_warmup_steps}; it must be 0 or more")
 

@@ -54,6 +54,7 @@ def prepare(config: Config) -> Corpus:
     if (folder / "corpus.json").is_file():
         corpus = Corpus(folder)
         if corpus.fingerprint == fingerprint:
+            logger.info("%s: unchanged, %s", folder, _describe(corpus))
             return corpus
     elif folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: holds other files; name another folder with data.corpus")
@@ -68,8 +69,20 @@ def prepare(config: Config) -> Corpus:
         manifest=manifest,
         fingerprint=fingerprint,
         num_leaked=num_leaked,
+        deduped=data.dedupe,
     )
-    return Corpus(folder)
+    corpus = Corpus(folder)
+    for line in summary(manifest):
+        logger.info(line)
+    logger.info("%s: %s", folder, _describe(corpus))
+    return corpus
+
+
+def _describe(corpus: Corpus) -> str:
+    counts = ", ".join(f"{count} {name}" for name, count in corpus.num_sequences.items())
+    leaked = ", ".join(f"{corpus.num_leaked[name]} of {name}" for name in SPLITS[1:])
+    done = "dropped" if corpus.deduped else "kept; --dedupe drops them"
+    return f"sequences {counts}; verbatim in an earlier split ({done}): {leaked}"
 
 
 # Sources

@@ -91,6 +91,7 @@ class Corpus:
             self.num_sequences: dict[str, int] = about["num_sequences"]
             self.fingerprint: str = about["fingerprint"]
             self.num_leaked: dict[str, int] = about["num_leaked"]
+            self.deduped: bool = about["deduped"]
         except (OSError, ValueError, KeyError, EOFError) as error:
             raise InputError(f"{folder}: damaged corpus ({error}); prepare it again") from error
         self.tokenizer = load_tokenizer(folder)
@@ -113,6 +114,7 @@ def write_corpus(
     manifest: list[SourceRow],
     fingerprint: str,
     num_leaked: dict[str, int],
+    deduped: bool,
 ) -> None:
     """Write a corpus in one stroke."""
     ordered = [ids for name in SPLITS for ids in sequences[name]]
@@ -120,6 +122,7 @@ def write_corpus(
     about = {
         "num_sequences": {name: len(sequences[name]) for name in SPLITS},
         "num_leaked": num_leaked,
+        "deduped": deduped,
         "fingerprint": fingerprint,
     }
     with replaced_folder(folder) as beside:

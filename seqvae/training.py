@@ -30,17 +30,17 @@ import yaml
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from seqvae.bundle import BUNDLE, save_bundle
 from seqvae.config import Config, TrainerConfig
 from seqvae.data import Batch, held_out_loader, training_loader
 from seqvae.errors import InputError
-from seqvae.metrics import Evaluation, Tally, rows
+from seqvae.metrics import Tally, rows
 from seqvae.model import SequenceVAE
 from seqvae.preparation import prepare
-from seqvae.store import Corpus, replaced_folder
-from seqvae.tokenizers import save_tokenizer
-from seqvae.tokenizers.contract import Ids
+from seqvae.store import Corpus
 
-CONFIG, METRICS, CHECKPOINT, BUNDLE = "config.yaml", "metrics.csv", "last.ckpt", "bundle"
+CONFIG, METRICS, CHECKPOINT = "config.yaml", "metrics.csv", "last.ckpt"
+LINE = 118  # characters of an example that are shown
 
 logger = logging.getLogger(__name__)
 
@@ -182,8 +182,10 @@ class VAETraining(lightning.LightningModule):
         for batch in held_out_loader(self.corpus.splits["valid"], 4 * settings.batch_size):
             decoded = tally.update(Batch(*(part.to(self.device) for part in batch)))
             if not examples:
-                for original, decoding in list(zip(rows(batch), rows(decoded), strict=True))[-2:]:
-                    examples += [f"  in   {self.show(original)}", f"  out  {self.show(decoding)}"]
+                pairs = zip(rows(batch), rows(decoded), strict=True)
+                for original, decoding in list(pairs)[-2:]:
+                    examples.append(f"  in   {self.tokenizer.show(original)}"[:LINE])
+                    examples.append(f"  out  {self.tokenizer.show(decoding)}"[:LINE])
         self.model.train()
         nll, kl = tally.nats()
         figures = tally.result()
@@ -213,12 +215,6 @@ class VAETraining(lightning.LightningModule):
             f"free-running accuracy {figures.accuracy_free_running:.4f}{mark}"
         )
         tqdm.write("\n".join([headline, *examples]), file=sys.stderr)
-
-    def show(self, ids: Ids) -> str:
-        """A sequence on one line: its text, or its tokens."""
-        if self.tokenizer.modality == "text":
-            return str(self.tokenizer.decode(ids))
-        return " ".join(".".join(map(str, step)) for step in ids.tolist())
 
     def seconds(self) -> float:
         """Seconds of training so far, those before an interruption included."""
@@ -261,44 +257,6 @@ def write_metrics(file: Path, history: list[dict[str, float]]) -> None:
         writer = csv.DictWriter(opened, fieldnames=list(history[0]))
         writer.writeheader()
         writer.writerows(history)
-
-
-def save_bundle(
-    folder: Path, model: SequenceVAE, corpus: Corpus, config: Config, figures: Evaluation
-) -> None:
-    """Write all that `seqvae.load` needs, in one stroke."""
-    with replaced_folder(folder) as beside:
-        model.save(beside)
-        save_tokenizer(corpus.tokenizer, beside)
-        (beside / "README.md").write_text(model_card(model, corpus, config, figures))
-
-
-def model_card(model: SequenceVAE, corpus: Corpus, config: Config, figures: Evaluation) -> str:
-    """What the model is, what it learned from, and how well."""
-    num_parameters = sum(parameter.numel() for parameter in model.parameters())
-    measured = "\n".join(
-        f"| {name} | {value:.4g} |" for name, value in vars(figures).items() if value is not None
-    )
-    return f"""# {config.name}
-
-A sequence VAE trained with seqvae: {num_parameters:,} parameters, {corpus.tokenizer.kind} tokens,
-latent code of {model.latent_dim} dimensions. Load it with `seqvae.load("{BUNDLE}")`.
-
-Trained on {corpus.num_sequences["train"]} sequences. The licence of the weights follows from that
-of the data, which only who trained it can state.
-
-Validation split (definitions: `seqvae/metrics.py`):
-
-| figure | value |
-|---|---|
-{measured}
-
-Settings:
-
-```json
-{json.dumps(asdict(config), indent=2)}
-```
-"""
 
 
 def _read_checkpoint(run: Path, config: Config) -> dict[str, Any]:

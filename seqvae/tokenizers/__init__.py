@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from seqvae.errors import InputError
-from seqvae.tokenizers.contract import MusicTokenizer, TextTokenizer
+from seqvae.tokenizers.contract import MusicTokenizer, TextTokenizer, from_plain
 from seqvae.tokenizers.melody import MelodyTokenizer
 from seqvae.tokenizers.text import SubwordTokenizer
 from seqvae.tokenizers.words import WordTokenizer
@@ -18,22 +19,42 @@ TOKENIZERS: dict[str, Any] = {
 }
 
 TOKENIZER_FILE = "tokenizer.json"
+LEARNED = frozenset({"proto", "words"})  # what training fills in, beside the settings
+ACCEPTED: dict[type, Any] = {
+    int: int, float: (int, float), str: str, bool: bool, tuple: tuple
+}  # what YAML may give for a setting, by the type of its default  # fmt: skip
 
 
 def make_tokenizer(settings: Mapping[str, Any]) -> Any:
-    """A tokenizer from the `tokenizer` section of a config: `kind` and that kind's settings."""
+    """A tokenizer from the `tokenizer` section of a config: `kind` and that kind's settings.
+
+    Raises:
+        InputError: the kind or a setting is unknown, or a value impossible.
+    """
     kind = settings.get("kind")
     if kind not in TOKENIZERS:
-        raise InputError(f"tokenizer kind {kind!r}; there are {', '.join(TOKENIZERS)}")
-    chosen = {name: value for name, value in settings.items() if name != "kind"}
-    unknown = chosen.keys() - TOKENIZERS[kind].__dataclass_fields__.keys()
-    if unknown:
-        known = ", ".join(TOKENIZERS[kind].__dataclass_fields__)
-        raise InputError(f"{kind} tokenizer has no setting {sorted(unknown)[0]!r}; it has {known}")
-    try:
-        return TOKENIZERS[kind](**chosen)
-    except TypeError as error:
-        raise InputError(f"{kind} tokenizer: a setting has the wrong type ({error})") from error
+        raise InputError(f"tokenizer kind is {kind!r}; there are {', '.join(TOKENIZERS)}")
+    defaults = {f.name: f.default for f in fields(TOKENIZERS[kind]) if f.name not in LEARNED}
+    chosen = from_plain(settings)
+    for name, value in chosen.items():
+        if name not in defaults:
+            raise InputError(f"{kind} tokenizer has no {name!r}; it has {', '.join(defaults)}")
+        wanted = ACCEPTED[type(defaults[name])]
+        if not isinstance(value, wanted) or isinstance(value, bool) != (wanted is bool):
+            raise InputError(f"{kind} tokenizer: {name} is {value!r}; it must be like "
+                             f"{defaults[name]!r}")  # fmt: skip
+    return TOKENIZERS[kind](**chosen)
+
+
+def complete_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same settings with all defaults written out, so that they say everything."""
+    tokenizer = make_tokenizer(settings)
+    values = {f.name: getattr(tokenizer, f.name) for f in fields(tokenizer)}
+    return {"kind": tokenizer.kind} | {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if name not in LEARNED
+    }
 
 
 def save_tokenizer(tokenizer: AnyTokenizer, folder: Path) -> None:

@@ -6,7 +6,7 @@ Axes: B sequences, T steps, C channels.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,15 @@ from numpy.typing import NDArray
 from seqvae.notes import DEFAULT_QPM, Piece
 
 Ids = NDArray[np.int64]  # (T, C), without padding
+
+
+def from_plain(saved: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a tokenizer from JSON or YAML, which know no tuples; without its kind."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in saved.items()
+        if name != "kind"
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +46,7 @@ class Extraction:
     dropped: Counter[str]
 
 
+@runtime_checkable
 class Tokenizer(Protocol):
     """The part that text and music share. Text adds `encode(str)`, music `encode(Piece)`."""
 
@@ -52,6 +62,9 @@ class Tokenizer(Protocol):
     def max_steps(self) -> int:
         """The longest sequence, its end token included."""
 
+    def show(self, ids: Ids) -> str:
+        """A sequence on one line, for people."""
+
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """A fresh variation of a training batch (B, T, C)."""
 
@@ -59,16 +72,17 @@ class Tokenizer(Protocol):
         """Everything that `from_json` needs."""
 
     @classmethod
-    def from_json(cls, saved: Mapping[str, Any]) -> Self:
+    def from_json(cls, saved: Mapping[str, Any]) -> "Tokenizer":
         """The tokenizer that `to_json` described."""
 
 
+@runtime_checkable
 class TextTokenizer(Tokenizer, Protocol):
     """Strings <-> tokens."""
 
     modality: ClassVar[Literal["text"]]
 
-    def train(self, lines: Iterable[str]) -> Self:
+    def train(self, lines: Iterable[str]) -> "TextTokenizer":
         """The same settings with a vocabulary learned from these lines."""
 
     def encode(self, text: str) -> Ids:
@@ -78,6 +92,7 @@ class TextTokenizer(Tokenizer, Protocol):
         """The text of tokens; whatever follows the end token is ignored."""
 
 
+@runtime_checkable
 class MusicTokenizer(Tokenizer, Protocol):
     """Pieces <-> tokens."""
 

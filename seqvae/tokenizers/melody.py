@@ -11,7 +11,7 @@ Axes: N windows, T steps, C = 1 channel.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +30,10 @@ from seqvae.notes import (
     steps_per_bar,
     stretches,
 )
-from seqvae.tokenizers.contract import Example, Extraction, Ids
+from seqvae.tokenizers.contract import Example, Extraction, Ids, from_plain
 
 NO_EVENT, NOTE_OFF, FIRST_PITCH = 0, 1, 2
+NOTE_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 VELOCITY = 80  # of decoded notes: the grid does not keep loudness
 
 
@@ -65,7 +66,6 @@ class MelodyTokenizer:
 
     def __post_init__(self) -> None:
         """Refuse settings that no window can satisfy."""
-        object.__setattr__(self, "metres", tuple(self.metres))
         for name in ("num_bars", "steps_per_quarter", "hop_bars"):
             if getattr(self, name) < 1:
                 raise InputError(f"melody: {name} is {getattr(self, name)}; it must be 1 or more")
@@ -182,6 +182,17 @@ class MelodyTokenizer:
             num_steps=len(tokens),
         )
 
+    def show(self, ids: Ids) -> str:
+        """A note name at its onset, `.` for NO_EVENT, `-` for NOTE_OFF, `|` between quarters."""
+        pitches = ids[:, 0] - FIRST_PITCH + self.min_pitch
+        names = [f"{NOTE_NAMES[pitch % 12]}{pitch // 12 - 1}" for pitch in pitches]
+        symbols = [
+            name if token >= FIRST_PITCH else ".-"[token]
+            for token, name in zip(ids[:, 0], names, strict=True)
+        ]
+        quarters = range(0, len(symbols), self.steps_per_quarter)
+        return " | ".join(" ".join(symbols[q : q + self.steps_per_quarter]) for q in quarters)
+
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Transpose each window (N, T, 1), as far as its pitches stay in the vocabulary."""
         if self.max_transpose == 0:
@@ -199,9 +210,9 @@ class MelodyTokenizer:
         return {"kind": self.kind, **asdict(self)}
 
     @classmethod
-    def from_json(cls, saved: Mapping[str, Any]) -> Self:
+    def from_json(cls, saved: Mapping[str, Any]) -> "MelodyTokenizer":
         """The tokenizer of these settings."""
-        return cls(**{name: value for name, value in saved.items() if name != "kind"})
+        return cls(**from_plain(saved))
 
     def _other_metre(self, metre: Metre) -> str:
         return f"{metre}, model expects {' or '.join(self.metres)}"

@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import sentencepiece
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
-from seqvae.tokenizers.contract import Ids
+from seqvae.tokenizers.contract import Ids, from_plain
 
 UNK, EOS = 0, 1
 NUM_RESERVED = 2 + 256  # UNK, EOS and the byte pieces
@@ -57,7 +57,7 @@ class SubwordTokenizer:
     @property
     def vocab_sizes(self) -> tuple[int]:
         """One channel of subwords."""
-        return (int(self._processor.GetPieceSize()),)
+        return (self.vocab_size,)
 
     @cached_property
     def _processor(self) -> Any:
@@ -65,7 +65,7 @@ class SubwordTokenizer:
         processor.LoadFromSerializedProto(self.proto)
         return processor
 
-    def train(self, lines: Iterable[str]) -> Self:
+    def train(self, lines: Iterable[str]) -> "SubwordTokenizer":
         """The same settings with a model trained on these lines."""
         lines = list(lines)
         size = self.vocab_size
@@ -119,6 +119,10 @@ class SubwordTokenizer:
         end = tokens.index(EOS) if EOS in tokens else len(tokens)
         return str(self._processor.DecodeIds(tokens[:end]))
 
+    def show(self, ids: Ids) -> str:
+        """The text."""
+        return self.decode(ids)
+
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Text is taken as it is."""
         return ids
@@ -132,7 +136,6 @@ class SubwordTokenizer:
         }
 
     @classmethod
-    def from_json(cls, saved: Mapping[str, Any]) -> Self:
+    def from_json(cls, saved: Mapping[str, Any]) -> "SubwordTokenizer":
         """The tokenizer that `to_json` described."""
-        settings = {name: value for name, value in saved.items() if name != "kind"}
-        return cls(**settings | {"proto": base64.b64decode(saved["proto"])})
+        return cls(**from_plain(saved) | {"proto": base64.b64decode(saved["proto"])})

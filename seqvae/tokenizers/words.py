@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
-from seqvae.tokenizers.contract import Ids
+from seqvae.tokenizers.contract import Ids, from_plain
 
 EOS_WORD, UNK_WORD = "<eos>", "<unk>"
 EOS, UNK = 0, 1
@@ -42,14 +42,13 @@ class WordTokenizer:
             raise InputError(f"words: vocab_size is {self.vocab_size}; it must be 3 or more")
         if self.max_steps < 2:
             raise InputError(f"words: max_steps is {self.max_steps}; it must be 2 or more")
-        object.__setattr__(self, "words", tuple(self.words))
 
     @property
     def vocab_sizes(self) -> tuple[int]:
         """One channel of words."""
         return (len(self.words),)
 
-    def train(self, lines: Iterable[str]) -> Self:
+    def train(self, lines: Iterable[str]) -> "WordTokenizer":
         """The same settings with the most frequent words of these lines."""
         counts = Counter(word for line in lines for word in line.split())
         del counts[EOS_WORD], counts[UNK_WORD]
@@ -74,6 +73,10 @@ class WordTokenizer:
         end = tokens.index(EOS) if EOS in tokens else len(tokens)
         return " ".join(self.words[token] for token in tokens[:end])
 
+    def show(self, ids: Ids) -> str:
+        """The text."""
+        return self.decode(ids)
+
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Text is taken as it is."""
         return ids
@@ -83,6 +86,6 @@ class WordTokenizer:
         return {"kind": self.kind, **asdict(self)}
 
     @classmethod
-    def from_json(cls, saved: Mapping[str, Any]) -> Self:
+    def from_json(cls, saved: Mapping[str, Any]) -> "WordTokenizer":
         """The tokenizer that `to_json` described."""
-        return cls(**{name: value for name, value in saved.items() if name != "kind"})
+        return cls(**from_plain(saved))

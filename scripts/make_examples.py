@@ -1,0 +1,60 @@
+"""Makes data/examples from trained runs: chosen by seed, nothing picked by hand.
+
+    python scripts/make_examples.py runs/melody_2bar runs/captions
+
+Music: eight samples, and the way between the first two in seven steps. Text: sixteen samples, and
+eight interpolations between sentences of our own, which no corpus holds.
+"""
+
+import sys
+from pathlib import Path
+
+import pretty_midi
+
+import seqvae
+from seqvae.midi import write_clips
+
+EXAMPLES = Path(__file__).parents[1] / "data" / "examples"
+SEED = 1
+PAIRS = [
+    ("A man is sleeping on a couch.", "Two dogs are playing in the snow."),
+    ("A woman is reading a book in the park.", "A boy is riding a bike down the street."),
+    ("Three children are playing soccer on a field.", "An old man is sitting on a bench."),
+    ("A girl in a red dress is dancing.", "A man in a blue shirt is climbing a rock."),
+    ("People are waiting for a train.", "A group of people are standing on a beach."),
+    ("A black dog is running through the grass.", "A man is cooking food in a kitchen."),
+    ("Two men are playing guitar on a stage.", "A little girl is eating ice cream."),
+    ("A worker is fixing a roof.", "A child is jumping into a swimming pool."),
+]
+
+
+def make_music(run: Path) -> None:
+    """Write MIDI files."""
+    vae = seqvae.load(run)
+    folder = EXAMPLES / run.name
+    folder.mkdir(parents=True, exist_ok=True)
+    samples = [s for s in vae.sample(8, temperature=0.8, seed=SEED) if not isinstance(s, str)]
+    write_clips(samples, folder, "sample")
+    path = vae.interpolate(samples[0], samples[1], num_steps=7)
+    write_clips([s for s in path if isinstance(s, pretty_midi.PrettyMIDI)], folder, "interpolate")
+
+
+def make_text(run: Path) -> None:
+    """Write a file of samples and one of interpolations."""
+    vae = seqvae.load(run)
+    folder = EXAMPLES / run.name
+    folder.mkdir(parents=True, exist_ok=True)
+    samples = vae.sample(16, temperature=0.6, seed=SEED)
+    (folder / "samples.txt").write_text("".join(f"{line}\n" for line in samples))
+    blocks = []
+    for start, end in PAIRS:
+        path = vae.interpolate(start, end, num_steps=5)
+        blocks.append("".join(f"{line}\n" for line in [f"[{start}]", *path, f"[{end}]"]))
+    (folder / "interpolations.txt").write_text("\n".join(blocks))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python scripts/make_examples.py MELODY_RUN TEXT_RUN")
+    make_music(Path(sys.argv[1]))
+    make_text(Path(sys.argv[2]))

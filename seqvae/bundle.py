@@ -1,0 +1,75 @@
+"""The bundle of a trained model: all that is needed to use it, on any machine.
+
+A folder with model.safetensors, config.json (the model's settings), tokenizer.json and README.md
+(the model card). Nothing is pickled.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from seqvae.config import Config
+from seqvae.errors import InputError
+from seqvae.metrics import Evaluation
+from seqvae.model import SequenceVAE
+from seqvae.store import Corpus, replaced_folder
+from seqvae.tokenizers import load_tokenizer, save_tokenizer
+
+BUNDLE = "bundle"  # its folder in a run
+
+
+def load_bundle(folder: Path) -> tuple[SequenceVAE, Any]:
+    """The model and the tokenizer of a run or of a bundle.
+
+    Raises:
+        InputError: the folder is neither, or a file of it is missing or damaged.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give a run or a bundle")
+    if (folder / "config.yaml").is_file() and not (folder / BUNDLE).is_dir():
+        raise InputError(f"{folder}: this run has no bundle yet; let it reach a validation")
+    bundle = folder / BUNDLE if (folder / BUNDLE).is_dir() else folder
+    tokenizer = load_tokenizer(bundle)
+    model = SequenceVAE.load(bundle)
+    if model.vocab_sizes != tokenizer.vocab_sizes:
+        raise InputError(f"{bundle}: the tokenizer is not that of the model")
+    return model, tokenizer
+
+
+def save_bundle(
+    folder: Path, model: SequenceVAE, corpus: Corpus, config: Config, figures: Evaluation
+) -> None:
+    """Write all that `seqvae.load` needs, in one stroke."""
+    with replaced_folder(folder) as beside:
+        model.save(beside)
+        save_tokenizer(corpus.tokenizer, beside)
+        (beside / "README.md").write_text(model_card(model, corpus, config, figures))
+
+
+def model_card(model: SequenceVAE, corpus: Corpus, config: Config, figures: Evaluation) -> str:
+    """What the model is, what it learned from, and how well."""
+    num_parameters = sum(parameter.numel() for parameter in model.parameters())
+    measured = "\n".join(
+        f"| {name} | {value:.4g} |" for name, value in vars(figures).items() if value is not None
+    )
+    return f"""# {config.name}
+
+A sequence VAE trained with seqvae: {num_parameters:,} parameters, {corpus.tokenizer.kind} tokens,
+latent code of {model.latent_dim} dimensions. Load it with `seqvae.load("{BUNDLE}")`.
+
+Trained on {corpus.num_sequences["train"]} sequences. The licence of the weights follows from that
+of the data, which only who trained it can state.
+
+Validation split (definitions: `seqvae/metrics.py`):
+
+| figure | value |
+|---|---|
+{measured}
+
+Settings:
+
+```json
+{json.dumps(asdict(config), indent=2)}
+```
+"""

@@ -1,0 +1,246 @@
+"""The command line as a user meets it: results, one-line errors, exit codes, Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from trained import Trained
+
+from seqvae import cli
+from seqvae.midi import read_midi
+
+ROOT = Path(__file__).parents[1]
+TINY_TEXT = """\
+name: tiny
+data:
+  tokenizer: {kind: text, vocab_size: 300, max_steps: 24}
+model: {latent_dim: 4, embedding_dim: 8, encoder_dim: 8, decoder_dim: 8}
+trainer: {max_epochs: 2, batch_size: 8, precision: fp32, accelerator: cpu}
+"""
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """The exit code of a command in this process."""
+    monkeypatch.setattr(sys, "argv", ["seqvae", *map(str, arguments)])
+    try:
+        cli.main()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    return 0
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a config and a corpus, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(TINY_TEXT)
+    lines = [f"the {a} {b} it" for a in "abcdefgh" for b in ("sees", "likes", "eats", "has")]
+    (tmp_path / "lines.txt").write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+def test_the_whole_way_of_text(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    assert run(monkeypatch, "prepare", "tiny.yaml", "--data.source", "lines.txt") == 0
+    assert "sequences 26 train, 3 valid, 3 test" in caplog.text
+    assert run(monkeypatch, "train", "tiny.yaml", "--data.source", "lines.txt") == 0
+    assert sorted(p.name for p in (tiny / "runs/tiny").iterdir()) == [
+        "bundle", "config.yaml", "last.ckpt", "metrics.csv",
+    ]  # fmt: skip
+    capsys.readouterr()
+    assert run(monkeypatch, "evaluate", "runs/tiny", "--json", "figures.json") == 0
+    figures = json.loads((tiny / "figures.json").read_text())
+    assert figures["command"] == "seqvae evaluate runs/tiny --json figures.json"
+    assert f"{figures['neg_elbo']:.4f}" in capsys.readouterr().out
+    outputs = []
+    for _ in range(2):
+        assert run(monkeypatch, "sample", "runs/tiny", "-n", 3, "--seed", 1, "--out", "o") == 0
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] == outputs[1]
+    assert (tiny / "o/sample.txt").read_text() == outputs[0]
+    ends = ["the a sees it", "the b likes it"]
+    assert run(monkeypatch, "reconstruct", "runs/tiny", *ends) == 0
+    reconstructions = capsys.readouterr().out.splitlines()
+    assert run(monkeypatch, "interpolate", "runs/tiny", *ends, "--num_steps", 4) == 0
+    path = capsys.readouterr().out.splitlines()
+    assert [path[0], path[-1]] == reconstructions
+    assert len(path) == 4
+    assert run(monkeypatch, "report", "runs/tiny", "--out", "r/report.png") == 0
+    assert (tiny / "r/report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_verbs_write_midi_that_can_be_read(
+    melodies: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    one, two = sorted(melodies.source.glob("*.mid"))[:2]
+    common = ("--bar", 1, "--out", "out")
+    assert run(monkeypatch, "sample", melodies.run, "-n", 2, "--seed", 1, "--qpm", 90) == 0
+    assert run(monkeypatch, "reconstruct", melodies.run, one, two, *common) == 0
+    assert run(monkeypatch, "interpolate", melodies.run, one, two, "--num_steps", 3, *common) == 0
+    names = [Path(line).name for line in capsys.readouterr().out.splitlines()]
+    assert names == [
+        "sample_00.mid", "sample_01.mid", "reconstruct_00.mid", "reconstruct_01.mid",
+        "interpolate_00.mid", "interpolate_01.mid", "interpolate_02.mid",
+    ]  # fmt: skip
+    assert read_midi(tmp_path / "out/sample_00.mid", 4).qpm_at(0) == pytest.approx(90, rel=1e-4)
+    assert run(monkeypatch, "evaluate", melodies.run, "--split", "valid") == 0
+    assert "onset_f1" in capsys.readouterr().out
+    assert run(monkeypatch, "report", melodies.run, "--out", "report.png") == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("frobnicate", "no verb 'frobnicate'"),
+        ("sample nowhere", "nowhere: no such folder"),
+        ("sample .", "is this a seqvae bundle?"),
+        ("sample", "required: run"),
+        ("sample . -n two", "invalid int value: 'two'"),
+        ("sample . --temprature 1", "unrecognized arguments: --temprature"),
+        ("evaluate .", "is missing"),
+        ("train missing.yaml", "missing.yaml: no such config file"),
+        ("train tiny.yaml", "no data: give data.source"),
+        ("train tiny.yaml --resume --data.source lines.txt", "no last.ckpt to resume from"),
+        ("train tiny.yaml --data.source nothing", "nothing: no such file or folder"),
+        ("train tiny.yaml --data.source empty", "the folder holds no text files"),
+        ("train tiny.yaml --data.source lines.txt --trainer.max_epoch 3", "--trainer.max_epoch"),
+        ("train tiny.yaml --data.source lines.txt --trainer.max_epochs x", "trainer.max_epochs"),
+        ("train tiny.yaml --data.source lines.txt --trainer.max_epochs 0", "max_epochs is 0"),
+        ("train tiny.yaml --data.source lines.txt --model.dropout 1", "dropout is 1"),
+        ("train tiny.yaml --data.source lines.txt --trainer.beta.shape cubic", "cubic"),
+        ("train tiny.yaml --data.source lines.txt --data.train a", "data.source and data.train"),
+        ("train tiny.yaml --data.train lines.txt", "data.valid is not; give all three"),
+        ("train tiny.yaml --data.source lines.txt --name a/b", "plain folder name"),
+        ("train unknown.yaml --data.source lines.txt", "frob"),
+        ("train broken.yaml --data.source lines.txt", "broken.yaml"),
+        ("train kind.yaml --data.source lines.txt", "'chords'; there are text, words, melody"),
+        ("train setting.yaml --data.source lines.txt", "no 'num_bars'"),
+        ("train type.yaml --data.source lines.txt", "vocab_size is 'big'"),
+        ("prepare tiny.yaml --data.source one.txt", "no sequences for valid, test"),
+        ("prepare tiny.yaml --data.source blank.txt", "no lines to train on"),
+        ("prepare tiny.yaml --data.source lines.txt --data.corpus empty/../full", "other files"),
+    ],
+)
+def test_a_mistake_is_one_line_and_code_2(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    arguments: str, message: str,
+) -> None:  # fmt: skip
+    config = yaml.safe_load(TINY_TEXT)
+    tokenizers = {
+        "kind": {"kind": "chords"},
+        "setting": {"kind": "text", "num_bars": 2},
+        "type": {"kind": "text", "vocab_size": "big"},
+    }
+    for name, tokenizer in tokenizers.items():
+        changed = config | {"data": {"tokenizer": tokenizer}}
+        (tiny / f"{name}.yaml").write_text(yaml.safe_dump(changed))
+    (tiny / "unknown.yaml").write_text(TINY_TEXT + "frob: 1\n")
+    (tiny / "broken.yaml").write_text("name: [\n")
+    (tiny / "one.txt").write_text("only one line\n")
+    (tiny / "blank.txt").write_text("\n\n \n")
+    (tiny / "empty").mkdir()
+    (tiny / "full").mkdir()
+    (tiny / "full/own.txt").write_text("mine")
+    before = sorted(tiny.rglob("*"))
+    assert run(monkeypatch, *arguments.split()) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("seqvae: error: ")
+    assert len(printed.err.splitlines()) == 1
+    assert message in printed.err
+    assert sorted(tiny.rglob("*")) == before  # nothing half-written
+
+
+def test_an_output_folder_that_cannot_be_written_is_one_line(
+    sentences: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    (tmp_path / "file").write_text("")
+    code = run(monkeypatch, "sample", sentences.run, "--out", tmp_path / "file" / "out")
+    assert code == 2
+    assert capsys.readouterr().err == f"seqvae: error: {tmp_path}/file/out: Not a directory\n"
+
+
+def test_bad_midi_for_interpolate_names_file_and_reason(
+    melodies: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.mid").write_text("not music")
+    good = next(melodies.source.glob("*.mid"))
+    assert run(monkeypatch, "interpolate", melodies.run, good, "bad.mid") == 2
+    assert "bad.mid: not a MIDI file" in capsys.readouterr().err
+
+
+def test_help_and_import_do_not_load_the_heavy_libraries() -> None:
+    code = (
+        "import sys, seqvae, seqvae.cli\n"
+        "sys.argv = ['seqvae', '--help']\n"
+        "seqvae.cli.main()\n"
+        "heavy = {'torch', 'lightning', 'matplotlib', 'symusic', 'sentencepiece', 'pretty_midi'}\n"
+        "print('loaded:', sorted(heavy & set(sys.modules)))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "loaded: []" in out.stdout
+    for verb, function in cli.VERBS.items():
+        assert verb in out.stdout
+        assert function.__doc__ in out.stdout
+
+
+def test_sampling_does_not_load_lightning(sentences: Trained) -> None:
+    code = f"import sys, seqvae; seqvae.load({str(sentences.run)!r}).sample(1); print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(out.stdout.split())
+    assert "torch" in modules
+    assert not {"lightning", "matplotlib"} & modules
+
+
+@pytest.mark.parametrize("verb", list(cli.VERBS))
+def test_every_verb_has_help(
+    verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, verb, "--help") == 0
+    assert f"seqvae {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda f: f.stem)
+def test_every_shipped_config_parses(file: Path) -> None:
+    config, _ = cli._parse_config("train", [str(file), "--data.source", "x"])
+    assert config.name == file.stem
+
+
+def test_ctrl_c_ends_with_a_checkpoint_and_resume_goes_on(tiny: Path) -> None:
+    command = [
+        sys.executable, "-m", "seqvae.cli", "train", "tiny.yaml", "--data.source", "lines.txt",
+        "--trainer.max_epochs", "3000", "--trainer.validate_every", "1000",
+    ]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=tiny, env=environment, stderr=subprocess.PIPE)
+    checkpoint = tiny / "runs/tiny/last.ckpt"
+    deadline = time.monotonic() + 60
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"--resume goes on" in err
+    assert b"Traceback" not in err
+    resumed = subprocess.Popen(
+        [*command, "--resume"], cwd=tiny, env=environment, stderr=subprocess.PIPE
+    )
+    before = checkpoint.stat().st_mtime_ns
+    while checkpoint.stat().st_mtime_ns == before and time.monotonic() < deadline + 60:
+        time.sleep(0.1)
+    resumed.send_signal(signal.SIGINT)
+    _, err = resumed.communicate(timeout=60)
+    assert resumed.returncode == 130
+    assert b"Traceback" not in err

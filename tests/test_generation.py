@@ -1,0 +1,169 @@
+"""The facade: every verb on text and on music."""
+
+from pathlib import Path
+
+import numpy as np
+import pretty_midi
+import pytest
+import torch
+from trained import Trained
+
+import seqvae
+from seqvae.errors import InputError
+from seqvae.midi import read_midi, to_pretty_midi
+from seqvae.notes import Metre, Piece, Tempo, make_notes
+
+A, B = "A man likes the sea.", "Two dogs draw old trees."
+
+
+def notes_of(clip: object) -> list[tuple[int, int, int]]:
+    assert isinstance(clip, pretty_midi.PrettyMIDI)
+    return [(int(n["start"]), int(n["end"]), int(n["pitch"])) for n in read_midi(clip, 4).notes]
+
+
+COMMON = Metre(0, 4, 4)
+
+
+def scale(num_bars: int, metre: Metre = COMMON, qpm: float = 100.0) -> Piece:
+    steps = np.arange(0, 16 * num_bars, 2)
+    notes = make_notes(steps, steps + 2, 60 + steps // 2 % 12, program=73)
+    return Piece(notes, 4, (metre,), (Tempo(0, qpm),))
+
+
+def test_a_seed_repeats_samples_and_another_does_not(
+    sentences: Trained,
+    melodies: Trained,
+) -> None:
+    assert sentences.vae.sample(300, seed=3) == sentences.vae.sample(300, seed=3)
+    assert sentences.vae.sample(8, seed=3) != sentences.vae.sample(8, seed=4)
+    one, two = (melodies.vae.sample(4, seed=5) for _ in range(2))
+    assert [notes_of(clip) for clip in one] == [notes_of(clip) for clip in two]
+
+
+def test_every_sample_can_be_encoded_again(melodies: Trained) -> None:
+    clips = melodies.vae.sample(40, temperature=2.0, seed=0)
+    posterior = melodies.vae.encode(clips)
+    assert posterior.mean.shape == (40, 4)
+
+
+def test_encoding_keeps_order_and_does_not_depend_on_company(
+    sentences: Trained,
+) -> None:
+    together = sentences.vae.encode([A, B, "music", A]).mean
+    alone = torch.cat([sentences.vae.encode([text]).mean for text in (A, B, "music", A)])
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
+    assert not torch.allclose(together[0], together[1])
+
+
+def test_interpolation_ends_in_the_reconstructions(
+    sentences: Trained,
+    melodies: Trained,
+) -> None:
+    for method in ("slerp", "lerp"):
+        path = sentences.vae.interpolate(A, B, num_steps=5, method=method)
+        assert len(path) == 5
+        assert [path[0], path[-1]] == sentences.vae.reconstruct([A, B])
+    one, two = to_pretty_midi(scale(2, qpm=80)), to_pretty_midi(scale(2, qpm=120))
+    clips = melodies.vae.interpolate(one, two, num_steps=3)
+    ends = melodies.vae.reconstruct([one, two])
+    assert notes_of(clips[0]) == notes_of(ends[0])
+    assert notes_of(clips[-1]) == notes_of(ends[-1])
+    tempos = [read_midi(clip, 4).qpm_at(0) for clip in clips]
+    assert tempos == pytest.approx([80, 100, 120], rel=1e-3)
+
+
+def test_long_clips_are_taken_window_by_window_or_from_a_bar(
+    melodies: Trained,
+) -> None:
+    clip = to_pretty_midi(scale(7))
+    posterior = melodies.vae.encode([clip])
+    assert len(posterior.mean) == 4  # 2 + 2 + 2 + 1 bars
+    third = melodies.vae.encode([clip], bar=3)
+    torch.testing.assert_close(third.mean, posterior.mean[1:2])
+    whole = notes_of(melodies.vae.reconstruct([clip])[0])
+    part = notes_of(melodies.vae.reconstruct([clip], bar=3)[0])
+    shifted = [(s - 32, e - 32, p) for s, e, p in whole if 32 <= s < 64]
+    assert part == shifted
+    assert len(melodies.vae.interpolate(clip, to_pretty_midi(scale(4)), num_steps=3)) == 3
+
+
+def test_a_path_and_a_prettymidi_are_the_same_input(
+    melodies: Trained,
+    tmp_path: Path,
+) -> None:
+    clip = to_pretty_midi(scale(2))
+    clip.write(str(tmp_path / "clip.mid"))
+    means = [melodies.vae.encode([s]).mean for s in (clip, tmp_path / "clip.mid")]
+    torch.testing.assert_close(means[0], means[1])
+    assert melodies.vae.reconstruct([clip])[0].instruments[0].program == 73
+
+
+def test_decode_undoes_encode_like_reconstruct(sentences: Trained) -> None:
+    z = sentences.vae.encode([A, B]).mean
+    assert sentences.vae.decode(z) == sentences.vae.reconstruct([A, B])
+
+
+def test_unusable_inputs_name_the_reason(
+    sentences: Trained,
+    melodies: Trained,
+    tmp_path: Path,
+) -> None:
+    waltz = to_pretty_midi(scale(4, Metre(0, 3, 4)))
+    waltz.write(str(tmp_path / "waltz.mid"))
+    with pytest.raises(InputError, match=r"waltz.mid: no usable window: 3/4, model expects 4/4"):
+        melodies.vae.interpolate(tmp_path / "waltz.mid", to_pretty_midi(scale(2)))
+    with pytest.raises(InputError, match="it has 4 bars, not 9"):
+        melodies.vae.reconstruct([to_pretty_midi(scale(4))], bar=9)
+    with pytest.raises(InputError, match="takes at most 24"):
+        sentences.vae.encode([A * 20])
+    with pytest.raises(InputError, match="this model takes text"):
+        sentences.vae.encode([tmp_path])
+    for wrong in ({"num_steps": 1}, {"method": "cubic"}):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            sentences.vae.interpolate(A, B, **wrong)
+    with pytest.raises(InputError, match="n is 0"):
+        sentences.vae.sample(0)
+
+
+def test_evaluate_gives_all_figures_and_repeats(
+    sentences: Trained,
+    melodies: Trained,
+) -> None:
+    for trained, own in ((sentences, "word_perplexity"), (melodies, "onset_f1")):
+        figures = trained.vae.evaluate(trained.corpus)
+        assert figures == trained.vae.evaluate(trained.corpus)
+        assert figures.num_sequences == len(trained.corpus.splits["test"])
+        assert figures.neg_elbo == pytest.approx(figures.nll + figures.kl)
+        assert getattr(figures, own) is not None
+    with pytest.raises(InputError, match="split is 'dev'"):
+        sentences.vae.evaluate(sentences.corpus, split="dev")
+    with pytest.raises(InputError, match="another tokenizer"):
+        sentences.vae.evaluate(melodies.corpus)
+
+
+def test_loading_says_what_is_wrong(sentences: Trained, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        seqvae.load(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="missing; is this a seqvae bundle"):
+        seqvae.load(tmp_path)
+    (tmp_path / "config.yaml").write_text("name: x\n")
+    with pytest.raises(InputError, match="no bundle yet"):
+        seqvae.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+@pytest.mark.parametrize("damage", ["missing", "truncated"])
+def test_a_damaged_bundle_is_refused_by_name(
+    sentences: Trained,
+    tmp_path: Path,
+    name: str,
+    damage: str,
+) -> None:
+    for file in (sentences.run / "bundle").iterdir():
+        data = file.read_bytes()
+        if file.name != name:
+            (tmp_path / file.name).write_bytes(data)
+        elif damage == "truncated":
+            (tmp_path / file.name).write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=name):
+        seqvae.load(tmp_path)

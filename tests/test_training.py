@@ -1,0 +1,224 @@
+"""Training: it learns, it resumes exactly, it leaves nothing half-written."""
+
+import csv
+import dataclasses
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import seqvae
+from seqvae import training
+from seqvae.config import Config, DataConfig, ModelConfig, TrainerConfig
+from seqvae.errors import InputError
+from seqvae.objective import BetaSchedule
+from seqvae.store import Corpus
+from seqvae.training import VAETraining, learning_rate, train
+
+LINES = [f"the {a} {b} the {c}" for a in ("cat", "dog", "cow") for b in ("sees", "likes", "meets")
+         for c in ("sun", "sea", "hill", "moon", "tree")]  # fmt: skip
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("\n".join(LINES) + "\n")
+    return Config(
+        name="tiny",
+        data=DataConfig(
+            source=str(corpus),
+            tokenizer={"kind": "words"},
+            corpus=str(tmp_path / "prepared"),
+        ),
+        model=ModelConfig(
+            latent_dim=4, embedding_dim=8, encoder_dim=8, decoder_dim=8, dropout=0.1,
+            token_dropout=0.2,
+        ),
+        trainer=TrainerConfig(
+            max_epochs=4, batch_size=8, warmup_steps=4, beta=BetaSchedule(beta_warmup_steps=6),
+            precision="fp32", accelerator="cpu",
+        ),
+    )  # fmt: skip
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(run / "last.ckpt", weights_only=True)["model"]
+    return state
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    for name, value in weights(one).items():
+        assert torch.equal(value, weights(other)[name]), name
+    rows = []
+    for run in (one, other):
+        with (run / "metrics.csv").open(newline="") as opened:
+            rows.append([{k: v for k, v in r.items() if k != "minutes"}
+                         for r in csv.DictReader(opened)])  # fmt: skip
+    assert rows[0] == rows[1]
+    for file in ("model.safetensors", "tokenizer.json", "config.json"):
+        assert (one / "bundle" / file).read_bytes() == (other / "bundle" / file).read_bytes()
+
+
+def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Press Ctrl-C while a step is being computed."""
+    inner = VAETraining.training_step
+
+    def training_step(self: VAETraining, batch: object, batch_idx: int) -> object:
+        if self.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+        return inner(self, batch, batch_idx)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(VAETraining, "training_step", training_step)
+
+
+@pytest.mark.parametrize("step", [0, 2, 4, 9])  # 5 batches an epoch: first, inside, last, second
+def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    whole = train(config, tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        interrupt_at(step, patched)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, tmp_path / "parts")
+    assert torch.load(tmp_path / "parts/tiny/last.ckpt", weights_only=True)["step"] == step + 1
+    parts = train(config, tmp_path / "parts", resume=True)
+    assert_same_run(whole, parts)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_run_repeats_itself_from_its_own_config(config: Config, tmp_path: Path) -> None:
+    first = train(config, tmp_path / "first")
+    saved = yaml.safe_load((first / "config.yaml").read_text())
+    again = Config(
+        name=saved["name"],
+        data=DataConfig(**saved["data"]),
+        model=ModelConfig(**saved["model"]),
+        trainer=TrainerConfig(
+            **saved["trainer"] | {"beta": BetaSchedule(**saved["trainer"]["beta"])}
+        ),
+    )
+    assert_same_run(first, train(again, tmp_path / "second"))
+
+
+def test_a_run_of_another_seed_differs(config: Config, tmp_path: Path) -> None:
+    other = dataclasses.replace(config, trainer=dataclasses.replace(config.trainer, seed=1))
+    one, two = train(config, tmp_path / "one"), train(other, tmp_path / "two")
+    assert any(not torch.equal(v, weights(two)[k]) for k, v in weights(one).items())
+
+
+def test_training_learns_to_reconstruct_unseen_lines(config: Config, tmp_path: Path) -> None:
+    words = [f"w{i}" for i in range(8)]
+    corpus = tmp_path / "many.txt"
+    corpus.write_text("".join(f"{a} {b} {c}\n" for a in words for b in words for c in words))
+    easy = dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, source=str(corpus)),
+        model=ModelConfig(latent_dim=8, embedding_dim=16, encoder_dim=32, decoder_dim=32),
+        trainer=dataclasses.replace(
+            config.trainer, max_epochs=30, batch_size=32, learning_rate=1e-2, validate_every=10,
+            beta=BetaSchedule(shape="constant", max_beta=0.1),
+        ),
+    )  # fmt: skip
+    vae = seqvae.load(train(easy, tmp_path))
+    figures = vae.evaluate(Corpus(tmp_path / "prepared"))
+    assert figures.exact_match > 0.9
+    assert figures.accuracy_free_running > 0.95
+    assert 3 < figures.kl < 12  # a line holds ln(512) = 6.2 nats
+
+
+def test_a_corpus_smaller_than_a_batch_trains(config: Config, tmp_path: Path) -> None:
+    big_batch = dataclasses.replace(
+        config, trainer=dataclasses.replace(config.trainer, batch_size=1000)
+    )
+    run = train(big_batch, tmp_path)
+    assert torch.load(run / "last.ckpt", weights_only=True)["step"] == 4  # one batch an epoch
+
+
+def test_the_bundle_is_the_best_epoch_and_needs_nothing_else(
+    config: Config, tmp_path: Path
+) -> None:
+    run = train(config, tmp_path)
+    with (run / "metrics.csv").open(newline="") as opened:
+        rows = list(csv.DictReader(opened))
+    best = min(rows, key=lambda row: float(row["loss"]))
+    card = (run / "bundle" / "README.md").read_text()
+    assert f"| neg_elbo | {float(best['neg_elbo']):.4g} |" in card
+    assert sorted(p.name for p in (run / "bundle").iterdir()) == [
+        "README.md", "config.json", "model.safetensors", "tokenizer.json",
+    ]  # fmt: skip
+    moved = (run / "bundle").rename(tmp_path / "elsewhere")
+    assert len(seqvae.load(moved).sample(2, seed=0)) == 2
+
+
+def test_an_existing_run_is_not_overwritten(config: Config, tmp_path: Path) -> None:
+    run = train(config, tmp_path)
+    before = (run / "last.ckpt").read_bytes()
+    with pytest.raises(InputError, match=r"exists.*--resume"):
+        train(config, tmp_path)
+    assert (run / "last.ckpt").read_bytes() == before
+
+
+def test_resuming_needs_a_checkpoint_of_this_config(config: Config, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no last\.ckpt to resume from"):
+        train(config, tmp_path, resume=True)
+    run = train(config, tmp_path)
+    other = dataclasses.replace(config, model=dataclasses.replace(config.model, latent_dim=5))
+    with pytest.raises(InputError, match="model settings are not those"):
+        train(other, tmp_path, resume=True)
+    data = (run / "last.ckpt").read_bytes()
+    (run / "last.ckpt").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=r"last\.ckpt: damaged"):
+        train(config, tmp_path, resume=True)
+
+
+def test_resuming_a_finished_run_says_so(
+    config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(config, tmp_path)
+    train(config, tmp_path, resume=True)
+    assert "training is complete" in caplog.text
+
+
+def test_an_interrupted_write_leaves_the_checkpoint_whole(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train(config, tmp_path)
+    before = (run / "last.ckpt").read_bytes()
+
+    def fail(state: object, file: Path) -> None:
+        file.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(training.torch, "save", fail)
+    longer = dataclasses.replace(
+        config, name="tiny", trainer=dataclasses.replace(config.trainer, max_epochs=4)
+    )
+    (run / "last.ckpt").unlink()
+    with pytest.raises(OSError, match="disk full"):
+        train(longer, tmp_path)
+    assert not (run / "last.ckpt").exists()
+    assert before
+
+
+def test_gpu_is_refused_where_there_is_none(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    gpu = dataclasses.replace(
+        config, trainer=dataclasses.replace(config.trainer, accelerator="gpu")
+    )
+    with pytest.raises(InputError, match="no GPU is available"):
+        train(gpu, tmp_path)
+
+
+def test_learning_rate_rises_then_falls_to_its_share() -> None:
+    settings = TrainerConfig(learning_rate=1.0, warmup_steps=10, final_learning_rate_share=0.1)
+    rates = [learning_rate(settings, step, 110) for step in range(111)]
+    assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
+    assert rates[10] == pytest.approx(1.0)
+    assert rates[60] == pytest.approx(0.55)
+    assert rates[110] == pytest.approx(0.1)
+    assert rates[10:] == sorted(rates[10:], reverse=True)

@@ -1,0 +1,70 @@
+"""Two tiny trained models, made once a test session: enough to run every verb for real."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import seqvae
+from seqvae.config import Config, DataConfig, ModelConfig, TrainerConfig
+from seqvae.generation import TrainedVAE
+from seqvae.objective import BetaSchedule
+from seqvae.store import Corpus
+from seqvae.training import train
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+def write_tunes(folder: Path, num_tunes: int) -> None:
+    """Tunes of the embedded generator, which is a script and not part of the package."""
+    spec = importlib.util.spec_from_file_location("tunes", DATA / "tunes.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tunes = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tunes)
+    tunes.write_tunes(folder, num_tunes=num_tunes, seed=0)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run, what it was trained on, and the model."""
+
+    run: Path
+    corpus: Corpus
+    source: Path
+    vae: TrainedVAE
+
+
+def train_tiny(folder: Path, source: Path, tokenizer: dict[str, object]) -> Trained:
+    """A model that has seen a few steps."""
+    config = Config(
+        name="tiny",
+        data=DataConfig(
+            source=str(source), tokenizer=tokenizer, corpus=str(folder / "corpus"), num_workers=1
+        ),
+        model=ModelConfig(latent_dim=4, embedding_dim=8, encoder_dim=16, decoder_dim=16),
+        trainer=TrainerConfig(
+            max_epochs=2, batch_size=16, learning_rate=1e-2, beta=BetaSchedule(max_beta=0.1),
+            precision="fp32", accelerator="cpu",
+        ),
+    )  # fmt: skip
+    run = train(config, folder / "runs")
+    return Trained(run, Corpus(folder / "corpus"), source, seqvae.load(run))
+
+
+@pytest.fixture(scope="session")
+def melodies(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("melodies")
+    write_tunes(folder / "tunes", 12)
+    return train_tiny(folder, folder / "tunes", {"kind": "melody"})
+
+
+@pytest.fixture(scope="session")
+def sentences(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("sentences")
+    source = folder / "lines.txt"
+    people, verbs = ("A man", "Two dogs", "The girl"), ("sees", "likes", "draws", "wants")
+    things = ("the sea", "a boat", "red apples", "old trees", "the moon", "music")
+    source.write_text("".join(f"{p} {v} {t}.\n" for p in people for v in verbs for t in things))
+    return train_tiny(folder, source, {"kind": "text", "vocab_size": 300, "max_steps": 24})
