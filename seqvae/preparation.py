@@ -1,40 +1,24 @@
-"""Sources -> a prepared corpus: find, read, split, tokenize, write.
-
-MIDI files are read in worker processes. A file that crashes its worker, takes longer than
-`SECONDS_PER_FILE` or needs more than `BYTES_PER_WORKER` ends as a row of the manifest, never as
-the end of the run.
-"""
+"""Sources -> a prepared corpus: find, read, split, tokenize, write."""
 
 import glob
 import hashlib
 import json
 import logging
-import multiprocessing
-import os
-import signal
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from seqvae.config import Config, DataConfig
 from seqvae.errors import InputError
-from seqvae.midi import find_midi, read_midi
+from seqvae.extraction import extract_files
+from seqvae.midi import MIDI_SUFFIXES, find_midi
 from seqvae.store import SPLITS, Corpus, SourceRow, drop_leaks, write_corpus
 from seqvae.tokenizers import AnyTokenizer, make_tokenizer
-from seqvae.tokenizers.contract import Extraction, Ids, MusicTokenizer, TextTokenizer
+from seqvae.tokenizers.contract import Ids, MusicTokenizer, TextTokenizer
 
-SECONDS_PER_FILE = 5
-BYTES_PER_WORKER = 2**30  # on top of what the worker needs to start
-FILES_PER_TASK = 32
 TEXT_SUFFIXES = frozenset({".txt", ".text", ".tsv", ".md"})
 
 logger = logging.getLogger(__name__)
@@ -107,12 +91,13 @@ def _expand(place: str, tokenizer: AnyTokenizer) -> list[Path]:
         return [path]
     if path.is_dir():
         if tokenizer.modality == "music":
-            found = find_midi(path)
+            found, kind, suffixes = find_midi(path), "MIDI", MIDI_SUFFIXES
         else:
             found = sorted(p for p in path.rglob("*") if p.suffix.lower() in TEXT_SUFFIXES)
-        kind = "MIDI" if tokenizer.modality == "music" else "text"
+            kind, suffixes = "text", TEXT_SUFFIXES
         if not found:
-            raise InputError(f"{place}: the folder holds no {kind} files")
+            known = ", ".join(sorted(suffixes))
+            raise InputError(f"{place}: the folder holds no {kind} files (named {known})")
         return found
     found = sorted(Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file())
     if not found:
@@ -154,7 +139,8 @@ def _require_all_splits(sequences: dict[str, list[Ids]], manifest: list[SourceRo
     why = f" ({'; '.join(reasons)})" if reasons else ""
     raise InputError(
         f"no sequences for {', '.join(empty)}: {len(manifest)} sources gave "
-        f"{sum(map(len, sequences.values()))}{why}; training, validation and test need one each"
+        f"{sum(map(len, sequences.values()))}{why}; "
+        "give at least 3 usable sources, or all of data.train, data.valid and data.test"
     )
 
 
@@ -227,7 +213,7 @@ def _read_lines(path: Path, dropped: dict[str, Counter[str]]) -> list[str]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     kept, invalid = [], []
     for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
-        text = line.decode("utf-8", errors="replace").replace("\0", "")
+        text = line.decode("utf-8", errors="replace").replace("\0", "\ufffd")
         if "\ufffd" in text and "\ufffd".encode() not in line:
             invalid.append(number)
         if text.strip():
@@ -236,7 +222,7 @@ def _read_lines(path: Path, dropped: dict[str, Counter[str]]) -> list[str]:
             counts["an empty line"] += 1
     if invalid:
         logger.warning(
-            "%s: invalid UTF-8 in %d lines, the first is line %d; "
+            "%s: invalid UTF-8 or NUL in %d lines, the first is line %d; "
             "the bytes were replaced by U+FFFD",
             path, len(invalid), invalid[0],
         )  # fmt: skip
@@ -257,17 +243,6 @@ def _split_lines(by_file: dict[str, list[str]], data: DataConfig) -> Iterator[tu
 
 
 # Music
-
-
-@dataclass(frozen=True, eq=False)
-class FileResult:
-    """What a worker made of one file."""
-
-    digest: str
-    """Of the file's bytes, to find copies."""
-    extraction: Extraction
-    refusal: str | None = None
-    """Why the file could not be read."""
 
 
 def _prepare_music(
@@ -301,92 +276,3 @@ def _prepare_music(
         sequences[split] += found
         manifest[index].taken[split] = len(found)
     return tokenizer, sequences, manifest
-
-
-def extract_file(path: Path, tokenizer: MusicTokenizer) -> FileResult:
-    """Read and tokenize one file."""
-    nothing = Extraction([], Counter())
-    try:
-        piece = read_midi(path, tokenizer.steps_per_quarter)
-        digest = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-        return FileResult(digest, tokenizer.extract(piece))
-    except InputError as error:
-        return FileResult("", nothing, str(error).removeprefix(f"{path}: "))
-    except MemoryError:
-        return FileResult("", nothing, f"needs more than {BYTES_PER_WORKER >> 20} MiB of memory")
-
-
-def extract_files(
-    paths: Sequence[Path], tokenizer: MusicTokenizer, num_workers: int | None = None
-) -> list[FileResult]:
-    """Results in the order of the paths; whatever kills a worker costs one file only."""
-    num_workers = min(num_workers or os.cpu_count() or 1, -(-len(paths) // FILES_PER_TASK))
-    tasks = [
-        range(i, min(i + FILES_PER_TASK, len(paths))) for i in range(0, len(paths), FILES_PER_TASK)
-    ]
-    results: dict[int, FileResult] = {}
-    with tqdm(total=len(paths), desc="read", unit=" files", delay=1) as bar:
-        broken = _run(tasks, paths, tokenizer, num_workers, results, bar)
-        # A pool breaks as a whole: its unfinished files are tried again, each in its own process.
-        for index in (i for task in broken for i in task):
-            if _run([range(index, index + 1)], paths, tokenizer, 1, results, bar):
-                reason = f"crashed the reader, or took longer than {SECONDS_PER_FILE} s"
-                results[index] = FileResult("", Extraction([], Counter()), reason)
-                bar.update()
-    return [results[i] for i in range(len(paths))]
-
-
-def _run(
-    tasks: list[range],
-    paths: Sequence[Path],
-    tokenizer: MusicTokenizer,
-    num_workers: int,
-    results: dict[int, FileResult],
-    bar: "tqdm[Any]",
-) -> list[range]:
-    """Run tasks in a pool, fill in results, and return the tasks that a dead worker left."""
-    context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
-    pool = ProcessPoolExecutor(num_workers, context, initializer=_limit_worker)
-    work: Callable[[list[Path]], list[FileResult]] = partial(_work, tokenizer=tokenizer)
-    broken = []
-    try:
-        pending: dict[Future[list[FileResult]], range] = {
-            pool.submit(work, [paths[i] for i in task]): task for task in tasks
-        }
-        while pending:
-            done, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                task = pending.pop(future)
-                try:
-                    results.update(zip(task, future.result(), strict=True))
-                    bar.update(len(task))
-                except BrokenProcessPool:
-                    broken.append(task)
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return broken
-
-
-def _limit_worker() -> None:
-    """Bound a worker's memory, and leave Ctrl-C to the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform != "win32":
-        import resource
-
-        used = 0
-        statm = Path("/proc/self/statm")
-        if statm.exists():
-            used = int(statm.read_text().split()[0]) * resource.getpagesize()
-            resource.setrlimit(resource.RLIMIT_AS, (used + BYTES_PER_WORKER,) * 2)
-
-
-def _work(paths: list[Path], tokenizer: MusicTokenizer) -> list[FileResult]:
-    """Extract some files; the alarm ends the worker where a file takes too long."""
-    results = []
-    for path in paths:
-        if hasattr(signal, "alarm"):
-            signal.alarm(SECONDS_PER_FILE)
-        results.append(extract_file(path, tokenizer))
-        if hasattr(signal, "alarm"):
-            signal.alarm(0)
-    return results

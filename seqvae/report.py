@@ -62,7 +62,7 @@ def draw_curves(axes: Axes, history: list[dict[str, float]]) -> None:
     )
     accuracy.set(ylabel="free-running accuracy", ylim=(0, 1))
     lines = [*axes.get_lines(), *accuracy.get_lines()]
-    axes.legend(lines, [str(line.get_label()) for line in lines], loc="center right")
+    axes.legend(lines, [str(line.get_label()) for line in lines], loc="lower right")
 
 
 def draw_usage(axes: Axes, posterior: DiagonalGaussian) -> None:

@@ -40,6 +40,7 @@ from seqvae.preparation import prepare
 from seqvae.store import Corpus
 
 CONFIG, METRICS, CHECKPOINT = "config.yaml", "metrics.csv", "last.ckpt"
+SMOOTHING = 0.02  # weight of a batch in the averages of the progress bar
 LINE = 118  # characters of an example that are shown
 
 logger = logging.getLogger(__name__)
@@ -120,6 +121,7 @@ class VAETraining(lightning.LightningModule):
             total=self.num_steps, initial=self.step, desc="train", unit=" steps",
             mininterval=interval, maxinterval=interval,
         )  # fmt: skip
+        self.averages = {name: torch.zeros((), device=self.device) for name in ("nll", "kl")}
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """The rest of the epoch in which the training stands."""
@@ -151,8 +153,11 @@ class VAETraining(lightning.LightningModule):
         """Count the step and advance the bar; stop here where the user asked for it."""
         self.step += 1
         assert self.bar is not None
+        # A batch holds sequences of one length, so only an average over batches says something.
+        for name, average in self.averages.items():
+            average.lerp_(outputs[name].mean(), max(SMOOTHING, 1 / (batch_idx + 1)))
         if self.bar.update():  # only when it is drawn: reading a figure waits for a GPU
-            figures = {name: f"{outputs[name].mean().item():.1f}" for name in ("nll", "kl")}
+            figures = {name: f"{average.item():.1f}" for name, average in self.averages.items()}
             self.bar.set_postfix(figures | {"beta": f"{outputs['beta']:.3f}"}, refresh=False)
         if self.interrupted:
             self.trainer.should_stop = True

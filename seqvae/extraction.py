@@ -1,0 +1,135 @@
+"""MIDI files -> training sequences, in worker processes that may die.
+
+A file that crashes its worker, takes longer than `SECONDS_PER_FILE` or needs more than
+`BYTES_PER_WORKER` costs that file only, and is named.
+"""
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from seqvae.errors import InputError
+from seqvae.midi import read_midi
+from seqvae.tokenizers.contract import Extraction, MusicTokenizer
+
+SECONDS_PER_FILE = 5
+BYTES_PER_WORKER = 2**30  # on top of what the worker needs to start
+FILES_PER_TASK = 32
+
+
+@dataclass(frozen=True, eq=False)
+class FileResult:
+    """What a worker made of one file."""
+
+    digest: str
+    """Of the file's bytes, to find copies."""
+    extraction: Extraction
+    refusal: str | None = None
+    """Why the file could not be read."""
+
+
+def extract_file(path: Path, tokenizer: MusicTokenizer) -> FileResult:
+    """Read and tokenize one file."""
+    nothing = Extraction([], Counter())
+    try:
+        piece = read_midi(path, tokenizer.steps_per_quarter)
+        digest = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+        return FileResult(digest, tokenizer.extract(piece))
+    except InputError as error:
+        return FileResult("", nothing, str(error).removeprefix(f"{path}: "))
+    except MemoryError:
+        return FileResult("", nothing, f"needs more than {BYTES_PER_WORKER >> 20} MiB of memory")
+
+
+def extract_files(
+    paths: Sequence[Path], tokenizer: MusicTokenizer, num_workers: int | None = None
+) -> list[FileResult]:
+    """Results in the order of the paths; whatever kills a worker costs one file only."""
+    num_workers = min(num_workers or os.cpu_count() or 1, -(-len(paths) // FILES_PER_TASK))
+    work = partial(_work, tokenizer)
+    deadly = Extraction([], Counter())
+    reason = f"crashed the reader, or took longer than {SECONDS_PER_FILE} s"
+    results: dict[int, FileResult] = {}
+    with tqdm(total=len(paths), desc="read", unit=" files", delay=1) as bar:
+
+        def keep(task: range, found: list[FileResult]) -> None:
+            results.update(zip(task, found, strict=True))
+            bar.update(len(task))
+
+        waiting = deque(
+            range(i, min(i + FILES_PER_TASK, len(paths)))
+            for i in range(0, len(paths), FILES_PER_TASK)
+        )
+        while waiting:
+            suspects = _run(waiting, paths, num_workers, work, keep)
+            alone = deque(range(i, i + 1) for task in suspects for i in task)
+            while alone:
+                for task in _run(alone, paths, 1, work, keep):
+                    keep(task, [FileResult("", deadly, reason)])
+    return [results[i] for i in range(len(paths))]
+
+
+def _run(
+    waiting: deque[range],
+    paths: Sequence[Path],
+    num_workers: int,
+    work: Callable[[list[Path]], list[FileResult]],
+    keep: Callable[[range, list[FileResult]], None],
+) -> list[range]:
+    """Take tasks from `waiting` until it is empty or a worker dies.
+
+    A dead worker takes its pool along: the tasks that were running then are returned.
+    """
+    context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
+    pool = ProcessPoolExecutor(num_workers, context, initializer=_limit_worker)
+    running: dict[Future[list[FileResult]], range] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < num_workers:
+                task = waiting[0]
+                running[pool.submit(work, [paths[i] for i in task])] = task
+                waiting.popleft()
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                found = future.result()
+                keep(running.pop(future), found)
+    except BrokenProcessPool:
+        return list(running.values())
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return []
+
+
+def _limit_worker() -> None:
+    """Bound a worker's memory, and leave Ctrl-C to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        import resource
+
+        used = 0
+        statm = Path("/proc/self/statm")
+        if statm.exists():
+            used = int(statm.read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + BYTES_PER_WORKER,) * 2)
+
+
+def _work(tokenizer: MusicTokenizer, paths: list[Path]) -> list[FileResult]:
+    """Extract some files; the alarm ends the worker where a file takes too long."""
+    results = []
+    for path in paths:
+        if hasattr(signal, "alarm"):
+            signal.alarm(SECONDS_PER_FILE)
+        results.append(extract_file(path, tokenizer))
+        if hasattr(signal, "alarm"):
+            signal.alarm(0)
+    return results
