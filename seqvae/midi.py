@@ -7,6 +7,7 @@ here.
 
 import math
 from collections.abc import Iterable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -33,6 +34,7 @@ MIDI_SUFFIXES = frozenset({".mid", ".midi", ".kar", ".rmi"})
 RESOLUTION = 480  # ticks per quarter when writing: exact for 4, 6, 12 and 24 steps per quarter
 MAX_FILE_BYTES = 16 * 2**20
 MAX_NOTES = 500_000
+MAX_TRACKS = 10_000
 MAX_TICK = 2**31 - 1  # symusic counts ticks in 32 bits and loses what lies beyond
 MAX_STEPS = 1_000_000  # about 35 hours of sixteenths at 120 qpm: a damaged delta time, not music
 QPM_RANGE = (1.0, 2000.0)
@@ -87,6 +89,8 @@ def _from_symusic(score: Any, steps_per_quarter: int, where: str) -> Piece:
         raise InputError(f"{where}: {resolution} ticks per quarter")
     if score.end() >= MAX_TICK or score.start() < 0:
         raise InputError(f"{where}: times outside 0..{MAX_TICK} ticks")
+    if len(score.tracks) > MAX_TRACKS:
+        raise InputError(f"{where}: {len(score.tracks)} tracks; at most {MAX_TRACKS} are taken")
     tracks = []
     for index, track in enumerate(score.tracks):
         columns = track.notes.numpy()
@@ -113,11 +117,14 @@ def _from_pretty_midi(song: pretty_midi.PrettyMIDI, steps_per_quarter: int, wher
         ends = {}
         for name in ("start", "end"):
             seconds = [getattr(note, name) for note in instrument.notes]
+            if not np.isfinite(seconds).all():
+                raise InputError(f"{where}: a note whose {name} is no time")
             ticks = np.array([song.time_to_tick(second) for second in seconds], np.int64)
             ends[name] = _to_steps(ticks, resolution, steps_per_quarter, where)
         notes["start"], notes["end"] = ends["start"], ends["end"]
-        notes["pitch"] = [note.pitch for note in instrument.notes]
-        notes["velocity"] = [note.velocity for note in instrument.notes]
+        # Clipped to the first impossible values, which `_piece` refuses: they may exceed 16 bits.
+        notes["pitch"] = np.clip([note.pitch for note in instrument.notes], -1, 128)
+        notes["velocity"] = np.clip([note.velocity for note in instrument.notes], 0, 128)
         notes["program"], notes["is_drum"] = instrument.program, instrument.is_drum
         notes["track"] = index
         tracks.append(notes)
@@ -165,13 +172,14 @@ def _piece(
     def step(tick: int) -> int:
         return min((2 * tick * steps_per_quarter + resolution) // (2 * resolution), MAX_STEPS)
 
+    # Sorted by tick alone: of several at a tick the last one of the file holds.
     by_step: dict[int, Metre] = {}
-    for tick, numerator, denominator in sorted(metres):
+    for tick, numerator, denominator in sorted(metres, key=itemgetter(0)):
         if numerator < 1 or denominator < 1:
             raise InputError(f"{where}: time signature {numerator}/{denominator}")
         by_step[step(tick)] = Metre(step(tick), numerator, denominator)
     tempo_by_step: dict[int, Tempo] = {}
-    for tick, qpm in sorted(tempos):
+    for tick, qpm in sorted(tempos, key=itemgetter(0)):
         if not (math.isfinite(qpm) and QPM_RANGE[0] <= qpm <= QPM_RANGE[1]):
             raise InputError(f"{where}: tempo of {qpm:g} quarters per minute")
         tempo_by_step[step(tick)] = Tempo(step(tick), float(qpm))

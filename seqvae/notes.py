@@ -101,7 +101,7 @@ def sort_notes(notes: Notes) -> Notes:
 def parse_metre(text: str) -> Metre:
     """Read a time signature such as 6/8."""
     numerator, slash, denominator = text.partition("/")
-    if not (slash and numerator.isdecimal() and denominator.isdecimal()):
+    if not (slash and numerator.isdecimal() and denominator.isdecimal() and int(denominator)):
         raise InputError(f"metre {text!r}; write it as 4/4")
     return Metre(0, int(numerator), int(denominator))
 

@@ -36,11 +36,14 @@ def prepare(config: Config) -> Corpus:
     sources = find_sources(data, tokenizer)
     fingerprint = _fingerprint(data, sources)
     if (folder / "corpus.json").is_file():
-        corpus = Corpus(folder)
-        if corpus.fingerprint == fingerprint:
-            logger.info("%s: unchanged, %s", folder, _describe(corpus))
-            return corpus
-    elif folder.exists() and any(folder.iterdir()):
+        try:
+            corpus = Corpus(folder)
+            if corpus.fingerprint == fingerprint:
+                logger.info("%s: unchanged, %s", folder, _describe(corpus))
+                return corpus
+        except InputError as error:
+            logger.warning("%s", error)  # it is about to be prepared again
+    elif folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"{folder}: holds other files; name another folder with data.corpus")
     prepare_modality = _prepare_text if tokenizer.modality == "text" else _prepare_music
     tokenizer, sequences, manifest = prepare_modality(data, tokenizer, sources)
@@ -93,7 +96,8 @@ def _expand(place: str, tokenizer: AnyTokenizer) -> list[Path]:
         if tokenizer.modality == "music":
             found, kind, suffixes = find_midi(path), "MIDI", MIDI_SUFFIXES
         else:
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in TEXT_SUFFIXES)
+            named = (p for p in path.rglob("*") if p.suffix.lower() in TEXT_SUFFIXES)
+            found = sorted(p for p in named if p.is_file())
             kind, suffixes = "text", TEXT_SUFFIXES
         if not found:
             known = ", ".join(sorted(suffixes))
@@ -123,8 +127,8 @@ def assign_splits(num_items: int, data: DataConfig) -> list[str]:
     if num_items < 3:
         return ["train"] * num_items
     order = np.random.default_rng(data.split_seed).permutation(num_items)
-    num_valid = max(1, round(num_items * data.valid_share))
-    num_test = max(1, round(num_items * data.test_share))
+    num_valid = min(max(1, round(num_items * data.valid_share)), num_items - 2)
+    num_test = min(max(1, round(num_items * data.test_share)), num_items - 1 - num_valid)
     splits = np.full(num_items, "train", dtype=object)
     splits[order[:num_valid]] = "valid"
     splits[order[num_valid : num_valid + num_test]] = "test"

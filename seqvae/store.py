@@ -92,18 +92,21 @@ class Corpus:
             self.fingerprint: str = about["fingerprint"]
             self.num_leaked: dict[str, int] = about["num_leaked"]
             self.deduped: bool = about["deduped"]
-        except (OSError, ValueError, KeyError, EOFError) as error:
+            ends = np.cumsum([0, *(self.num_sequences[name] for name in SPLITS)])
+        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise InputError(f"{folder}: damaged corpus ({error}); prepare it again") from error
         self.tokenizer = load_tokenizer(folder)
-        ends = np.cumsum([0, *(self.num_sequences[name] for name in SPLITS)])
         self.splits = {
             name: Split(tokens, offsets[ends[i] : ends[i + 1] + 1]) for i, name in enumerate(SPLITS)
         }
 
     def manifest(self) -> list[SourceRow]:
         """The rows of all sources."""
-        lines = (self.folder / "manifest.jsonl").read_text().splitlines()
-        return [SourceRow(**json.loads(line)) for line in lines]
+        try:
+            lines = (self.folder / "manifest.jsonl").read_text().splitlines()
+            return [SourceRow(**json.loads(line)) for line in lines]
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{self.folder}: damaged manifest ({error})") from error
 
 
 def write_corpus(
@@ -140,13 +143,17 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     beside.chmod(0o755)
+    old = beside.with_name(f"{beside.name}.old")
     try:
         yield beside
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(old)
         beside.rename(folder)
     finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
         shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def drop_leaks(

@@ -40,7 +40,9 @@ def make_tokenizer(settings: Mapping[str, Any]) -> Any:
         if name not in defaults:
             raise InputError(f"{kind} tokenizer has no {name!r}; it has {', '.join(defaults)}")
         wanted = ACCEPTED[type(defaults[name])]
-        if not isinstance(value, wanted) or isinstance(value, bool) != (wanted is bool):
+        strings = not isinstance(value, tuple) or all(isinstance(v, str) for v in value)
+        fits = isinstance(value, wanted) and isinstance(value, bool) == (wanted is bool)
+        if not (fits and strings):
             raise InputError(f"{kind} tokenizer: {name} is {value!r}; it must be like "
                              f"{defaults[name]!r}")  # fmt: skip
     return TOKENIZERS[kind](**chosen)

@@ -259,6 +259,7 @@ class MelodyTokenizer:
         gap = np.zeros(len(starts), np.bool_)
         if gap_bars > 0:
             gap = longest_run(silent) >= gap_bars * self.steps_per_bar
+            gap |= ~onset.any(1)  # a note held through the window is not heard in it
         if outside.any():
             dropped[f"a note outside {self.min_pitch}..{self.max_pitch}"] += int(outside.sum())
         if (gap & ~outside).any():

@@ -1,7 +1,7 @@
 """Text in SentencePiece subwords (Kudo & Richardson 2018), trained on the user's own corpus.
 
-Byte fallback and no normalisation make it lossless by default. Sequences end with EOS; there is
-no begin and no padding token. Axes: T steps, C = 1 channel.
+Byte fallback and no normalisation make it lossless by default, but for U+2581, SentencePiece's own
+mark of a space. Sequences end with EOS; there is no begin and no padding token. Axes: T steps, C = 1 channel.
 """
 
 import base64
@@ -36,7 +36,7 @@ class SubwordTokenizer:
 
     vocab_size: int = 4000
     """Subwords, byte pieces included; lowered where the corpus is too small for it."""
-    model_type: Literal["unigram", "bpe"] = "unigram"
+    model_type: str = "unigram"
     """How the subwords are found."""
     max_steps: int = 64
     """The longest sequence in subwords, EOS included; longer lines are left out and counted."""
@@ -51,6 +51,8 @@ class SubwordTokenizer:
             raise InputError(
                 f"text: vocab_size is {self.vocab_size}; {NUM_RESERVED} are reserved, give more"
             )
+        if self.model_type not in ("unigram", "bpe"):
+            raise InputError(f"text: model_type is {self.model_type!r}; there are unigram, bpe")
         if self.max_steps < 2:
             raise InputError(f"text: max_steps is {self.max_steps}; it must be 2 or more")
 
@@ -138,4 +140,6 @@ class SubwordTokenizer:
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "SubwordTokenizer":
         """The tokenizer that `to_json` described."""
-        return cls(**from_plain(saved) | {"proto": base64.b64decode(saved["proto"])})
+        tokenizer = cls(**from_plain(saved) | {"proto": base64.b64decode(saved["proto"])})
+        _ = tokenizer._processor  # damage shows here
+        return tokenizer

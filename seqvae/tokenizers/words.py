@@ -60,7 +60,7 @@ class WordTokenizer:
 
     @cached_property
     def _ids(self) -> dict[str, int]:
-        return {word: i for i, word in enumerate(self.words)}
+        return {word: i for i, word in enumerate(self.words) if i != EOS}  # one in the text is unk
 
     def encode(self, text: str) -> Ids:
         """The words of a line, then EOS: (T, 1)."""
