@@ -1,7 +1,9 @@
 """Text in SentencePiece subwords (Kudo & Richardson 2018), trained on the user's own corpus.
 
 Byte fallback and no normalisation make it lossless by default, but for U+2581, SentencePiece's own
-mark of a space. Sequences end with EOS; there is no begin and no padding token. Axes: T steps, C = 1 channel.
+mark of a space. Sequences end with EOS; there is no begin and no padding token.
+
+Axes: T steps, C = 1 channel.
 """
 
 import base64
