@@ -55,14 +55,22 @@ def draw_curves(axes: Axes, history: list[dict[str, float]]) -> None:
     epochs = [row["epoch"] for row in history]
     axes.plot(epochs, [row["neg_elbo"] for row in history], label="-ELBO")
     axes.plot(epochs, [row["kl"] for row in history], label="KL")
-    axes.set(title="validation", xlabel="epoch", ylabel="nats per sequence", ylim=(0, None))
+    axes.set(xlabel="epoch", ylabel="nats per sequence", ylim=(0, None))
     accuracy = axes.twinx()
     accuracy.plot(
         epochs, [row["accuracy_free_running"] for row in history], "C2--", label="accuracy"
     )
     accuracy.set(ylabel="free-running accuracy", ylim=(0, 1))
     lines = [*axes.get_lines(), *accuracy.get_lines()]
-    axes.legend(lines, [str(line.get_label()) for line in lines], loc="lower right")
+    axes.legend(
+        lines,
+        [str(line.get_label()) for line in lines],
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=3,
+        frameon=False,
+        title="validation",
+    )
 
 
 def draw_usage(axes: Axes, posterior: DiagonalGaussian) -> None:
