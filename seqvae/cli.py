@@ -44,11 +44,7 @@ def train(arguments: Sequence[str]) -> None:
     config, options = _parse_config("train", arguments)
     from seqvae.training import train
 
-    try:
-        run = train(config, Path(options["runs"]), resume=options["resume"])
-    except KeyboardInterrupt:
-        print("interrupted; the same command with --resume goes on", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    run = train(config, Path(options["runs"]), resume=options["resume"])
     print(f"{run}: done; try seqvae evaluate {run}, seqvae sample {run}")
 
 
@@ -137,8 +133,8 @@ def main() -> None:
         _refuse(str(error))
     except OSError as error:
         _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interruption:
+        print(str(interruption) or "interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
 
 

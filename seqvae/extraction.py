@@ -113,14 +113,15 @@ def _run(
 def _limit_worker() -> None:
     """Bound a worker's memory, and leave Ctrl-C to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform != "win32":
+    if sys.platform == "linux":
         import resource
 
-        used = 0
-        statm = Path("/proc/self/statm")
-        if statm.exists():
-            used = int(statm.read_text().split()[0]) * resource.getpagesize()
-            resource.setrlimit(resource.RLIMIT_AS, (used + BYTES_PER_WORKER,) * 2)
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + BYTES_PER_WORKER
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        if hard != resource.RLIM_INFINITY:
+            limit = min(limit, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
 def _work(tokenizer: MusicTokenizer, paths: list[Path]) -> list[FileResult]:

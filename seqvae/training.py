@@ -75,7 +75,10 @@ def train(config: Config, runs: Path = Path("runs"), *, resume: bool = False) ->
     with _quiet_lightning(), _stop_between_steps(module):
         _make_trainer(config.trainer, module).fit(module)
     if module.interrupted:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(
+            f"{run}: interrupted at step {module.step} of {module.num_steps}; "
+            "the same command with --resume goes on"
+        )
     return run
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from trained import write_tunes
+from trained import load_script, write_tunes
 
 from seqvae import cli
 
@@ -25,7 +25,7 @@ def blocks(language: str) -> list[str]:
 
 def commands(text: str) -> list[str]:
     lines = text.replace("\\\n", " ").splitlines()
-    return [" ".join(line.split()) for line in lines if line.startswith("seqvae ")]
+    return [" ".join(line.split()) for line in lines if line.startswith(("seqvae ", "python "))]
 
 
 def test_every_command_and_the_python_of_the_readme_run(
@@ -46,19 +46,20 @@ def test_every_command_and_the_python_of_the_readme_run(
                  "multi30k/test_2016_flickr.en"):  # fmt: skip
         (tmp_path / name).write_text(lines)
     demo = commands((ROOT / "scripts/demo").read_text())
-    trained: set[str] = set()
+    examples = load_script(ROOT / "scripts/make_examples.py")
+    monkeypatch.setattr(examples, "EXAMPLES", tmp_path / "examples")
     for command in (line for block in blocks("bash") for line in commands(block)):
+        arguments = shlex.split(command)
         if "demo/" in command:
             assert command in demo
-            continue
-        arguments = shlex.split(command)
-        if arguments[1] == "train":
-            if arguments[2] in trained:  # the same config on other data: another run
-                arguments += ["--runs", "other_runs"]
-            trained.add(arguments[2])
-            arguments += TINY
-        monkeypatch.setattr(sys, "argv", arguments)
-        cli.main()
+        elif arguments[0] == "python":
+            assert arguments[1] == "scripts/make_examples.py"
+            examples.make_music(Path(arguments[2]))
+            examples.make_text(Path(arguments[3]))
+        else:
+            monkeypatch.setattr(sys, "argv", arguments + TINY * (arguments[1] == "train"))
+            cli.main()
+    assert len(list((tmp_path / "examples").rglob("*.mid"))) == 15
     for block in blocks("python"):
         exec(block, {})
     assert (tmp_path / "halfway.mid").is_file()
@@ -81,13 +82,22 @@ def test_the_tree_names_every_module_in_order_of_import() -> None:
 
 
 def test_the_results_table_shows_the_figures_on_disk() -> None:
-    for row in re.findall(r"^\| \[`(.+?)`\]\((.+?)\) \|(.+)\|$", README, flags=re.M):
-        figures = json.loads((ROOT / row[1]).read_text())
-        shown = re.findall(r"(\w+) (\d+(?:\.\d+)?)", row[2])
-        assert shown
-        for name, value in shown:
-            digits = len(value.partition(".")[2])
-            assert f"{figures[name]:.{digits}f}" == value, f"{row[0]}: {name}"
+    header = re.search(r"^\| figure \|(.+)\|$", README, flags=re.M)
+    assert header is not None
+    files = re.findall(r"\(([^()]+\.json)\)", header[1])
+    columns = [json.loads((ROOT / file).read_text()) for file in files]
+    shown = re.findall(r"^\| `(\w+)` \|(.+)\|$", README, flags=re.M)
+    assert {"neg_elbo", "kl", "active_units", "accuracy_free_running"} <= {row[0] for row in shown}
+    for name, row in shown:
+        for cell, figures in zip(row.split("|"), columns, strict=True):
+            if cell.strip() == "-":
+                assert name not in figures
+                continue
+            digits = len(cell.strip().partition(".")[2])
+            assert f"{figures[name]:.{digits}f}" == cell.strip(), name
+    for file, figures in zip(files, columns, strict=True):
+        assert figures["command"] in README
+        assert file in figures["command"]
 
 
 def test_no_module_is_larger_than_one_concept() -> None:

@@ -3,6 +3,7 @@
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -16,14 +17,19 @@ from seqvae.training import train
 DATA = Path(__file__).parents[1] / "data"
 
 
-def write_tunes(folder: Path, num_tunes: int) -> None:
-    """Tunes of the embedded generator, which is a script and not part of the package."""
-    spec = importlib.util.spec_from_file_location("tunes", DATA / "tunes.py")
+def load_script(file: Path) -> ModuleType:
+    """A script as a module; scripts are not part of the package."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None
-    tunes = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tunes)
-    tunes.write_tunes(folder, num_tunes=num_tunes, seed=0)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def write_tunes(folder: Path, num_tunes: int) -> None:
+    """Tunes of the embedded generator."""
+    load_script(DATA / "tunes.py").write_tunes(folder, num_tunes=num_tunes, seed=0)
 
 
 @dataclass(frozen=True)
