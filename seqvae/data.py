@@ -97,8 +97,7 @@ def training_loader(
     """The shuffled and augmented batches of one epoch, from `first_batch` on."""
 
     def augment(ids: NDArray[np.int64], number: int) -> NDArray[np.int64]:
-        # The 1 keeps this stream apart from that of the order: numpy pads seeds with zeros.
-        return tokenizer.augment(ids, np.random.default_rng((1, seed, epoch, number)))
+        return tokenizer.augment(ids, np.random.default_rng((seed, epoch, number)))
 
     batches = shuffled_batches(split.lengths, batch_size, seed=seed, epoch=epoch)
     return DataLoader(
