@@ -4,13 +4,14 @@ A file that crashes its worker, takes longer than `SECONDS_PER_FILE` or needs mo
 `BYTES_PER_WORKER` costs that file only, and is named.
 """
 
+import contextlib
 import hashlib
 import multiprocessing
 import os
 import signal
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -92,13 +93,15 @@ def _run(
     A dead worker takes its pool along: the tasks that were running then are returned.
     """
     context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
-    pool = ProcessPoolExecutor(num_workers, context, initializer=_limit_worker)
+    with _without_interrupts():
+        pool = ProcessPoolExecutor(num_workers, context, initializer=_limit_worker)
     running: dict[Future[list[FileResult]], range] = {}
     try:
         while waiting or running:
             while waiting and len(running) < num_workers:
                 task = waiting[0]
-                running[pool.submit(work, [paths[i] for i in task])] = task
+                with _without_interrupts():
+                    running[pool.submit(work, [paths[i] for i in task])] = task
                 waiting.popleft()
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 found = future.result()
@@ -106,12 +109,30 @@ def _run(
     except BrokenProcessPool:
         return list(running.values())
     finally:
-        pool.shutdown(cancel_futures=True)
+        with _without_interrupts():
+            pool.shutdown(cancel_futures=True)
     return []
 
 
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C back until the end of the block.
+
+    A pool that is interrupted while it starts or stops its workers waits for them for ever. Workers
+    that are started within the block inherit its mask, and so leave Ctrl-C to their parent.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
 def _limit_worker() -> None:
-    """Bound a worker's memory, and leave Ctrl-C to the parent."""
+    """Bound a worker's memory; leave Ctrl-C to the parent also where there are no signal masks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         import resource

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from trained import Trained
+from trained import Trained, write_tunes
 
 from seqvae import cli
 from seqvae.midi import read_midi
@@ -244,3 +244,21 @@ def test_ctrl_c_ends_with_a_checkpoint_and_resume_goes_on(tiny: Path) -> None:
     _, err = resumed.communicate(timeout=60)
     assert resumed.returncode == 130
     assert b"Traceback" not in err
+
+
+def test_ctrl_c_while_workers_read_files_ends_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    write_tunes(tmp_path / "tunes", 80)
+    command = [
+        sys.executable, "-m", "seqvae.cli", "prepare", str(ROOT / "configs/melody_2bar.yaml"),
+        "--data.source", "tunes", "--data.corpus", "made/corpus", "--data.num_workers", "2",
+    ]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    for delay in (0.9, 1.1, 1.3, 1.5, 1.7):  # around the start of the workers
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, start_new_session=True
+        )
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
+        _, err = process.communicate(timeout=20)
+        assert b"Traceback" not in err or process.returncode < 0  # before or after main()
+        assert not list(tmp_path.glob("made/.*"))
