@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from seqvae.config import Config
 
 
+logger = logging.getLogger("seqvae.cli")
+
 INTERRUPTED = 130  # the shell's code for a process that Ctrl-C ended
 
 
@@ -68,6 +70,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     if options.json:
         command = " ".join(["seqvae evaluate", *arguments])
         about = {"split": options.split, **shown, "command": command}
+        Path(options.json).parent.mkdir(parents=True, exist_ok=True)
         Path(options.json).write_text(json.dumps(about, indent=2) + "\n")
 
 
@@ -75,7 +78,7 @@ def sample(arguments: Sequence[str]) -> None:
     """Draw new sentences or clips from the prior."""
     parser = _run_parser("sample", sample)
     parser.add_argument("-n", type=int, default=8, help="how many")
-    parser.add_argument("--qpm", type=float, default=120.0, help="tempo of clips, quarters/minute")
+    parser.add_argument("--qpm", type=float, help="tempo of clips, quarters/minute; default 120")
     _add_sampling(parser, temperature=1.0)
     options = _options(parser, arguments)
     _generate(options, "sample")
@@ -181,6 +184,8 @@ def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[s
         parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
         parser.add_argument("--runs", default="runs", help="folder of all runs")
     given = list(arguments)
+    if not given:
+        raise InputError(f"give a config, such as seqvae {verb} configs/melody_2bar.yaml")
     if given and not given[0].startswith("-"):
         given.insert(0, "--config")
     for file in [Path(given[i + 1]) for i, a in enumerate(given[:-1]) if a == "--config"]:
@@ -231,7 +236,10 @@ def _generate(options: dict[str, Any], verb: str) -> None:
     out = options.pop("out")
     if vae.tokenizer.modality == "text":
         for name in ("qpm", "bar"):
-            options.pop(name, None)
+            if options.pop(name, None) is not None:
+                raise InputError(f"--{name} is for music; this model takes text")
+    elif options.get("qpm", 0) is None:
+        del options["qpm"]
     folder = Path(out or "out") if out or vae.tokenizer.modality == "music" else None
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -252,7 +260,7 @@ def _open_corpus(run: str, given: str | None) -> Any:
     """The prepared corpus of a run."""
     import yaml
 
-    from seqvae.store import Corpus
+    from seqvae.store import ABOUT, Corpus
 
     if given is not None:
         return Corpus(Path(given))
@@ -260,7 +268,14 @@ def _open_corpus(run: str, given: str | None) -> Any:
     if not config_file.is_file():
         raise InputError(f"{run}: no run (config.yaml is missing); name the corpus with --corpus")
     config = yaml.safe_load(config_file.read_text())
-    return Corpus(Path(config["data"]["corpus"] or f"corpora/{config['name']}"))
+    corpus = Corpus(Path(config["data"]["corpus"] or f"corpora/{config['name']}"))
+    about = Path(run) / ABOUT
+    if about.is_file() and json.loads(about.read_text())["fingerprint"] != corpus.fingerprint:
+        logger.warning(
+            "%s: prepared anew since %s was trained: held-out sequences of now may have been "
+            "training sequences then", corpus.folder, run,
+        )  # fmt: skip
+    return corpus
 
 
 if __name__ == "__main__":

@@ -33,8 +33,10 @@ class Sampling:
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
-        if not self.temperature >= 0:
-            raise InputError(f"temperature is {self.temperature}; it must be 0 (greedy) or more")
+        if not 0 <= self.temperature < float("inf"):
+            raise InputError(
+                f"temperature is {self.temperature}; it must be 0 (greedy) or more, and finite"
+            )
         if self.top_k < 0:
             raise InputError(f"top_k is {self.top_k}; it must be 0 (all tokens) or more")
         if not 0 < self.top_p <= 1:

@@ -23,7 +23,7 @@ from seqvae.decoder import Sampling
 from seqvae.errors import InputError
 from seqvae.latent import INTERPOLATIONS, DiagonalGaussian
 from seqvae.metrics import Evaluation, evaluate, rows
-from seqvae.midi import MidiSource, read_midi, to_pretty_midi
+from seqvae.midi import QPM_RANGE, MidiSource, read_midi, to_pretty_midi
 from seqvae.model import SequenceVAE
 from seqvae.notes import DEFAULT_QPM, join
 from seqvae.store import Corpus
@@ -62,13 +62,16 @@ class TrainedVAE:
 
     # Between inputs, codes and outputs
 
-    def encode(self, inputs: Sequence[Source], *, bar: int | None = None) -> DiagonalGaussian:
-        """The posterior of every window of the inputs, in order: (N, Z).
+    def encode(
+        self, inputs: Source | Sequence[Source], *, bar: int | None = None
+    ) -> DiagonalGaussian:
+        """The posterior of every window of one input or several, in order: (N, Z).
 
         A clip longer than the model's window gives several rows; `bar` picks the one window that
         begins there (counted from 1).
         """
-        return self._posterior([e for source in inputs for e in self._examples(source, bar)])
+        examples = [self._examples(source, bar) for source in _several(inputs)]
+        return self._posterior([example for own in examples for example in own])
 
     def decode(
         self,
@@ -79,6 +82,11 @@ class TrainedVAE:
         qpm: float = DEFAULT_QPM,
     ) -> list[Item]:
         """An output for each code; greedy unless `sampling` says otherwise."""
+        if z.ndim != 2 or z.shape[1] != self.model.latent_dim:
+            raise InputError(
+                f"codes of shape {tuple(z.shape)}; this model takes (N, {self.model.latent_dim})"
+            )
+        _require_tempo(qpm)
         ids = self._decode(z, sampling or Sampling(temperature=0.0), self._generator(seed))
         return [self._render([Example(row, qpm)]) for row in ids]
 
@@ -97,6 +105,7 @@ class TrainedVAE:
         """Outputs from `n` codes drawn from the prior; a seed repeats them exactly."""
         if n < 1:
             raise InputError(f"n is {n}; it must be 1 or more")
+        _require_tempo(qpm)
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
         generator = self._generator(seed)
         z = torch.randn(n, self.model.latent_dim, generator=generator, device=self.device)
@@ -104,7 +113,7 @@ class TrainedVAE:
 
     def reconstruct(
         self,
-        inputs: Sequence[Source],
+        inputs: Source | Sequence[Source],
         *,
         bar: int | None = None,
         temperature: float = 0.0,
@@ -114,7 +123,7 @@ class TrainedVAE:
     ) -> list[Item]:
         """Each input through its posterior mean and back, window by window, at its own tempo."""
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
-        examples = [self._examples(source, bar) for source in inputs]
+        examples = [self._examples(source, bar) for source in _several(inputs)]
         z = self._posterior([example for own in examples for example in own]).mean
         decoded = iter(self._decode(z, sampling, self._generator(seed)))
         return [self._render([replace(e, ids=next(decoded)) for e in own]) for own in examples]
@@ -157,12 +166,16 @@ class TrainedVAE:
             for t in fractions.tolist()
         ]  # fmt: skip
 
-    def evaluate(self, corpus: Corpus, *, split: str = "test", seed: int = 0) -> Evaluation:
+    def evaluate(
+        self, corpus: Corpus | str | Path, *, split: str = "test", seed: int = 0
+    ) -> Evaluation:
         """All figures on a split of a prepared corpus; `seed` draws the z of the bound.
 
         Raises:
             InputError: the split does not exist or is empty, or the corpus has other tokens.
         """
+        if not isinstance(corpus, Corpus):
+            corpus = Corpus(Path(corpus).expanduser())
         if split not in corpus.splits:
             raise InputError(f"split is {split!r}; there are {', '.join(corpus.splits)}")
         if not len(corpus.splits[split]):
@@ -204,6 +217,8 @@ class TrainedVAE:
         if seed is None:
             generator.seed()
             return generator
+        if not 0 <= seed < 2**63:
+            raise InputError(f"seed is {seed}; it must be 0 or more, and below 2^63")
         return generator.manual_seed(seed)
 
     @torch.no_grad()
@@ -233,3 +248,18 @@ class TrainedVAE:
             chunk = z[start : start + BATCH_SIZE]
             ids += rows(self.model.decode(chunk, sampling, generator))
         return ids
+
+
+def _several(inputs: Source | Sequence[Source]) -> Sequence[Source]:
+    """One input is several of one."""
+    if isinstance(inputs, str | Path | pretty_midi.PrettyMIDI):
+        return [inputs]
+    if not inputs:
+        raise InputError("no inputs")
+    return inputs
+
+
+def _require_tempo(qpm: float) -> None:
+    low, high = QPM_RANGE
+    if not low <= qpm <= high:
+        raise InputError(f"qpm is {qpm:g}; MIDI takes {low:g} to {high:g} quarters per minute")

@@ -37,7 +37,7 @@ MAX_NOTES = 500_000
 MAX_TRACKS = 10_000
 MAX_TICK = 2**31 - 1  # symusic counts ticks in 32 bits and loses what lies beyond
 MAX_STEPS = 1_000_000  # about 35 hours of sixteenths at 120 qpm: a damaged delta time, not music
-QPM_RANGE = (1.0, 2000.0)
+QPM_RANGE = (3.6, 2000.0)  # three bytes of microseconds a quarter say nothing slower
 
 # What pretty_midi and mido raise on damaged files.
 PRETTY_MIDI_ERRORS = (
@@ -77,7 +77,11 @@ def read_midi(source: MidiSource, steps_per_quarter: int) -> Piece:
     try:
         song = pretty_midi.PrettyMIDI(str(path))
     except PRETTY_MIDI_ERRORS as error:
-        reason = "it ends early" if isinstance(error, EOFError) else str(error)
+        reason = "it cannot be parsed"
+        if isinstance(error, EOFError):
+            reason = "it ends early"
+        elif isinstance(error, OSError | KeySignatureError):
+            reason = str(error)
         raise InputError(f"{path}: damaged MIDI ({reason})") from error
     return _from_pretty_midi(song, steps_per_quarter, str(path))
 

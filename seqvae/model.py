@@ -98,6 +98,7 @@ class SequenceVAE(nn.Module):
     def save(self, folder: Path) -> None:
         """Write `model.safetensors` and `config.json`."""
         save_model(self, str(folder / "model.safetensors"))
+        (folder / "model.safetensors").chmod(0o644)  # it is written as private
         (folder / "config.json").write_text(json.dumps(self.settings, indent=2) + "\n")
 
     @classmethod

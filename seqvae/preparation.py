@@ -15,7 +15,7 @@ from seqvae.config import Config, DataConfig
 from seqvae.errors import InputError
 from seqvae.extraction import extract_files
 from seqvae.midi import MIDI_SUFFIXES, find_midi
-from seqvae.store import SPLITS, Corpus, SourceRow, drop_leaks, write_corpus
+from seqvae.store import ABOUT, SPLITS, Corpus, SourceRow, drop_leaks, write_corpus
 from seqvae.tokenizers import AnyTokenizer, make_tokenizer
 from seqvae.tokenizers.contract import Ids, MusicTokenizer, TextTokenizer
 
@@ -34,8 +34,8 @@ def prepare(config: Config) -> Corpus:
     folder = Path(data.corpus or f"corpora/{config.name}").expanduser()
     tokenizer = make_tokenizer(data.tokenizer)
     sources = find_sources(data, tokenizer)
-    fingerprint = _fingerprint(data, sources)
-    if (folder / "corpus.json").is_file():
+    fingerprint = fingerprint_of(data, sources)
+    if (folder / ABOUT).is_file():
         try:
             corpus = Corpus(folder)
             if corpus.fingerprint == fingerprint:
@@ -109,7 +109,7 @@ def _expand(place: str, tokenizer: AnyTokenizer) -> list[Path]:
     return found
 
 
-def _fingerprint(data: DataConfig, sources: dict[str, list[Path]]) -> str:
+def fingerprint_of(data: DataConfig, sources: dict[str, list[Path]]) -> str:
     """A digest of everything that the corpus depends on."""
     about = {
         "tokenizer": data.tokenizer,
@@ -139,7 +139,7 @@ def _require_all_splits(sequences: dict[str, list[Ids]], manifest: list[SourceRo
     empty = [name for name in SPLITS if not sequences[name]]
     if not empty:
         return
-    reasons = [line for line in summary(manifest) if not line.startswith("used")]
+    reasons = [line for line in summary(manifest) if not line.startswith("sources used")]
     why = f" ({'; '.join(reasons)})" if reasons else ""
     raise InputError(
         f"no sequences for {', '.join(empty)}: {len(manifest)} sources gave "
@@ -157,9 +157,9 @@ def summary(manifest: Iterable[SourceRow]) -> list[str]:
         else:
             refused[row.reason] += 1
         dropped.update(row.dropped)
-    lines = [f"used: {used} sources"]
-    lines += [f"nothing taken from {n} sources: {reason}" for reason, n in refused.most_common()]
-    lines += [f"left out {n} times: {reason}" for reason, n in dropped.most_common()]
+    lines = [f"sources used: {used}"]
+    lines += [f"sources that gave nothing: {n}: {reason}" for reason, n in refused.most_common()]
+    lines += [f"left out: {n} times: {reason}" for reason, n in dropped.most_common()]
     return lines
 
 

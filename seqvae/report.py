@@ -1,6 +1,7 @@
 """One picture of a trained model: how it learned, what its latent code holds, what it can do."""
 
 import csv
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from seqvae.store import Corpus
 from seqvae.tokenizers.contract import Example
 
 NUM_STEPS = 7  # of the interpolation
+WIDTH = 90  # characters of a line of text
 
 
 def draw_report(run: Path, corpus: Corpus, out: Path) -> None:
@@ -28,6 +30,8 @@ def draw_report(run: Path, corpus: Corpus, out: Path) -> None:
     Raises:
         InputError: the run has no metrics.csv.
     """
+    if out.suffix.lower() != ".png":
+        raise InputError(f"{out}: the report is a PNG; give a name that ends in .png")
     matplotlib.use("Agg")  # a file, never a window
     import matplotlib.pyplot as plt
 
@@ -53,12 +57,12 @@ def draw_report(run: Path, corpus: Corpus, out: Path) -> None:
 def draw_curves(axes: Axes, history: list[dict[str, float]]) -> None:
     """-ELBO and KL, and the free-running accuracy, over the epochs."""
     epochs = [row["epoch"] for row in history]
-    axes.plot(epochs, [row["neg_elbo"] for row in history], label="-ELBO")
-    axes.plot(epochs, [row["kl"] for row in history], label="KL")
+    axes.plot(epochs, [row["neg_elbo"] for row in history], ".-", label="-ELBO")
+    axes.plot(epochs, [row["kl"] for row in history], ".-", label="KL")
     axes.set(xlabel="epoch", ylabel="nats per sequence", ylim=(0, None))
     accuracy = axes.twinx()
     accuracy.plot(
-        epochs, [row["accuracy_free_running"] for row in history], "C2--", label="accuracy"
+        epochs, [row["accuracy_free_running"] for row in history], "C2.--", label="accuracy"
     )
     accuracy.set(ylabel="free-running accuracy", ylim=(0, 1))
     lines = [*axes.get_lines(), *accuracy.get_lines()]
@@ -98,7 +102,8 @@ def draw_sentences(figure: Any, sentences: list[Any]) -> None:
     axes.set(title="from one sentence to another", xlim=(0, 1), ylim=(len(sentences), 0))
     axes.axis("off")
     for row, sentence in enumerate(sentences):
-        axes.text(0.0, row + 0.5, sentence, wrap=True, va="center")
+        lines = textwrap.shorten(sentence, 3 * WIDTH, placeholder=" ...")
+        axes.text(0.0, row + 0.5, textwrap.fill(lines, WIDTH), va="center").set_in_layout(False)
 
 
 def draw_piano_rolls(figure: Any, vae: TrainedVAE, z: Tensor) -> None:

@@ -27,6 +27,7 @@ from seqvae.tokenizers import AnyTokenizer, load_tokenizer, save_tokenizer
 from seqvae.tokenizers.contract import Ids
 
 SPLITS = ("train", "valid", "test")
+ABOUT = "corpus.json"
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,10 @@ class Corpus:
             InputError: the folder is no prepared corpus, or one of its files is damaged.
         """
         self.folder = folder
-        if not (folder / "corpus.json").is_file():
+        if not (folder / ABOUT).is_file():
             raise InputError(f"{folder}: no prepared corpus (corpus.json is missing)")
         try:
-            about = json.loads((folder / "corpus.json").read_text())
+            about = json.loads((folder / ABOUT).read_text())
             tokens = np.load(folder / "tokens.npy", mmap_mode="r")
             offsets = np.load(folder / "offsets.npy")
             self.num_sequences: dict[str, int] = about["num_sequences"]
@@ -134,7 +135,7 @@ def write_corpus(
         save_tokenizer(tokenizer, beside)
         rows = "".join(json.dumps(asdict(row)) + "\n" for row in manifest)
         (beside / "manifest.jsonl").write_text(rows)
-        (beside / "corpus.json").write_text(json.dumps(about, indent=2) + "\n")
+        (beside / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Training: a Lightning module around the model, and `train()`.
 
-A run is a folder: config.yaml, metrics.csv (a row a validation), last.ckpt (to resume) and
-bundle/ (the best epoch by validation).
+A run is a folder: config.yaml, corpus.json (what it is trained on), metrics.csv (a row a
+validation), last.ckpt (to resume) and bundle/ (the best epoch by validation).
 
 The state of a run is (weights, optimizer, step, history). Order, augmentation, noise, learning
 rate and beta are functions of seed and step, so a run that is interrupted anywhere and resumed
@@ -14,6 +14,7 @@ import ctypes
 import json
 import logging
 import math
+import shutil
 import signal
 import sys
 import threading
@@ -36,8 +37,9 @@ from seqvae.data import Batch, held_out_loader, training_loader
 from seqvae.errors import InputError
 from seqvae.metrics import Tally, rows
 from seqvae.model import SequenceVAE
-from seqvae.preparation import prepare
-from seqvae.store import Corpus
+from seqvae.preparation import find_sources, fingerprint_of, prepare
+from seqvae.store import ABOUT, Corpus
+from seqvae.tokenizers import make_tokenizer
 
 CONFIG, METRICS, CHECKPOINT = "config.yaml", "metrics.csv", "last.ckpt"
 SMOOTHING = 0.02  # weight of a batch in the averages of the progress bar
@@ -55,6 +57,7 @@ def train(config: Config, runs: Path = Path("runs"), *, resume: bool = False) ->
         InputError: the run exists and `resume` is not set, or there is nothing to resume.
     """
     run = runs / config.name
+    on_gpu = _use_gpu(config.trainer)
     checkpoint = _read_checkpoint(run, config) if resume else None
     if checkpoint is None and (run / CHECKPOINT).exists():
         raise InputError(
@@ -64,6 +67,7 @@ def train(config: Config, runs: Path = Path("runs"), *, resume: bool = False) ->
     run.mkdir(parents=True, exist_ok=True)
     if checkpoint is None:
         (run / CONFIG).write_text(yaml.safe_dump(asdict(config), sort_keys=False))
+        shutil.copy(corpus.folder / ABOUT, run / ABOUT)
     _keep_freed_memory()
     torch.manual_seed(config.trainer.seed)  # initial weights
     module = VAETraining(config, corpus, run)
@@ -73,7 +77,7 @@ def train(config: Config, runs: Path = Path("runs"), *, resume: bool = False) ->
         logger.warning("%s: the training is complete; there is nothing to resume", run)
         return run
     with _quiet_lightning(), _stop_between_steps(module):
-        _make_trainer(config.trainer, module).fit(module)
+        _make_trainer(config.trainer, module, on_gpu=on_gpu).fit(module)
     if module.interrupted:
         raise KeyboardInterrupt(
             f"{run}: interrupted at step {module.step} of {module.num_steps}; "
@@ -280,6 +284,12 @@ def _read_checkpoint(run: Path, config: Config) -> dict[str, Any]:
                 f"{run}: its {section} settings are not those of this command; "
                 f"resume with {run / CONFIG} or give another --name"
             )
+    sources = find_sources(config.data, make_tokenizer(config.data.tokenizer))
+    if fingerprint_of(config.data, sources) != json.loads((run / ABOUT).read_text())["fingerprint"]:
+        raise InputError(
+            f"{run}: the data have changed since this run began; give another --name, "
+            "or put them back as they were"
+        )
     try:
         state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds on damaged files
@@ -287,10 +297,16 @@ def _read_checkpoint(run: Path, config: Config) -> dict[str, Any]:
     return state
 
 
-def _make_trainer(settings: TrainerConfig, module: VAETraining) -> lightning.Trainer:
-    on_gpu = settings.accelerator != "cpu" and torch.cuda.is_available()
-    if settings.accelerator == "gpu" and not on_gpu:
+def _use_gpu(settings: TrainerConfig) -> bool:
+    available = torch.cuda.is_available()
+    if settings.accelerator == "gpu" and not available:
         raise InputError("accelerator is gpu, but no GPU is available; use auto or cpu")
+    return available and settings.accelerator != "cpu"
+
+
+def _make_trainer(
+    settings: TrainerConfig, module: VAETraining, *, on_gpu: bool
+) -> lightning.Trainer:
     # Without native instructions bf16 is emulated, and several times slower than fp32.
     native = torch.cuda.is_bf16_supported() if on_gpu else torch.cpu._is_avx512_bf16_supported()
     half = settings.precision == "bf16" or (settings.precision == "auto" and native)

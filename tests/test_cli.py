@@ -53,7 +53,7 @@ def test_the_whole_way_of_text(
     assert "sequences 26 train, 3 valid, 3 test" in caplog.text
     assert run(monkeypatch, "train", "tiny.yaml", "--data.source", "lines.txt") == 0
     assert sorted(p.name for p in (tiny / "runs/tiny").iterdir()) == [
-        "bundle", "config.yaml", "last.ckpt", "metrics.csv",
+        "bundle", "config.yaml", "corpus.json", "last.ckpt", "metrics.csv",
     ]  # fmt: skip
     capsys.readouterr()
     assert run(monkeypatch, "evaluate", "runs/tiny", "--json", "figures.json") == 0
@@ -105,6 +105,9 @@ def test_the_verbs_write_midi_that_can_be_read(
         ("sample nowhere", "nowhere: no such folder"),
         ("sample .", "is this a seqvae bundle?"),
         ("sample", "required: run"),
+        ("train", "give a config, such as"),
+        ("report . --out report.pdf", "is missing"),
+        ("train tiny.yaml --data.source lines.txt --trainer.accelerator gpu", "no GPU"),
         ("sample . -n two", "invalid int value: 'two'"),
         ("sample . --temprature 1", "unrecognized arguments: --temprature"),
         ("evaluate .", "is missing"),
@@ -168,6 +171,33 @@ def test_an_output_folder_that_cannot_be_written_is_one_line(
     code = run(monkeypatch, "sample", sentences.run, "--out", tmp_path / "file" / "out")
     assert code == 2
     assert capsys.readouterr().err == f"seqvae: error: {tmp_path}/file/out: Not a directory\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sample", "--qpm", 0], "qpm is 0; MIDI takes"),
+        (["sample", "--qpm", "nan"], "qpm is nan; MIDI takes"),
+        (["sample", "--seed", 10**30], "seed is"),
+        (["sample", "--temperature", "inf"], "temperature is inf"),
+        (["report", "--out", "picture.xyz"], "ends in .png"),
+    ],
+)
+def test_impossible_values_are_refused(
+    melodies: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], arguments: list[object], message: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, arguments[0], melodies.run, *arguments[1:]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.mid"))
+
+
+def test_settings_of_music_are_refused_for_text(
+    sentences: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "sample", sentences.run, "--qpm", 90) == 2
+    assert "--qpm is for music" in capsys.readouterr().err
 
 
 def test_bad_midi_for_interpolate_names_file_and_reason(

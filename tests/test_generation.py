@@ -103,6 +103,14 @@ def test_decode_undoes_encode_like_reconstruct(sentences: Trained) -> None:
     assert sentences.vae.decode(z) == sentences.vae.reconstruct([A, B])
 
 
+def test_one_input_is_several_of_one(sentences: Trained) -> None:
+    assert sentences.vae.reconstruct(A) == sentences.vae.reconstruct([A])
+    with pytest.raises(InputError, match="no inputs"):
+        sentences.vae.encode([])
+    with pytest.raises(InputError, match=r"codes of shape \(1, 5\)"):
+        sentences.vae.decode(torch.zeros(1, 5))
+
+
 def test_unusable_inputs_name_the_reason(
     sentences: Trained,
     melodies: Trained,

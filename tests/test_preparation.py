@@ -74,9 +74,9 @@ def assert_adds_up(corpus: Corpus, num_sources: int) -> None:
         assert len(corpus.splits[name]) == total - leaked
     report = summary(manifest)
     used = sum(row.reason is None for row in manifest)
-    assert report[0] == f"used: {used} sources"
-    refused = [line for line in report if line.startswith("nothing taken from ")]
-    assert sum(int(line.split()[3]) for line in refused) == num_sources - used
+    assert report[0] == f"sources used: {used}"
+    refused = [line for line in report if line.startswith("sources that gave nothing: ")]
+    assert sum(int(line.split(": ")[1]) for line in refused) == num_sources - used
 
 
 @pytest.fixture
@@ -322,10 +322,10 @@ def test_reasons_and_counts_of_tunes(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert sum(rows["gap.mid"].taken.values()) == 2
     report = summary(corpus.manifest())
     assert report[:2] == [
-        "used: 9 sources",
-        "nothing taken from 2 sources: a copy of another file",
+        "sources used: 9",
+        "sources that gave nothing: 2: a copy of another file",
     ]
-    assert "left out 2 times: a rest of 1 bars or more" in report
+    assert "left out: 2 times: a rest of 1 bars or more" in report
     assert report == [r.getMessage() for r in caplog.records][: len(report)]
 
 
@@ -337,7 +337,7 @@ def test_too_few_usable_tunes_name_the_reasons(tmp_path: Path) -> None:
         prepare(config_of(tmp_path, MELODY, source=str(tmp_path / "data")))
     message = str(caught.value)
     assert message.startswith("no sequences for train, valid, test: 5 sources gave 0 (")
-    assert "nothing taken from 5 sources: 3/4, model expects 4/4 or 2/2 or 2/4" in message
+    assert "sources that gave nothing: 5: 3/4, model expects 4/4 or 2/2 or 2/4" in message
     assert "\n" not in message
     assert not (tmp_path / "corpus").exists()
 
@@ -430,7 +430,7 @@ def test_lines_that_are_too_long_are_counted(tmp_path: Path) -> None:
 
 def test_lines_that_are_all_too_long_are_an_input_error(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "a.txt", [f"a b c {i}" for i in range(9)])
-    with pytest.raises(InputError, match="left out 9 times: longer than 3 tokens"):
+    with pytest.raises(InputError, match="left out: 9 times: longer than 3 tokens"):
         prepare(config_of(tmp_path, {"kind": "words", "max_steps": 3}, source=source))
 
 

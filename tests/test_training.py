@@ -174,6 +174,18 @@ def test_resuming_needs_a_checkpoint_of_this_config(config: Config, tmp_path: Pa
         train(config, tmp_path, resume=True)
 
 
+def test_resuming_is_refused_when_the_data_have_changed(config: Config, tmp_path: Path) -> None:
+    run = train(config, tmp_path)
+    prepared = (tmp_path / "prepared" / "tokens.npy").read_bytes()
+    with (tmp_path / "corpus.txt").open("a") as corpus:
+        corpus.write("one line more\n")
+    before = (run / "last.ckpt").read_bytes()
+    with pytest.raises(InputError, match="the data have changed"):
+        train(config, tmp_path, resume=True)
+    assert (run / "last.ckpt").read_bytes() == before
+    assert (tmp_path / "prepared" / "tokens.npy").read_bytes() == prepared
+
+
 def test_resuming_a_finished_run_says_so(
     config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
