@@ -44,7 +44,12 @@ def draw_report(run: Path, corpus: Corpus, out: Path) -> None:
     draw_curves(curves, _read_metrics(run / "metrics.csv"))
     draw_usage(usage, posterior)
     draw_map(latent_map, posterior.mean, _shade(vae, corpus))
-    z = slerp(posterior.mean[0], posterior.mean[-1], torch.linspace(0, 1, NUM_STEPS))
+    # Sorted by length: those at the thirds are neither the shortest nor the longest.
+    start, end = (
+        posterior.mean[len(posterior.mean) // 3],
+        posterior.mean[2 * len(posterior.mean) // 3],
+    )
+    z = slerp(start, end, torch.linspace(0, 1, NUM_STEPS))
     if vae.tokenizer.modality == "text":
         draw_sentences(right, vae.decode(z.to(vae.device)))
     else:
