@@ -150,29 +150,6 @@ def bars(piece: Piece) -> Iterator[Bar]:
             number += 1
 
 
-def cut(piece: Piece, start_step: int, end_step: int) -> Piece:
-    """The clip [start_step, end_step): notes that begin in it, ended at its end."""
-    inside = (piece.notes["start"] >= start_step) & (piece.notes["start"] < end_step)
-    notes = piece.notes[inside].copy()
-    notes["end"] = np.minimum(notes["end"], end_step) - start_step
-    notes["start"] -= start_step
-    metre = [m for m in piece.metres if m.start_step <= start_step][-1]
-    return replace(
-        piece,
-        notes=notes,
-        metres=(replace(metre, start_step=0),),
-        tempos=(Tempo(0, piece.qpm_at(start_step)),),
-        num_steps=end_step - start_step,
-    )
-
-
-def transpose(piece: Piece, semitones: int) -> Piece:
-    """Move every pitched note; drums stay, since their pitch names an instrument."""
-    notes = piece.notes.copy()
-    notes["pitch"] += np.where(notes["is_drum"], 0, semitones).astype(np.int16)
-    return replace(piece, notes=notes)
-
-
 def melody_line(notes: Notes) -> Notes:
     """One line: at equal onsets the highest pitch wins, and an onset ends the note before it."""
     if not len(notes):

@@ -14,14 +14,12 @@ from seqvae.notes import (
     Tempo,
     bars,
     chord_share,
-    cut,
     join,
     make_notes,
     melody_line,
     parse_metre,
     steps_per_bar,
     stretches,
-    transpose,
 )
 
 Row = tuple[int, int, int]  # start, end, pitch
@@ -140,29 +138,6 @@ def test_qpm_at() -> None:
     assert [piece.qpm_at(step) for step in (0, 7, 8, 100)] == [100, 100, 50, 50]
 
 
-def test_cut_keeps_what_begins_inside_and_ends_it_there() -> None:
-    piece = Piece(
-        notes_of((0, 20, 60), (16, 18, 62), (30, 40, 64), (31, 32, 65), (32, 34, 67)),
-        4,
-        (Metre(0, 4, 4), Metre(16, 3, 4), Metre(28, 6, 8)),
-        (Tempo(0, 100.0), Tempo(10, 50.0), Tempo(17, 70.0)),
-    )
-    clip = cut(piece, 16, 32)
-    assert rows_of(clip.notes) == [(0, 2, 62), (14, 16, 64), (15, 16, 65)]
-    assert clip.metres == (Metre(0, 3, 4),)
-    assert clip.tempos == (Tempo(0, 50.0),)
-    assert clip.end_step == 16
-    assert rows_of(piece.notes)[2] == (30, 40, 64)  # the piece itself is untouched
-
-
-def test_transpose_moves_pitched_notes_and_leaves_drums() -> None:
-    notes = make_notes([0, 0, 4], [4, 4, 8], [60, 36, 62], is_drum=[False, True, False])
-    piece = Piece(notes, 4)
-    assert transpose(piece, 5).notes["pitch"].tolist() == [36, 65, 67]
-    assert transpose(piece, -12).notes["pitch"].tolist() == [36, 48, 50]
-    assert piece.notes["pitch"].tolist() == [36, 60, 62]
-
-
 def test_join_puts_silence_between_the_pieces() -> None:
     first = Piece(notes_of((0, 4, 60)), 4, tempos=(Tempo(0, 90.0),), num_steps=16)
     second = Piece(notes_of((2, 40, 62)), 4, (Metre(0, 3, 4),), num_steps=12)
@@ -172,14 +147,6 @@ def test_join_puts_silence_between_the_pieces() -> None:
     assert (whole.metres, whole.tempos) == (first.metres, first.tempos)
     assert whole.end_step == 57
     assert rows_of(second.notes) == [(2, 40, 62)]
-
-
-def test_join_undoes_cut() -> None:
-    piece = piece_of((0, 4, 60), (4, 16, 62), (20, 30, 64), (36, 40, 65), length=48)
-    parts = [cut(piece, start, start + 16) for start in (0, 16, 32)]
-    whole = join(parts)
-    assert rows_of(whole.notes) == rows_of(piece.notes)
-    assert whole.end_step == 48
 
 
 @pytest.mark.parametrize(
@@ -232,3 +199,14 @@ def test_chord_share_counts_onsets(starts: list[int], share: float) -> None:
 
 def test_chord_share_of_nothing_is_undefined() -> None:
     assert math.isnan(chord_share(make_notes([], [], [])))
+
+
+def test_join_keeps_silence_and_takes_tempo_and_metre_of_the_first() -> None:
+    first = Piece(make_notes([0, 4], [4, 6], [60, 62]), 4, tempos=(Tempo(0, 90.0),), num_steps=16)
+    second = Piece(make_notes([2], [20], [64]), 4, tempos=(Tempo(0, 140.0),), num_steps=16)
+    joined = join([first, second, first])
+    assert joined.notes["start"].tolist() == [0, 4, 18, 36, 40]
+    assert joined.notes["end"].tolist() == [4, 6, 36, 40, 42]
+    assert joined.end_step == 52
+    assert joined.qpm_at(40) == 90.0
+    assert second.notes["start"].tolist() == [2]  # the parts stay as they were
