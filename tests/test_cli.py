@@ -292,3 +292,12 @@ def test_ctrl_c_while_workers_read_files_ends_at_once_and_leaves_nothing(tmp_pat
         _, err = process.communicate(timeout=20)
         assert b"Traceback" not in err or process.returncode < 0  # before or after main()
         assert not list(tmp_path.glob("made/.*"))
+
+
+def test_a_tokenizer_can_be_set_field_by_field_or_as_a_whole() -> None:
+    melody, captions = (str(ROOT / f"configs/{name}.yaml") for name in ("melody_2bar", "captions"))
+    waltz, _ = cli._parse_config("train", [melody, "--data.tokenizer.metres", "[3/4]"])
+    assert waltz.data.tokenizer["metres"] == ["3/4"]
+    assert waltz.data.tokenizer["num_bars"] == 2
+    words, _ = cli._parse_config("train", [captions, "--data.tokenizer", "{kind: words}"])
+    assert words.data.tokenizer == {"kind": "words", "vocab_size": 10000, "max_steps": 100}
