@@ -6,6 +6,7 @@ Heavy modules are imported by the verbs that need them, so `seqvae --help` answe
 import argparse
 import json
 import logging
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -68,7 +69,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     for name, value in shown.items():
         print(f"{name:<24} {value:>10}" if isinstance(value, int) else f"{name:<24} {value:>10.4f}")
     if options.json:
-        command = " ".join(["seqvae evaluate", *arguments])
+        command = shlex.join(["seqvae", "evaluate", *arguments])
         about = {"split": options.split, **shown, "command": command}
         Path(options.json).parent.mkdir(parents=True, exist_ok=True)
         Path(options.json).write_text(json.dumps(about, indent=2) + "\n")

@@ -16,6 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 from tqdm import tqdm
@@ -62,7 +63,9 @@ def extract_files(
     deadly = Extraction([], Counter())
     reason = f"crashed the reader, or took longer than {SECONDS_PER_FILE} s"
     results: dict[int, FileResult] = {}
-    with tqdm(total=len(paths), desc="read", unit=" files", delay=1) as bar:
+    resource_tracker.ensure_running()  # it lets Ctrl-C in when it starts: so before it is held back
+    progress = tqdm(total=len(paths), desc="read", unit=" files", delay=1)
+    with _interrupts(held=True), progress as bar:
 
         def keep(task: range, found: list[FileResult]) -> None:
             results.update(zip(task, found, strict=True))
@@ -93,38 +96,39 @@ def _run(
     A dead worker takes its pool along: the tasks that were running then are returned.
     """
     context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
-    with _without_interrupts():
-        pool = ProcessPoolExecutor(num_workers, context, initializer=_limit_worker)
+    pool = ProcessPoolExecutor(num_workers, context, initializer=_limit_worker)
     running: dict[Future[list[FileResult]], range] = {}
     try:
         while waiting or running:
             while waiting and len(running) < num_workers:
                 task = waiting[0]
-                with _without_interrupts():
-                    running[pool.submit(work, [paths[i] for i in task])] = task
+                running[pool.submit(work, [paths[i] for i in task])] = task
                 waiting.popleft()
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            with _interrupts(held=False):
+                done = wait(running, return_when=FIRST_COMPLETED).done
+            for future in done:
                 found = future.result()
                 keep(running.pop(future), found)
     except BrokenProcessPool:
         return list(running.values())
     finally:
-        with _without_interrupts():
-            pool.shutdown(cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
     return []
 
 
 @contextlib.contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Hold Ctrl-C back until the end of the block.
+def _interrupts(*, held: bool) -> Iterator[None]:
+    """Hold Ctrl-C back within the block, or let it in again.
 
-    A pool that is interrupted while it starts or stops its workers waits for them for ever. Workers
-    that are started within the block inherit its mask, and so leave Ctrl-C to their parent.
+    A pool that is interrupted while it starts or stops its workers waits for them for ever, so it
+    is let in only where the parent waits. Workers inherit the mask, and so leave Ctrl-C to their
+    parent.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    how = signal.SIG_BLOCK if held else signal.SIG_UNBLOCK
+    previous = signal.pthread_sigmask(how, {signal.SIGINT})
     try:
         yield
     finally:

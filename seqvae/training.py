@@ -14,6 +14,7 @@ import ctypes
 import json
 import logging
 import math
+import pickle
 import shutil
 import signal
 import sys
@@ -292,8 +293,8 @@ def _read_checkpoint(run: Path, config: Config) -> dict[str, Any]:
         )
     try:
         state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds on damaged files
-        raise InputError(f"{file}: damaged ({str(error).splitlines()[0]})") from error
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(f"{file}: damaged; it cannot be resumed from") from error
     return state
 
 
@@ -346,8 +347,8 @@ def _stop_between_steps(module: VAETraining) -> Iterator[None]:
 def _keep_freed_memory() -> None:
     """Tell glibc to reuse large buffers instead of giving them back to the system.
 
-    Each step frees and asks for the same buffers; mapping them anew costs a third of the time of
-    an LSTM step on a CPU (measured: 38k -> 60k tokens/s). Other C libraries are left alone.
+    Each step frees and asks for the same buffers, and mapping them anew each time takes a good part
+    of an LSTM step on a CPU. Other C libraries are left alone.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
@@ -369,5 +370,7 @@ def _quiet_lightning() -> Iterator[None]:
             ".*treespec, LeafSpec.* is deprecated",  # Lightning's own, with torch 2.13
         ):
             warnings.filterwarnings("ignore", message)
-        yield
-    log.setLevel(level)
+        try:
+            yield
+        finally:
+            log.setLevel(level)

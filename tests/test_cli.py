@@ -290,7 +290,11 @@ def test_ctrl_c_while_workers_read_files_ends_at_once_and_leaves_nothing(tmp_pat
         time.sleep(delay)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
         _, err = process.communicate(timeout=20)
-        assert b"Traceback" not in err or process.returncode < 0  # before or after main()
+        # Before and after main(), Ctrl-C is Python's own affair: it may die of it, or have ended.
+        assert process.returncode in (130, 0, -signal.SIGINT)
+        if process.returncode == 130:
+            assert err.endswith(b"interrupted\n")
+            assert b"Traceback" not in err
         assert not list(tmp_path.glob("made/.*"))
 
 

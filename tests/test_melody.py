@@ -581,3 +581,10 @@ def test_settings_are_completed() -> None:
     assert complete["metres"] == ["4/4", "2/2", "2/4"]
     assert make_tokenizer(complete) == MelodyTokenizer(num_bars=4)
     assert complete_settings(complete) == complete
+
+
+def test_what_is_left_out_of_a_clip_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    notes = make_notes([0, 4, 32, 44], [4, 8, 36, 48], [60, 62, 64, 65])
+    piece = Piece(notes, 4, (Metre(0, 4, 4), Metre(32, 3, 4)))
+    assert len(MelodyTokenizer().encode(piece)) == 1
+    assert "left out of the clip: 2 times 3/4, model expects 4/4" in caplog.text

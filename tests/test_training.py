@@ -194,25 +194,26 @@ def test_resuming_a_finished_run_says_so(
     assert "training is complete" in caplog.text
 
 
-def test_an_interrupted_write_leaves_the_checkpoint_whole(
+def test_a_failing_write_leaves_the_checkpoint_before_it_whole(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = train(config, tmp_path)
-    before = (run / "last.ckpt").read_bytes()
+    inner, num_writes = torch.save, 0
 
-    def fail(state: object, file: Path) -> None:
-        file.write_bytes(b"half")
-        raise OSError("disk full")
+    def save(state: object, file: Path) -> None:
+        nonlocal num_writes
+        num_writes += 1
+        if num_writes == 3:
+            file.write_bytes(b"half")
+            raise OSError("disk full")
+        inner(state, file)
 
-    monkeypatch.setattr(training.torch, "save", fail)
-    longer = dataclasses.replace(
-        config, name="tiny", trainer=dataclasses.replace(config.trainer, max_epochs=4)
-    )
-    (run / "last.ckpt").unlink()
+    monkeypatch.setattr(training.torch, "save", save)
     with pytest.raises(OSError, match="disk full"):
-        train(longer, tmp_path)
-    assert not (run / "last.ckpt").exists()
-    assert before
+        train(config, tmp_path / "parts")
+    monkeypatch.undo()
+    assert torch.load(tmp_path / "parts/tiny/last.ckpt", weights_only=True)["step"] == 10
+    parts = train(config, tmp_path / "parts", resume=True)
+    assert_same_run(train(config, tmp_path / "whole"), parts)
 
 
 def test_gpu_is_refused_where_there_is_none(

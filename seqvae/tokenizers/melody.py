@@ -8,6 +8,7 @@ decodes can be encoded again.
 Axes: N windows, T steps, C = 1 channel.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -35,6 +36,9 @@ from seqvae.tokenizers.contract import Example, Extraction, Ids, from_plain
 NO_EVENT, NOTE_OFF, FIRST_PITCH = 0, 1, 2
 NOTE_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 VELOCITY = 80  # of decoded notes: the grid does not keep loudness
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +165,9 @@ class MelodyTokenizer:
         if not examples:
             reason = ", ".join(dropped) or f"it has {len(all_bars)} bars, not {bar}"
             raise InputError(f"no usable window: {reason}")
+        if dropped:
+            counts = ", ".join(f"{count} times {reason}" for reason, count in dropped.items())
+            logger.warning("left out of the clip: %s", counts)
         return examples
 
     def decode(self, example: Example) -> Piece:
