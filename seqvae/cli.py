@@ -56,14 +56,28 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser = _run_parser("evaluate", evaluate)
     parser.add_argument("--split", default="test", help="train, valid or test")
     parser.add_argument("--corpus", help="prepared corpus; by default the one of the run")
-    parser.add_argument("--seed", type=int, default=0, help="draws the z of the bound")
+    parser.add_argument("--seed", type=int, default=0, help="draws every z")
+    parser.add_argument(
+        "--iw_samples", type=int, default=500,
+        help="draws a sequence for the importance-weighted likelihood; default 500",
+    )  # fmt: skip
+    parser.add_argument(
+        "--precision", choices=("fp32", "bf16"), default="fp32",
+        help="bf16 is faster where the hardware has it; default fp32",
+    )  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="write the figures there as JSON too")
     options = parser.parse_args(arguments)
     import seqvae
+    from seqvae.machine import keep_freed_memory
 
+    keep_freed_memory()
     vae = seqvae.load(options.run)
     figures = vae.evaluate(
-        _open_corpus(options.run, options.corpus), split=options.split, seed=options.seed
+        _open_corpus(options.run, options.corpus),
+        split=options.split,
+        iw_samples=options.iw_samples,
+        precision=options.precision,
+        seed=options.seed,
     )
     shown = {name: value for name, value in vars(figures).items() if value is not None}
     for name, value in shown.items():

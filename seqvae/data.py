@@ -92,14 +92,20 @@ def training_loader(
     *,
     seed: int,
     epoch: int,
+    num_passes: int = 1,
     first_batch: int = 0,
 ) -> DataLoader[Batch]:
-    """The shuffled and augmented batches of one epoch, from `first_batch` on."""
+    """The shuffled and augmented batches of one epoch, from `first_batch` on.
+
+    An epoch is `num_passes` over the split, each in an order of its own.
+    """
 
     def augment(ids: NDArray[np.int64], number: int) -> NDArray[np.int64]:
         return tokenizer.augment(ids, np.random.default_rng((seed, epoch, number)))
 
-    batches = shuffled_batches(split.lengths, batch_size, seed=seed, epoch=epoch)
+    batches = []
+    for one_pass in range(epoch * num_passes, (epoch + 1) * num_passes):
+        batches += shuffled_batches(split.lengths, batch_size, seed=seed, epoch=one_pass)
     return DataLoader(
         BatchDataset(split, batches, augment),
         sampler=range(first_batch, len(batches)),

@@ -1,11 +1,11 @@
 """The decoder: a latent code -> a distribution over sequences.
 
 Axes: B sequences, T steps, C channels, V vocabulary of a channel, E embedding, H hidden,
-L layers, Z latent.
+L layers, W width of what the heads read, Z latent.
 
-z gives every layer's initial state and stands beside the input at each step. Decoding starts from
-a learned vector, not from a token. The channels of a step are predicted in order, each given the
-ones before it, so the likelihood of a step is exact (chain rule).
+z reaches the decoder by up to three ways: as every layer's initial state, beside the input at each
+step, and past the LSTM into what the heads read. Decoding starts from a learned vector, not from a
+token. With no latent dimensions the decoder is a language model.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from seqvae.dropout import LockedDropout, WeightDropLSTM
 from seqvae.encoder import StepEmbedding
 from seqvae.errors import InputError
+from seqvae.heads import ChannelHeads
 
 State = tuple[Tensor, Tensor]  # hidden and cell, each (L, B, H)
 
@@ -72,50 +74,11 @@ class Sequences:
     lengths: Int[Tensor, " B"]
 
 
-class ChannelHeads(nn.Module):
-    """Logits of a step's channels, each conditioned on the channels before it."""
-
-    def __init__(self, vocab_sizes: tuple[int, ...], hidden_dim: int) -> None:
-        super().__init__()
-        self.logits = nn.ModuleList(nn.Linear(hidden_dim, size) for size in vocab_sizes)
-        self.embeddings = nn.ModuleList(nn.Embedding(size, hidden_dim) for size in vocab_sizes[:-1])
-        self.mixers = nn.ModuleList(nn.Linear(2 * hidden_dim, hidden_dim) for _ in vocab_sizes[:-1])
-
-    def condition(
-        self, hidden: Float[Tensor, "*B H"], channel: int, tokens: Int[Tensor, "*B"]
-    ) -> Float[Tensor, "*B H"]:
-        """Tell the state which token the channel took."""
-        told = torch.cat([hidden, self.embeddings[channel](tokens).to(hidden.dtype)], dim=-1)
-        return hidden + torch.tanh(self.mixers[channel](told))
-
-    def forward(
-        self, hidden: Float[Tensor, "B T H"], ids: Int[Tensor, "B T C"]
-    ) -> list[Float[Tensor, "B T _"]]:
-        """Logits of all channels where the tokens are known."""
-        logits = []
-        for channel, head in enumerate(self.logits):
-            logits.append(head(hidden))
-            if channel + 1 < len(self.logits):
-                hidden = self.condition(hidden, channel, ids[..., channel])
-        return logits
-
-    def draw(
-        self,
-        hidden: Float[Tensor, "B H"],
-        sampling: Sampling,
-        generator: torch.Generator | None,
-    ) -> Int[Tensor, "B C"]:
-        """Draw all channels of one step."""
-        tokens: list[Tensor] = []
-        for channel, head in enumerate(self.logits):
-            tokens.append(sampling.draw(head(hidden), generator))
-            if channel + 1 < len(self.logits):
-                hidden = self.condition(hidden, channel, tokens[-1])
-        return torch.stack(tokens, dim=-1)
+Z_WIRINGS = ("state", "input", "output")
 
 
 class FlatDecoder(nn.Module):
-    """One LSTM over all steps."""
+    """One stack of LSTM layers over all steps."""
 
     def __init__(
         self,
@@ -125,46 +88,90 @@ class FlatDecoder(nn.Module):
         hidden_dim: int,
         num_layers: int,
         latent_dim: int,
-        dropout: float,
-        token_dropout: float,
+        z_wiring: tuple[str, ...] = ("state", "input"),
+        tied_embeddings: bool = False,
+        num_softmaxes: int = 1,
+        dropout: float = 0.0,
+        locked_dropout: bool = True,
+        embedding_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        token_dropout: float = 0.0,
     ) -> None:
+        """The fields of the same names in `ModelConfig` say what the settings mean."""
         super().__init__()
+        self.hidden_dim, self.num_layers = hidden_dim, num_layers
         self.token_dropout = token_dropout
-        self.embedding = StepEmbedding(vocab_sizes, embedding_dim)
+        wiring = z_wiring if latent_dim > 0 else ()
+        beside = latent_dim if "input" in wiring else 0
+        self.z_beside_input = beside > 0
+        self.embedding = StepEmbedding(vocab_sizes, embedding_dim, embedding_dropout)
         self.start = nn.Parameter(torch.zeros(embedding_dim))
-        self.initial_state = nn.Linear(latent_dim, 2 * num_layers * hidden_dim)
-        self.dropout = nn.Dropout(dropout)
-        self.lstm = nn.LSTM(
-            embedding_dim + latent_dim,
-            hidden_dim,
-            num_layers,
-            batch_first=True,
-            dropout=dropout if num_layers > 1 else 0.0,
+        self.initial_state = (
+            nn.Linear(latent_dim, 2 * num_layers * hidden_dim) if "state" in wiring else None
         )
-        self.heads = ChannelHeads(vocab_sizes, hidden_dim)
+        self.dropout = LockedDropout(dropout) if locked_dropout else nn.Dropout(dropout)
+        input_dims = [embedding_dim + beside] + [hidden_dim] * (num_layers - 1)
+        self.layers = nn.ModuleList(
+            WeightDropLSTM(dim, hidden_dim, weight_dropout=weight_dropout) for dim in input_dims
+        )
+        # Tied output weights are as wide as the embeddings; other widths pass a projection.
+        width = embedding_dim if tied_embeddings else hidden_dim
+        self.project = nn.Linear(hidden_dim, width) if width != hidden_dim else nn.Identity()
+        self.skip = nn.Linear(latent_dim, width) if "output" in wiring else None
+        self.heads = ChannelHeads(vocab_sizes, width, num_softmaxes)
+        if tied_embeddings:  # Press & Wolf 2017
+            for head, channel in zip(self.heads.logits, self.embedding.channels, strict=True):
+                head.tie(channel.weight)  # type: ignore[operator]
 
     def begin(self, z: Float[Tensor, "B Z"]) -> State:
-        """Initial hidden and cell state of every layer: tanh(Linear(z))."""
+        """Initial hidden and cell state of every layer: tanh(Linear(z)), or zero."""
+        if self.initial_state is None:
+            zeros = z.new_zeros(self.num_layers, len(z), self.hidden_dim)
+            return zeros, zeros
         flat = torch.tanh(self.initial_state(z))
-        layers = flat.view(len(z), 2, self.lstm.num_layers, self.lstm.hidden_size)
+        layers = flat.view(len(z), 2, self.num_layers, self.hidden_dim)
         hidden, cell = layers.permute(1, 2, 0, 3).contiguous()
         return hidden, cell
 
-    def forward(
-        self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T C"]
-    ) -> list[Float[Tensor, "B T _"]]:
-        """Logits of every step under teacher forcing: step t sees z and the tokens before t."""
+    def run(
+        self, inputs: Float[Tensor, "B T E"], z: Float[Tensor, "B Z"], state: State
+    ) -> tuple[Float[Tensor, "B T W"], State]:
+        """What the heads read at each step, and the state after the last."""
+        x = self.dropout(inputs)
+        if self.z_beside_input:
+            x = torch.cat([x, z[:, None].expand(-1, x.shape[1], -1)], dim=-1)
+        hidden, cell = [], []
+        for number, layer in enumerate(self.layers):
+            before = state[0][number : number + 1], state[1][number : number + 1]
+            x, (h, c) = layer(x, before)
+            x = self.dropout(x)
+            hidden.append(h)
+            cell.append(c)
+        x = self.project(x)
+        if self.skip is not None:
+            x = x + self.skip(z)[:, None]
+        return x, (torch.cat(hidden), torch.cat(cell))
+
+    def read(self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T C"]) -> Float[Tensor, "B T W"]:
+        """What the heads read under teacher forcing: step t has seen z and the tokens before t."""
         tokens = self.embedding(ids[:, :-1])
         if self.training and self.token_dropout > 0:
             # Word dropout (Bowman et al. 2016): some inputs are blanked, so that z is needed.
             blank = torch.rand(tokens.shape[:2], device=tokens.device) < self.token_dropout
             tokens = tokens.masked_fill(blank[..., None], 0.0)
         start = self.start.expand(len(ids), 1, -1)
-        inputs = self.dropout(torch.cat([start, tokens], dim=1))  # (B, T, E)
-        beside = z[:, None].expand(-1, ids.shape[1], -1)
-        hidden, _ = self.lstm(torch.cat([inputs, beside], dim=-1), self.begin(z))
-        logits: list[Tensor] = self.heads(self.dropout(hidden), ids)
+        return self.run(torch.cat([start, tokens], dim=1), z, self.begin(z))[0]
+
+    def forward(
+        self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T C"]
+    ) -> list[Float[Tensor, "B T _"]]:
+        """Logits of every channel and step under teacher forcing."""
+        logits: list[Tensor] = self.heads(self.read(z, ids), ids)
         return logits
+
+    def token_nll(self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T C"]) -> Float[Tensor, "B T"]:
+        """-log p(step | z, steps before) in nats, padding included; quicker than by `forward`."""
+        return self.heads.nll(self.read(z, ids), ids)
 
     @torch.no_grad()
     def sample(
@@ -182,19 +189,19 @@ class FlatDecoder(nn.Module):
         `num_steps`. Meant for evaluation mode.
         """
         state = self.begin(z)
-        previous = self.start.expand(len(z), -1)
+        previous = self.start.expand(len(z), 1, -1)
         lengths = torch.full((len(z),), num_steps, device=z.device)
         drawn = []
         for step in range(num_steps):
-            hidden, state = self.lstm(torch.cat([previous, z], dim=-1)[:, None], state)
-            tokens = self.heads.draw(hidden[:, 0], sampling, generator)  # (B, C)
+            read, state = self.run(previous, z, state)
+            tokens = self.heads.draw(read[:, 0], lambda x: sampling.draw(x, generator))  # (B, C)
             drawn.append(tokens)
             if eos_id is not None:
                 ended = (tokens[:, 0] == eos_id) & (lengths == num_steps)
                 lengths = lengths.masked_fill(ended, step + 1)
                 if bool((lengths <= step + 1).all()):
                     break
-            previous = self.embedding(tokens[:, None])[:, 0]
+            previous = self.embedding(tokens[:, None])
         return Sequences(torch.stack(drawn, dim=1), lengths)
 
 

@@ -1,24 +1,32 @@
 """The encoder: token ids -> posterior q(z|x).
 
-Axes: B sequences, T steps, C channels, E embedding, H hidden, Z latent.
+Axes: B sequences, T steps, C channels, E embedding, D states of both directions, Z latent.
 
-Sequences are padded, not packed: packing is two to four times slower on a CPU. The last valid
-state is gathered by length, and the backward direction runs over sequences that are reversed
-within their own length, so padding reaches no state.
+Sequences are padded, not packed: packing is two to four times slower on a CPU. The backward
+direction runs over sequences that are reversed within their own length, and pooling reads valid
+steps only, so padding reaches no state.
 """
 
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from collections.abc import Callable
 
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import batch_norm, embedding
+
+from seqvae.dropout import LockedDropout, drop_types
 from seqvae.latent import DiagonalGaussian
 
 
 class StepEmbedding(nn.Module):
     """One vector per step: the sum of the embeddings of its channels' tokens."""
 
-    def __init__(self, vocab_sizes: tuple[int, ...], embedding_dim: int) -> None:
+    def __init__(
+        self, vocab_sizes: tuple[int, ...], embedding_dim: int, type_dropout: float = 0.0
+    ) -> None:
+        """In training a share `type_dropout` of each vocabulary is embedded as zero."""
         super().__init__()
+        self.type_dropout = type_dropout
         channels = [nn.Embedding(size, embedding_dim) for size in vocab_sizes]
         for channel in channels:
             nn.init.normal_(channel.weight, std=0.1)
@@ -26,8 +34,14 @@ class StepEmbedding(nn.Module):
 
     def forward(self, ids: Int[Tensor, "B T C"]) -> Float[Tensor, "B T E"]:
         """Embed every step."""
-        vectors = [embed(ids[..., c]) for c, embed in enumerate(self.channels)]
+        vectors = [self.embed(ids[..., c], embed.weight) for c, embed in enumerate(self.channels)]  # type: ignore[arg-type]
         return torch.stack(vectors).sum(0) if len(vectors) > 1 else vectors[0]
+
+    def embed(self, ids: Int[Tensor, "B T"], weight: Float[Tensor, "V E"]) -> Tensor:
+        """Look tokens of one channel up, without the types that are dropped: (B, T, E)."""
+        if self.training and self.type_dropout > 0:
+            weight = drop_types(weight, self.type_dropout)
+        return embedding(ids, weight)
 
 
 def reverse_within_length(
@@ -40,8 +54,65 @@ def reverse_within_length(
     return x.gather(1, index[..., None].expand_as(x))
 
 
+States = Float[Tensor, "B T D"]
+
+
+def last_states(states: States, lengths: Int[Tensor, " B"]) -> Float[Tensor, "B D"]:
+    """Where each direction ends: forward at the last valid step, backward at step 0."""
+    ahead, back = states.chunk(2, dim=-1)
+    rows = torch.arange(len(states), device=states.device)
+    return torch.cat([ahead[rows, lengths - 1], back[:, 0]], dim=-1)
+
+
+def mean_state(states: States, lengths: Int[Tensor, " B"]) -> Float[Tensor, "B D"]:
+    """The mean over valid steps."""
+    valid = _valid(states, lengths)
+    return states.masked_fill(~valid, 0.0).sum(1) / lengths[:, None].to(states.dtype)
+
+
+def max_state(states: States, lengths: Int[Tensor, " B"]) -> Float[Tensor, "B D"]:
+    """The greatest value of each unit over valid steps (Long et al. 2019)."""
+    return states.masked_fill(~_valid(states, lengths), -torch.inf).amax(1)
+
+
+def _valid(states: States, lengths: Int[Tensor, " B"]) -> Bool[Tensor, "B T 1"]:
+    return (torch.arange(states.shape[1], device=states.device) < lengths[:, None])[..., None]
+
+
+POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "last": last_states,
+    "mean": mean_state,
+    "max": max_state,
+}
+
+
+class NormalisedMeans(nn.Module):
+    """Posterior means of a fixed spread over the data: BN-VAE (Zhu et al. 2020).
+
+    Batch normalisation gives every dimension mean 0 and standard deviation gamma, so the KL is
+    gamma^2 / 2 nats a dimension at least, on average, and no dimension can die. In use the running
+    statistics take the place of the batch's.
+    """
+
+    def __init__(self, latent_dim: int, gamma: float) -> None:
+        """`gamma` is the standard deviation of each dimension."""
+        super().__init__()
+        self.gamma = gamma
+        self.running_mean: Tensor
+        self.running_var: Tensor
+        self.register_buffer("running_mean", torch.zeros(latent_dim))
+        self.register_buffer("running_var", torch.ones(latent_dim))
+
+    def forward(self, mean: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
+        """Normalise over the batch; a batch of one has no spread and takes the running one."""
+        over_batch = self.training and len(mean) > 1
+        return self.gamma * batch_norm(
+            mean, self.running_mean, self.running_var, training=over_batch
+        )
+
+
 class Encoder(nn.Module):
-    """A bidirectional LSTM whose two last valid states give mean and log-stddev."""
+    """A bidirectional LSTM whose pooled states give mean and log-stddev."""
 
     def __init__(
         self,
@@ -51,9 +122,14 @@ class Encoder(nn.Module):
         hidden_dim: int,
         num_layers: int,
         latent_dim: int,
+        pooling: str = "last",
+        dropout: float = 0.0,
+        bn_gamma: float = 0.0,
     ) -> None:
         super().__init__()
+        self.pool = POOLINGS[pooling]
         self.embedding = StepEmbedding(vocab_sizes, embedding_dim)
+        self.dropout = LockedDropout(dropout)
         input_dims = [embedding_dim] + [2 * hidden_dim] * (num_layers - 1)
         self.forward_layers = nn.ModuleList(
             nn.LSTM(dim, hidden_dim, batch_first=True) for dim in input_dims
@@ -62,20 +138,16 @@ class Encoder(nn.Module):
             nn.LSTM(dim, hidden_dim, batch_first=True) for dim in input_dims
         )
         self.posterior = nn.Linear(2 * hidden_dim, 2 * latent_dim)
+        self.normalise = NormalisedMeans(latent_dim, bn_gamma) if bn_gamma > 0 else nn.Identity()
 
     def forward(self, ids: Int[Tensor, "B T C"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
         """Read each sequence up to its length; lengths are at least 1."""
-        states = self.embedding(ids)
+        states = self.dropout(self.embedding(ids))
         for ahead, back in zip(self.forward_layers, self.backward_layers, strict=True):
             forward_states, _ = ahead(states)
             backward_states, _ = back(reverse_within_length(states, lengths))
             states = torch.cat(
                 [forward_states, reverse_within_length(backward_states, lengths)], dim=-1
             )
-        rows = torch.arange(len(ids), device=ids.device)
-        # In time order the backward direction ends at step 0.
-        pooled = torch.cat(
-            [forward_states[rows, lengths - 1], backward_states[rows, lengths - 1]], dim=-1
-        )
-        mean, log_stddev = self.posterior(pooled).float().chunk(2, dim=-1)
-        return DiagonalGaussian(mean, log_stddev)
+        mean, log_stddev = self.posterior(self.pool(states, lengths)).float().chunk(2, dim=-1)
+        return DiagonalGaussian(self.normalise(mean), log_stddev)

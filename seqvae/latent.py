@@ -23,10 +23,14 @@ class DiagonalGaussian:
         noise = torch.empty_like(self.mean).normal_(generator=generator)
         return self.mean + torch.exp(self.log_stddev) * noise
 
-    def kl(self) -> Float[Tensor, " B"]:
-        """KL(q || N(0, I)) in nats, summed over dimensions (ibid., appendix B)."""
+    def kl_per_dim(self) -> Float[Tensor, "B Z"]:
+        """KL(q || N(0, 1)) of each dimension, in nats (ibid., appendix B)."""
         variance = torch.exp(2 * self.log_stddev)
-        return (0.5 * (self.mean.square() + variance - 1) - self.log_stddev).sum(-1)
+        return 0.5 * (self.mean.square() + variance - 1) - self.log_stddev
+
+    def kl(self) -> Float[Tensor, " B"]:
+        """KL(q || N(0, I)) in nats, summed over dimensions."""
+        return self.kl_per_dim().sum(-1)
 
 
 def lerp(

@@ -9,17 +9,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from tqdm import tqdm
 
 from seqvae.data import Batch
 from seqvae.decoder import Sequences
+from seqvae.errors import InputError
+from seqvae.latent import DiagonalGaussian
 from seqvae.model import SequenceVAE
-from seqvae.objective import sequence_nll
+from seqvae.objective import NegativeELBO, over_sequence, sequence_nll
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer, TextTokenizer
 
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, sec. 5.3
+IW_SAMPLES = 500  # what the text literature takes
+MI_BATCH = 32  # sequences of a group in the estimator of He et al. 2019
+MAX_ELEMENTS = 2**24  # logits that are held at a time: 64 MiB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +44,21 @@ class Evaluation:
     """Dimensions whose posterior mean varies by 0.01 or more over the split (Burda et al. 2016)."""
     latent_dim: int
     """Dimensions of z: the most that active_units can be."""
+    mi_aggregate: float
+    """I(x; z) under q, in nats, against the aggregate posterior of the whole split."""
+    mi_aggregate_ceiling: float
+    """ln num_sequences: the most that mi_aggregate can be."""
+    mi_batch: float
+    """The same against the aggregate of random groups of 32, as in He et al. 2019."""
+    mi_batch_ceiling: float
+    """ln 32, or ln num_sequences where that is less."""
+    iw_nll: float | None = None
+    """-log p(x) in nats, importance-weighted with iw_samples draws a sequence: a bound too, and
+    tighter than neg_elbo (Burda et al. 2016, eq. 8)."""
+    iw_nll_stderr: float | None = None
+    """Monte Carlo standard error of iw_nll: what another seed would change."""
+    iw_samples: int | None = None
+    """Draws of z a sequence in iw_nll."""
     accuracy_teacher_forced: float
     """Share of tokens that are most probable, given z and the true tokens before them."""
     accuracy_free_running: float
@@ -47,7 +68,9 @@ class Evaluation:
     onset_f1: float | None = None
     """Music: F1 of (step, pitch) of note onsets in those decodings, over all notes."""
     word_perplexity: float | None = None
-    """Text: exp(nats / (words + ends of line)) of the bound, whatever the tokenizer."""
+    """Text: exp(nats / (words + ends of line)) of neg_elbo, whatever the tokenizer."""
+    iw_word_perplexity: float | None = None
+    """Text: the same of iw_nll."""
     bits_per_byte: float | None = None
     """Text: bits of the bound per UTF-8 byte of the decoded line, its end not counted as a byte."""
     bleu: float | None = None
@@ -56,9 +79,95 @@ class Evaluation:
 
 def active_units(means: Float[Tensor, "N Z"]) -> int:
     """Dimensions with Var_x(E[z|x]) >= 0.01 (Burda et al. 2016)."""
-    if len(means) < 2:
+    if len(means) < 2 or not means.shape[1]:
         return 0
     return int((means.double().var(0) >= ACTIVE_VARIANCE).sum())
+
+
+def mutual_information(
+    posterior: DiagonalGaussian, group_size: int, generator: torch.Generator
+) -> float:
+    """I(x; z) = E[log q(z|x) - log q(z)] in nats, with one draw of z for each x.
+
+    q(z) is the mean of the posteriors of a group of sequences, x among them, so no estimate
+    exceeds ln group_size: estimates of different group sizes cannot be compared (Hoffman & Johnson
+    2016; groups of one test batch are what He et al. 2019 report). Groups are drawn at random; one
+    that is smaller than the others has a lower ceiling.
+    """
+    if not len(posterior.mean) or not posterior.mean.shape[1]:
+        return 0.0
+    order = torch.randperm(len(posterior.mean), generator=generator, device=generator.device)
+    z = posterior.sample(generator).double()
+    mean, log_stddev = posterior.mean.double(), posterior.log_stddev.double()
+    ratios = []
+    for group in torch.split(order, group_size):
+        # log q(z_i | x_j) but for the constant -Z/2 log 2 pi, as products of matrices.
+        mu, log_sigma = mean[group], log_stddev[group]
+        precision = torch.exp(-2 * log_sigma)
+        offset = -0.5 * (mu.square() * precision).sum(-1) - log_sigma.sum(-1)
+        for i in torch.split(group, 1024):
+            z_i = z[i]
+            density = z_i @ (mu * precision).T - 0.5 * z_i.square() @ precision.T + offset
+            own = -0.5 * ((z_i - mean[i]) * torch.exp(-log_stddev[i])).square().sum(-1)
+            own = own - log_stddev[i].sum(-1)
+            # The products cancel where posteriors are narrow; a sequence's own term is known better.
+            density[i[:, None] == group] = own
+            ratios.append(own - density.logsumexp(1) + math.log(len(group)))
+    return float(torch.cat(ratios).mean())
+
+
+@dataclass(frozen=True, eq=False)
+class ImportanceWeighted:
+    """An estimate of -log p(x) for each of B sequences, in nats."""
+
+    nll: Float[Tensor, " B"]
+    variance: Float[Tensor, " B"]
+    """Monte Carlo variance of nll, by the delta method."""
+
+
+@torch.no_grad()
+def importance_weighted_nll(
+    model: SequenceVAE, batch: Batch, num_samples: int, generator: torch.Generator
+) -> ImportanceWeighted:
+    """-log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x) with z_k from q (Burda et al. 2016, eq. 8).
+
+    Memory is bounded whatever the batch and K; a language model needs, and gets, one sample.
+
+    Raises:
+        InputError: `num_samples` is not positive.
+    """
+    if num_samples < 1:
+        raise InputError(f"iw_samples is {num_samples}; it must be 1 or more (500 is usual)")
+    num_samples = num_samples if model.latent_dim > 0 else 1
+    ids, lengths = batch
+    posterior = model.encode(ids, lengths)
+    num_rows = max(1, MAX_ELEMENTS // (ids.shape[1] * sum(model.vocab_sizes)))
+    every_draw = torch.arange(len(ids) * num_samples, device=ids.device) // num_samples
+    log_weights = torch.cat([
+        _log_weights(model, ids, lengths, posterior, rows, generator)
+        for rows in torch.split(every_draw, num_rows)
+    ]).view(len(ids), num_samples)  # fmt: skip
+    log_mean = log_weights.logsumexp(1) - math.log(num_samples)
+    relative = torch.exp(log_weights - log_mean[:, None])  # of mean 1
+    return ImportanceWeighted(-log_mean, relative.var(1, correction=0) / num_samples)
+
+
+def _log_weights(
+    model: SequenceVAE,
+    ids: Int[Tensor, "B T C"],
+    lengths: Int[Tensor, " B"],
+    posterior: DiagonalGaussian,
+    rows: Int[Tensor, " N"],
+    generator: torch.Generator,
+) -> Float[Tensor, " N"]:
+    """Log p(x|z) + log p(z) - log q(z|x) with a fresh z for each row of the batch named."""
+    mean, log_stddev = posterior.mean[rows], posterior.log_stddev[rows]
+    noise = torch.empty_like(mean).normal_(generator=generator)
+    z = mean + torch.exp(log_stddev) * noise
+    # The constants of the two Gaussians cancel.
+    log_ratio = (log_stddev + 0.5 * (noise.square() - z.square())).double().sum(-1)
+    nll = over_sequence(model.decoder.token_nll(z, ids[rows]).double(), lengths[rows])
+    return log_ratio - nll
 
 
 def hits(decoded: Sequences, target: Batch) -> Bool[Tensor, "B T C"]:
@@ -78,11 +187,11 @@ class Tally:
     def __init__(self, model: SequenceVAE, *, seed: int = 0) -> None:
         """`seed` draws z, so that a figure can be repeated."""
         self.model = model
-        device = next(model.parameters()).device
-        self.generator = torch.Generator(device).manual_seed(seed)
+        self.generator = torch.Generator(model.device).manual_seed(seed)
         self.nll: list[Tensor] = []
-        self.kl: list[Tensor] = []
+        self.kl_per_dim: list[Tensor] = []
         self.means: list[Tensor] = []
+        self.log_stddevs: list[Tensor] = []
         self.num_tokens: list[Tensor] = []
         self.hits_teacher_forced: list[Tensor] = []
         self.hits_free_running: list[Tensor] = []
@@ -100,29 +209,36 @@ class Tally:
         hit = hits(decoded, batch).sum((1, 2))
         num_tokens = lengths * ids.shape[2]
         self.nll.append(sequence_nll(logits, ids, lengths))
-        self.kl.append(posterior.kl())
+        self.kl_per_dim.append(posterior.kl_per_dim())
         self.means.append(posterior.mean)
+        self.log_stddevs.append(posterior.log_stddev)
         self.num_tokens.append(num_tokens)
         self.hits_teacher_forced.append(((guesses == ids) & valid).sum((1, 2)))
         self.hits_free_running.append(hit)
         self.exact.append((hit == num_tokens) & (decoded.lengths == lengths))
         return decoded
 
-    def nats(self) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
-        """Nll and KL of every sequence so far."""
-        return torch.cat(self.nll).double(), torch.cat(self.kl).double()
+    def bound(self) -> NegativeELBO:
+        """The two terms for every sequence so far."""
+        return NegativeELBO(torch.cat(self.nll).double(), torch.cat(self.kl_per_dim).double())
 
     def result(self) -> Evaluation:
-        """The figures that need no tokenizer."""
-        nll, kl = self.nats()
+        """The figures that need neither tokenizer nor importance weights."""
+        bound = self.bound()
+        nll, kl = bound.nll, bound.kl
+        posterior = DiagonalGaussian(torch.cat(self.means), torch.cat(self.log_stddevs))
         num_tokens = torch.cat(self.num_tokens).sum()
         return Evaluation(
             num_sequences=len(nll),
             neg_elbo=float((nll + kl).mean()),
             nll=float(nll.mean()),
             kl=float(kl.mean()),
-            active_units=active_units(torch.cat(self.means)),
+            active_units=active_units(posterior.mean),
             latent_dim=self.model.latent_dim,
+            mi_aggregate=mutual_information(posterior, len(nll), self.generator),
+            mi_aggregate_ceiling=math.log(len(nll)),
+            mi_batch=mutual_information(posterior, MI_BATCH, self.generator),
+            mi_batch_ceiling=math.log(min(MI_BATCH, len(nll))),
             accuracy_teacher_forced=float(torch.cat(self.hits_teacher_forced).sum() / num_tokens),
             accuracy_free_running=float(torch.cat(self.hits_free_running).sum() / num_tokens),
             exact_match=float(torch.cat(self.exact).double().mean()),
@@ -136,22 +252,37 @@ def rows(sequences: Sequences | Batch) -> list[Ids]:
 
 
 def evaluate(
-    model: SequenceVAE, batches: Iterable[Batch], tokenizer: AnyTokenizer, *, seed: int = 0
+    model: SequenceVAE,
+    batches: Iterable[Batch],
+    tokenizer: AnyTokenizer,
+    *,
+    iw_samples: int = IW_SAMPLES,
+    seed: int = 0,
 ) -> Evaluation:
     """All figures of a model on the batches of a split."""
     tally = Tally(model.eval(), seed=seed)
-    device = next(model.parameters()).device
+    generator = torch.Generator(model.device).manual_seed(
+        seed
+    )  # the bound's draws stay as they are
+    weighted: list[ImportanceWeighted] = []
     originals: list[Ids] = []
     decodings: list[Ids] = []
-    for batch in batches:
-        decodings += rows(tally.update(Batch(batch.ids.to(device), batch.lengths.to(device))))
+    for batch in tqdm(batches, desc="evaluate", unit=" batches", disable=None):
+        on_device = Batch(*(part.to(model.device) for part in batch))
+        decodings += rows(tally.update(on_device))
+        weighted.append(importance_weighted_nll(model, on_device, iw_samples, generator))
         originals += rows(batch)
-    nll, kl = tally.nats()
-    total_nats = float((nll + kl).sum())
-    figures = vars(tally.result())
+    iw_nll = torch.cat([part.nll for part in weighted])
+    variance = torch.cat([part.variance for part in weighted])
+    figures = vars(tally.result()) | {
+        "iw_nll": float(iw_nll.mean()),
+        "iw_nll_stderr": float(variance.sum().sqrt() / len(iw_nll)),
+        "iw_samples": iw_samples,
+    }
     if tokenizer.modality == "music":
         return Evaluation(**figures | {"onset_f1": onset_f1(originals, decodings, tokenizer)})
-    return Evaluation(**figures | text_figures(originals, decodings, tokenizer, total_nats))
+    nats = {"neg_elbo": float(tally.bound().total().sum()), "iw_nll": float(iw_nll.sum())}
+    return Evaluation(**figures | text_figures(originals, decodings, tokenizer, nats))
 
 
 def onset_f1(originals: list[Ids], decodings: list[Ids], tokenizer: MusicTokenizer) -> float:
@@ -169,9 +300,12 @@ def onset_f1(originals: list[Ids], decodings: list[Ids], tokenizer: MusicTokeniz
 
 
 def text_figures(
-    originals: list[Ids], decodings: list[Ids], tokenizer: TextTokenizer, total_nats: float
+    originals: list[Ids],
+    decodings: list[Ids],
+    tokenizer: TextTokenizer,
+    nats: dict[str, float],
 ) -> dict[str, float]:
-    """Perplexity per word, bits per byte and BLEU."""
+    """Perplexities per word and bits per byte, from nats of the whole split; BLEU."""
     import sacrebleu
 
     texts = [tokenizer.decode(ids) for ids in originals]
@@ -179,7 +313,8 @@ def text_figures(
     num_words = sum(len(text.split()) + 1 for text in texts)
     num_bytes = sum(len(text.encode()) for text in texts)
     return {
-        "word_perplexity": math.exp(min(total_nats / num_words, 700.0)),
-        "bits_per_byte": total_nats / math.log(2) / max(num_bytes, 1),
+        "word_perplexity": math.exp(min(nats["neg_elbo"] / num_words, 700.0)),
+        "iw_word_perplexity": math.exp(min(nats["iw_nll"] / num_words, 700.0)),
+        "bits_per_byte": nats["neg_elbo"] / math.log(2) / max(num_bytes, 1),
         "bleu": float(sacrebleu.corpus_bleu(guesses, [texts]).score),
     }

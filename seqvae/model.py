@@ -14,15 +14,19 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from seqvae.decoder import DECODERS, GREEDY, Sampling, Sequences
+from seqvae.decoder import DECODERS, GREEDY, FlatDecoder, Sampling, Sequences
 from seqvae.encoder import Encoder
 from seqvae.errors import InputError
 from seqvae.latent import DiagonalGaussian
-from seqvae.objective import NegativeELBO, sequence_nll
+from seqvae.objective import NegativeELBO, over_sequence
 
 
 class SequenceVAE(nn.Module):
-    """A variational autoencoder of sequences of `C` tokens a step."""
+    """A variational autoencoder of sequences of `C` tokens a step.
+
+    With `latent_dim` 0 there is no encoder, and the decoder is a language model: its KL is 0 and
+    its bound exact.
+    """
 
     def __init__(
         self,
@@ -34,10 +38,19 @@ class SequenceVAE(nn.Module):
         embedding_dim: int,
         encoder_dim: int,
         encoder_layers: int,
+        encoder_pooling: str,
+        encoder_dropout: float,
+        bn_gamma: float,
         decoder: str,
         decoder_dim: int,
         decoder_layers: int,
+        z_wiring: list[str],
+        tied_embeddings: bool,
+        num_softmaxes: int,
         dropout: float,
+        locked_dropout: bool,
+        embedding_dropout: float,
+        weight_dropout: float,
         token_dropout: float,
     ) -> None:
         """Build the model; `max_steps` bounds decoding, `eos_id` is None for fixed lengths."""
@@ -47,25 +60,51 @@ class SequenceVAE(nn.Module):
         }
         self.vocab_sizes, self.max_steps, self.eos_id = vocab_sizes, max_steps, eos_id
         self.latent_dim = latent_dim
-        self.encoder = Encoder(
-            vocab_sizes=self.vocab_sizes,
-            embedding_dim=embedding_dim,
-            hidden_dim=encoder_dim,
-            num_layers=encoder_layers,
-            latent_dim=latent_dim,
+        self.encoder = (
+            Encoder(
+                vocab_sizes=vocab_sizes,
+                embedding_dim=embedding_dim,
+                hidden_dim=encoder_dim,
+                num_layers=encoder_layers,
+                latent_dim=latent_dim,
+                pooling=encoder_pooling,
+                dropout=encoder_dropout,
+                bn_gamma=bn_gamma,
+            )
+            if latent_dim > 0
+            else None
         )
-        self.decoder = DECODERS[decoder](
+        self.decoder = self.make_decoder()
+
+    def make_decoder(self) -> FlatDecoder:
+        """A decoder with fresh weights."""
+        settings = self.settings
+        return DECODERS[settings["decoder"]](
             vocab_sizes=self.vocab_sizes,
-            embedding_dim=embedding_dim,
-            hidden_dim=decoder_dim,
-            num_layers=decoder_layers,
-            latent_dim=latent_dim,
-            dropout=dropout,
-            token_dropout=token_dropout,
+            embedding_dim=settings["embedding_dim"],
+            hidden_dim=settings["decoder_dim"],
+            num_layers=settings["decoder_layers"],
+            latent_dim=self.latent_dim,
+            z_wiring=tuple(settings["z_wiring"]),
+            tied_embeddings=settings["tied_embeddings"],
+            num_softmaxes=settings["num_softmaxes"],
+            dropout=settings["dropout"],
+            locked_dropout=settings["locked_dropout"],
+            embedding_dropout=settings["embedding_dropout"],
+            weight_dropout=settings["weight_dropout"],
+            token_dropout=settings["token_dropout"],
         )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
 
     def encode(self, ids: Int[Tensor, "B T C"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
         """q(z|x) of each sequence."""
+        if self.encoder is None:
+            nothing = torch.zeros(len(ids), 0, device=ids.device)
+            return DiagonalGaussian(nothing, nothing)
         posterior: DiagonalGaussian = self.encoder(ids, lengths)
         return posterior
 
@@ -92,8 +131,8 @@ class SequenceVAE(nn.Module):
     ) -> NegativeELBO:
         """One-sample estimate of the bound, per sequence."""
         posterior = self.encode(ids, lengths)
-        logits = self.decoder(posterior.sample(generator), ids)
-        return NegativeELBO(sequence_nll(logits, ids, lengths), posterior.kl())
+        token_nll = self.decoder.token_nll(posterior.sample(generator), ids)
+        return NegativeELBO(over_sequence(token_nll, lengths), posterior.kl_per_dim())
 
     def save(self, folder: Path) -> None:
         """Write `model.safetensors` and `config.json`."""

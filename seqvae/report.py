@@ -36,6 +36,8 @@ def draw_report(run: Path, corpus: Corpus, out: Path) -> None:
     import matplotlib.pyplot as plt
 
     vae = TrainedVAE.load(run)
+    if vae.model.latent_dim == 0:
+        raise InputError(f"{run}: a language model (latent_dim 0) has no code to draw")
     posterior = _posteriors(vae, corpus)
     figure = plt.figure(figsize=(13, 9), layout="constrained")
     figure.suptitle(run.name)

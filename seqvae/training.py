@@ -1,48 +1,48 @@
 """Training: a Lightning module around the model, and `train()`.
 
-A run is a folder: config.yaml, corpus.json (what it is trained on), metrics.csv (a row a
-validation), last.ckpt (to resume) and bundle/ (the best epoch by validation).
-
-The state of a run is (weights, optimizer, step, history). Order, augmentation, noise, learning
-rate and beta are functions of seed and step, so a run that is interrupted anywhere and resumed
-equals an uninterrupted one. Lightning brings device, precision and the loop; it keeps no state.
+The state of a run is (weights, their average, optimizer, multiplier of the KL, step, history).
+Order, augmentation, noise, learning rate and beta are functions of seed and step, so a run that is
+interrupted anywhere and resumed equals an uninterrupted one. Lightning brings device, precision
+and the loop; it keeps no state.
 """
 
 import contextlib
-import csv
-import ctypes
-import json
+import copy
+import itertools
 import logging
 import math
-import pickle
-import shutil
-import signal
 import sys
-import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-import yaml
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from seqvae.bundle import BUNDLE, save_bundle
+from seqvae.collapse import collapse_warning, is_collapsed
 from seqvae.config import Config, TrainerConfig
 from seqvae.data import Batch, held_out_loader, training_loader
 from seqvae.errors import InputError
+from seqvae.machine import first_interrupt_to, keep_freed_memory, use_bf16, use_gpu
 from seqvae.metrics import Tally, rows
 from seqvae.model import SequenceVAE
-from seqvae.preparation import find_sources, fingerprint_of, prepare
-from seqvae.store import ABOUT, Corpus
-from seqvae.tokenizers import make_tokenizer
+from seqvae.objective import TargetRate
+from seqvae.preparation import prepare
+from seqvae.run import CHECKPOINT, begin_run, read_checkpoint, write_checkpoint, write_metrics
+from seqvae.store import Corpus
 
-CONFIG, METRICS, CHECKPOINT = "config.yaml", "metrics.csv", "last.ckpt"
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "sgd": torch.optim.SGD,
+}
 SMOOTHING = 0.02  # weight of a batch in the averages of the progress bar
 LINE = 118  # characters of an example that are shown
 
@@ -58,18 +58,16 @@ def train(config: Config, runs: Path = Path("runs"), *, resume: bool = False) ->
         InputError: the run exists and `resume` is not set, or there is nothing to resume.
     """
     run = runs / config.name
-    on_gpu = _use_gpu(config.trainer)
-    checkpoint = _read_checkpoint(run, config) if resume else None
+    on_gpu = use_gpu(config.trainer.accelerator)
+    checkpoint = read_checkpoint(run, config) if resume else None
     if checkpoint is None and (run / CHECKPOINT).exists():
         raise InputError(
             f"{run}: this run exists; continue it with --resume or give another --name"
         )
     corpus = prepare(config)
-    run.mkdir(parents=True, exist_ok=True)
     if checkpoint is None:
-        (run / CONFIG).write_text(yaml.safe_dump(asdict(config), sort_keys=False))
-        shutil.copy(corpus.folder / ABOUT, run / ABOUT)
-    _keep_freed_memory()
+        begin_run(run, config, corpus)
+    keep_freed_memory()
     torch.manual_seed(config.trainer.seed)  # initial weights
     module = VAETraining(config, corpus, run)
     if checkpoint is not None:
@@ -77,8 +75,9 @@ def train(config: Config, runs: Path = Path("runs"), *, resume: bool = False) ->
     if module.step >= module.num_steps:
         logger.warning("%s: the training is complete; there is nothing to resume", run)
         return run
-    with _quiet_lightning(), _stop_between_steps(module):
-        _make_trainer(config.trainer, module, on_gpu=on_gpu).fit(module)
+    epochs_left = config.trainer.max_epochs - module.step // module.batches_per_epoch
+    with _quiet_lightning(), first_interrupt_to(module.interrupt):
+        _make_trainer(config.trainer, max_epochs=epochs_left, on_gpu=on_gpu).fit(module)
     if module.interrupted:
         raise KeyboardInterrupt(
             f"{run}: interrupted at step {module.step} of {module.num_steps}; "
@@ -101,9 +100,16 @@ class VAETraining(lightning.LightningModule):
             eos_id=self.tokenizer.eos_id,
             **asdict(config.model),
         )
-        self.batches_per_epoch = -(-len(corpus.splits["train"]) // config.trainer.batch_size)
+        batches_per_pass = -(-len(corpus.splits["train"]) // config.trainer.batch_size)
+        self.num_passes = -(-config.trainer.min_epoch_steps // batches_per_pass)
+        self.batches_per_epoch = self.num_passes * batches_per_pass
         self.num_steps = self.batches_per_epoch * config.trainer.max_epochs
+        self.pretrain_steps = self.batches_per_epoch * config.trainer.pretrain_epochs
+        target, decay = config.objective.target_kl, config.trainer.ema_decay
+        self.rate = TargetRate(target) if target is not None else None
+        self.average = copy.deepcopy(self.model).requires_grad_(False) if decay > 0 else None
         self.step = 0
+        self.warned = False
         self.history: list[dict[str, float]] = []
         self.seconds_before = 0.0
         self.started = time.monotonic()
@@ -114,9 +120,9 @@ class VAETraining(lightning.LightningModule):
     # Lightning's hooks, in the order in which they run
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam (Kingma & Ba 2015), with the state of the checkpoint where there is one."""
-        fused = True if self.device.type == "cuda" else None
-        optimizer = torch.optim.Adam(self.model.parameters(), fused=fused)
+        """The optimizer, with the state of the checkpoint where there is one."""
+        kind = OPTIMIZERS[self.config.trainer.optimizer]
+        optimizer = kind(self.model.parameters(), lr=0.0, fused=True)  # each step sets its rate
         if self.optimizer_state is not None:
             optimizer.load_state_dict(self.optimizer_state)
             self.optimizer_state = None
@@ -140,25 +146,36 @@ class VAETraining(lightning.LightningModule):
             self.tokenizer,
             seed=self.config.trainer.seed,
             epoch=epoch,
+            num_passes=self.num_passes,
             first_batch=first_batch,
         )
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Draw the randomness of a step from its number alone, and set the learning rate."""
         torch.manual_seed(self.config.trainer.seed * 2**32 + self.step)
+        if self.step == self.pretrain_steps > 0:
+            self.end_pretraining()
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]  # there is one
-            group["lr"] = learning_rate(self.config.trainer, self.step, self.num_steps)
+            group["lr"] = learning_rate(self.config.trainer, *self.stage())
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """One step on the bound, with beta and free nats."""
-        settings = self.config.trainer
-        beta = settings.beta(self.step)
+        """One step on the objective."""
+        beta = self.beta()
         bound = self.model(batch.ids, batch.lengths)
-        loss = bound.loss(beta, settings.free_nats)
+        loss = self.config.objective.loss(bound, beta)
         return {"loss": loss, "nll": bound.nll.detach(), "kl": bound.kl.detach(), "beta": beta}
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        """Clip the gradients, which Lightning refuses to do for a fused optimizer."""
+        clip_grad_norm_(self.model.parameters(), self.config.trainer.grad_clip)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Count the step and advance the bar; stop here where the user asked for it."""
+        if self.rate is not None and self.step >= self.pretrain_steps:
+            self.rate.update(outputs["kl"])
+        if self.average is not None:
+            decay = self.config.trainer.ema_decay
+            move_average(self.average, self.model, step=self.stage()[0], decay=decay)
         self.step += 1
         assert self.bar is not None
         # A batch holds sequences of one length, so only an average over batches says something.
@@ -166,7 +183,7 @@ class VAETraining(lightning.LightningModule):
             average.lerp_(outputs[name].mean(), max(SMOOTHING, 1 / (batch_idx + 1)))
         if self.bar.update():  # only when it is drawn: reading a figure waits for a GPU
             figures = {name: f"{average.item():.1f}" for name, average in self.averages.items()}
-            self.bar.set_postfix(figures | {"beta": f"{outputs['beta']:.3f}"}, refresh=False)
+            self.bar.set_postfix(figures | {"beta": f"{float(outputs['beta']):.3f}"}, refresh=False)
         if self.interrupted:
             self.trainer.should_stop = True
 
@@ -186,11 +203,35 @@ class VAETraining(lightning.LightningModule):
 
     # What they call
 
+    def interrupt(self) -> None:
+        """Ask for the end of the training after the step that runs."""
+        self.interrupted = True
+
+    def stage(self) -> tuple[int, int]:
+        """Step and number of steps of the stage: the autoencoder's, or what follows."""
+        if self.step < self.pretrain_steps:
+            return self.step, self.pretrain_steps
+        return self.step - self.pretrain_steps, self.num_steps - self.pretrain_steps
+
+    def beta(self) -> float | Tensor:
+        """The weight of the KL at this step."""
+        if self.step < self.pretrain_steps:
+            return 0.0
+        if self.rate is not None:
+            return self.rate.beta()
+        return self.config.objective.beta(self.stage()[0])
+
+    def end_pretraining(self) -> None:
+        """Keep the encoder, and give the decoder fresh weights and Adam a fresh state."""
+        self.model.decoder.load_state_dict(self.model.make_decoder().state_dict())
+        self.optimizers(use_pl_optimizer=False).state.clear()  # type: ignore[union-attr]
+
     def validate(self, epoch: int) -> None:
         """Log the figures of the validation split; keep the bundle if it is the best so far."""
         settings = self.config.trainer
-        self.model.eval()
-        tally = Tally(self.model)
+        model = self.model if self.average is None else self.average
+        model.eval()
+        tally = Tally(model)
         examples: list[str] = []
         for batch in held_out_loader(self.corpus.splits["valid"], 4 * settings.batch_size):
             decoded = tally.update(Batch(*(part.to(self.device) for part in batch)))
@@ -199,13 +240,13 @@ class VAETraining(lightning.LightningModule):
                 for original, decoding in list(pairs)[-2:]:
                     examples.append(f"  in   {self.tokenizer.show(original)}"[:LINE])
                     examples.append(f"  out  {self.tokenizer.show(decoding)}"[:LINE])
-        self.model.train()
-        nll, kl = tally.nats()
+        model.train()
         figures = tally.result()
-        # Epochs are compared at the final beta, or those of the annealing would look best.
-        excess = (kl - settings.free_nats).clamp(min=0)
-        loss = float((nll + settings.beta.max_beta * excess).mean())
-        best = loss < min((row["loss"] for row in self.history), default=math.inf)
+        loss = float(self.config.objective.selection_loss(tally.bound()))
+        # An autoencoder is no rival of what comes after it.
+        pretraining = epoch <= settings.pretrain_epochs
+        rivals = [row for row in self.history if row["epoch"] > settings.pretrain_epochs]
+        best = pretraining or loss < min((row["loss"] for row in rivals), default=math.inf)
         self.history.append({
             "epoch": epoch,
             "step": self.step,
@@ -214,42 +255,54 @@ class VAETraining(lightning.LightningModule):
             "neg_elbo": figures.neg_elbo,
             "nll": figures.nll,
             "kl": figures.kl,
+            "mi_aggregate": figures.mi_aggregate,
             "active_units": figures.active_units,
             "accuracy_teacher_forced": figures.accuracy_teacher_forced,
             "accuracy_free_running": figures.accuracy_free_running,
         })  # fmt: skip
-        write_metrics(self.run / METRICS, self.history)
+        write_metrics(self.run, self.history)
         if best:
-            save_bundle(self.run / BUNDLE, self.model, self.corpus, self.config, figures)
-        mark = "  (best so far)" if best else ""
+            save_bundle(self.run / BUNDLE, model, self.corpus, self.config, figures)
+        mark = "  (autoencoder)" if pretraining else "  (best so far)" if best else ""
         headline = (
             f"epoch {epoch}: -ELBO {figures.neg_elbo:.2f}  KL {figures.kl:.2f} nats  "
+            f"MI {figures.mi_aggregate:.2f}  "
             f"active units {figures.active_units}/{figures.latent_dim}  "
             f"free-running accuracy {figures.accuracy_free_running:.4f}{mark}"
         )
         tqdm.write("\n".join([headline, *examples]), file=sys.stderr)
+        step, num_steps = self.stage()
+        settled = step >= min(self.config.objective.beta.beta_warmup_steps, num_steps)
+        if settled and not pretraining and not self.warned and is_collapsed(figures):
+            self.warned = True
+            tqdm.write(collapse_warning(figures, self.config), file=sys.stderr)
 
     def seconds(self) -> float:
         """Seconds of training so far, those before an interruption included."""
         return self.seconds_before + time.monotonic() - self.started
 
     def save_checkpoint(self) -> None:
-        """Write the state of the run: tensors and plain values, whole or not at all."""
-        state = {
+        """Write the state of the run."""
+        write_checkpoint(self.run, {
             "model": self.model.state_dict(),
             "optimizer": self.optimizers(use_pl_optimizer=False).state_dict(),  # type: ignore[union-attr]  # there is one
+            "rate": self.rate.state_dict() if self.rate is not None else None,
+            "average": self.average.state_dict() if self.average is not None else None,
             "step": self.step,
             "history": self.history,
             "seconds": self.seconds(),
-        }  # fmt: skip
-        beside = self.run / (CHECKPOINT + ".partial")
-        torch.save(state, beside)
-        beside.replace(self.run / CHECKPOINT)
+            "warned": self.warned,
+        })  # fmt: skip
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Take up a saved state."""
         self.model.load_state_dict(checkpoint["model"])
         self.optimizer_state = checkpoint["optimizer"]
+        if self.rate is not None:
+            self.rate.load_state_dict(checkpoint["rate"])
+        if self.average is not None:
+            self.average.load_state_dict(checkpoint["average"])
+        self.warned = checkpoint["warned"]
         self.step, self.history = checkpoint["step"], checkpoint["history"]
         self.seconds_before = checkpoint["seconds"]
 
@@ -264,97 +317,34 @@ def learning_rate(settings: TrainerConfig, step: int, num_steps: int) -> float:
     return peak * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def write_metrics(file: Path, history: list[dict[str, float]]) -> None:
-    """A row a validation."""
-    with file.open("w", newline="") as opened:
-        writer = csv.DictWriter(opened, fieldnames=list(history[0]))
-        writer.writeheader()
-        writer.writerows(history)
+@torch.no_grad()
+def move_average(average: SequenceVAE, model: SequenceVAE, *, step: int, decay: float) -> None:
+    """Take the average of the weights a step on; the first steps count for more.
+
+    (Torch's AveragedModel asks the device for its count at each step, which makes a GPU wait.)
+    """
+    share = max(1 - decay, 10 / (10 + step))
+    averages = itertools.chain(average.parameters(), average.buffers())
+    for mean, value in zip(
+        averages, itertools.chain(model.parameters(), model.buffers()), strict=True
+    ):
+        mean.lerp_(value, share)
 
 
-def _read_checkpoint(run: Path, config: Config) -> dict[str, Any]:
-    """The state to resume from, if it is one of this very config."""
-    file = run / CHECKPOINT
-    if not file.is_file():
-        raise InputError(f"{run}: no {CHECKPOINT} to resume from; start it without --resume")
-    saved = yaml.safe_load((run / CONFIG).read_text())
-    wanted = json.loads(json.dumps(asdict(config)))  # tuples as the file has them
-    for section in wanted:
-        if wanted[section] != json.loads(json.dumps(saved.get(section))):
-            raise InputError(
-                f"{run}: its {section} settings are not those of this command; "
-                f"resume with {run / CONFIG} or give another --name"
-            )
-    sources = find_sources(config.data, make_tokenizer(config.data.tokenizer))
-    if fingerprint_of(config.data, sources) != json.loads((run / ABOUT).read_text())["fingerprint"]:
-        raise InputError(
-            f"{run}: the data have changed since this run began; give another --name, "
-            "or put them back as they were"
-        )
-    try:
-        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise InputError(f"{file}: damaged; it cannot be resumed from") from error
-    return state
-
-
-def _use_gpu(settings: TrainerConfig) -> bool:
-    available = torch.cuda.is_available()
-    if settings.accelerator == "gpu" and not available:
-        raise InputError("accelerator is gpu, but no GPU is available; use auto or cpu")
-    return available and settings.accelerator != "cpu"
-
-
-def _make_trainer(
-    settings: TrainerConfig, module: VAETraining, *, on_gpu: bool
-) -> lightning.Trainer:
-    # Without native instructions bf16 is emulated, and several times slower than fp32.
-    native = torch.cuda.is_bf16_supported() if on_gpu else torch.cpu._is_avx512_bf16_supported()
-    half = settings.precision == "bf16" or (settings.precision == "auto" and native)
+def _make_trainer(settings: TrainerConfig, *, max_epochs: int, on_gpu: bool) -> lightning.Trainer:
+    half = use_bf16(settings.precision, on_gpu=on_gpu)
     return lightning.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
         devices=1,
         precision="bf16-mixed" if half else "32-true",
-        max_epochs=settings.max_epochs - module.step // module.batches_per_epoch,
+        max_epochs=max_epochs,
         reload_dataloaders_every_n_epochs=1,
-        gradient_clip_val=settings.grad_clip,
         limit_val_batches=0,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-
-
-@contextlib.contextmanager
-def _stop_between_steps(module: VAETraining) -> Iterator[None]:
-    """Let the first Ctrl-C wait for the end of a step; a second one breaks in."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(signum: int, frame: Any) -> None:
-        module.interrupted = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    previous = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
-def _keep_freed_memory() -> None:
-    """Tell glibc to reuse large buffers instead of giving them back to the system.
-
-    Each step frees and asks for the same buffers, and mapping them anew each time takes a good part
-    of an LSTM step on a CPU. Other C libraries are left alone.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        m_trim_threshold, m_mmap_max = -1, -4  # names and values of malloc.h
-        mallopt(m_trim_threshold, 2**31 - 1)
-        mallopt(m_mmap_max, 0)
 
 
 @contextlib.contextmanager

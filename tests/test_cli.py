@@ -58,6 +58,8 @@ def test_the_whole_way_of_text(
     capsys.readouterr()
     assert run(monkeypatch, "evaluate", "runs/tiny", "--json", "figures.json") == 0
     figures = json.loads((tiny / "figures.json").read_text())
+    assert figures["iw_samples"] == 500
+    assert figures["iw_word_perplexity"] > 1
     assert figures["command"] == "seqvae evaluate runs/tiny --json figures.json"
     assert f"{figures['neg_elbo']:.4f}" in capsys.readouterr().out
     outputs = []
@@ -93,8 +95,10 @@ def test_the_verbs_write_midi_that_can_be_read(
         "interpolate_00.mid", "interpolate_01.mid", "interpolate_02.mid",
     ]  # fmt: skip
     assert read_midi(tmp_path / "out/sample_00.mid", 4).qpm_at(0) == pytest.approx(90, rel=1e-4)
-    assert run(monkeypatch, "evaluate", melodies.run, "--split", "valid") == 0
+    few = ("--iw_samples", 3, "--json", "valid.json")
+    assert run(monkeypatch, "evaluate", melodies.run, "--split", "valid", *few) == 0
     assert "onset_f1" in capsys.readouterr().out
+    assert json.loads((tmp_path / "valid.json").read_text())["iw_samples"] == 3
     assert run(monkeypatch, "report", melodies.run, "--out", "report.png") == 0
 
 
@@ -120,7 +124,23 @@ def test_the_verbs_write_midi_that_can_be_read(
         ("train tiny.yaml --data.source lines.txt --trainer.max_epochs x", "trainer.max_epochs"),
         ("train tiny.yaml --data.source lines.txt --trainer.max_epochs 0", "max_epochs is 0"),
         ("train tiny.yaml --data.source lines.txt --model.dropout 1", "dropout is 1"),
-        ("train tiny.yaml --data.source lines.txt --trainer.beta.shape cubic", "cubic"),
+        ("train tiny.yaml --data.source lines.txt --objective.beta.shape cubic", "cubic"),
+        ("train tiny.yaml --data.source lines.txt --objective.target_kl 1000", "target_kl is 1000"),
+        (
+            "train tiny.yaml --data.source lines.txt --objective.target_kl 8 "
+            "--objective.free_nats 2",
+            "target_kl and free_nats are both set",
+        ),
+        (
+            "train tiny.yaml --data.source lines.txt --objective.target_kl 8 "
+            "--objective.beta.max_beta 0.5",
+            "target_kl and beta are both set",
+        ),
+        ("train tiny.yaml --data.source lines.txt --model.z_wiring []", "z_wiring is empty"),
+        ("train tiny.yaml --data.source lines.txt --model.z_wiring [skip]", "z_wiring has 'skip'"),
+        ("train tiny.yaml --data.source lines.txt --model.encoder_pooling sum", "there are last"),
+        ("train tiny.yaml --data.source lines.txt --trainer.pretrain_epochs 2", "max_epochs 2"),
+        ("train tiny.yaml --data.source lines.txt --trainer.ema_decay 1", "ema_decay is 1"),
         ("train tiny.yaml --data.source lines.txt --data.train a", "data.source and data.train"),
         ("train tiny.yaml --data.train lines.txt", "data.valid is not; give all three"),
         ("train tiny.yaml --data.source lines.txt --name a/b", "plain folder name"),
@@ -131,6 +151,14 @@ def test_the_verbs_write_midi_that_can_be_read(
         ("train type.yaml --data.source lines.txt", "vocab_size is 'big'"),
         ("prepare tiny.yaml --data.source one.txt", "no sequences for valid, test"),
         ("prepare tiny.yaml --data.source blank.txt", "no lines to train on"),
+        (
+            "prepare tiny.yaml --data.source nospace.txt --data.tokenizer.kind words",
+            "no training line has two words",
+        ),
+        (
+            "train tiny.yaml --data.source nospace.txt --data.tokenizer.kind words",
+            "take data.tokenizer.kind text",
+        ),
         ("prepare tiny.yaml --data.source lines.txt --data.corpus empty/../full", "other files"),
     ],
 )
@@ -151,6 +179,7 @@ def test_a_mistake_is_one_line_and_code_2(
     (tiny / "broken.yaml").write_text("name: [\n")
     (tiny / "one.txt").write_text("only one line\n")
     (tiny / "blank.txt").write_text("\n\n \n")
+    (tiny / "nospace.txt").write_text("".join(f"{a}你好世界{b}\n" for a in "abcd" for b in "efgh"))
     (tiny / "empty").mkdir()
     (tiny / "full").mkdir()
     (tiny / "full/own.txt").write_text("mine")
@@ -181,6 +210,10 @@ def test_an_output_folder_that_cannot_be_written_is_one_line(
         (["sample", "--seed", 10**30], "seed is"),
         (["sample", "--temperature", "inf"], "temperature is inf"),
         (["report", "--out", "picture.xyz"], "ends in .png"),
+        (["evaluate", "--iw_samples", 0], "iw_samples is 0; it must be 1 or more"),
+        (["evaluate", "--iw_samples", -1, "--json", "f.json"], "iw_samples is -1; it must"),
+        (["evaluate", "--iw_samples", "many"], "invalid int value: 'many'"),
+        (["evaluate", "--precision", "fp8"], "invalid choice: 'fp8'"),
     ],
 )
 def test_impossible_values_are_refused(
@@ -189,8 +222,11 @@ def test_impossible_values_are_refused(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     assert run(monkeypatch, arguments[0], melodies.run, *arguments[1:]) == 2
-    assert message in capsys.readouterr().err
-    assert not list(tmp_path.rglob("*.mid"))
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert len(printed.err.splitlines()) == 1
+    assert printed.out == ""
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_settings_of_music_are_refused_for_text(
@@ -299,7 +335,7 @@ def test_ctrl_c_while_workers_read_files_ends_at_once_and_leaves_nothing(tmp_pat
 
 
 def test_a_tokenizer_can_be_set_field_by_field_or_as_a_whole() -> None:
-    melody, captions = (str(ROOT / f"configs/{name}.yaml") for name in ("melody_2bar", "captions"))
+    melody, captions = (str(ROOT / f"configs/{name}.yaml") for name in ("melody_2bar", "text"))
     waltz, _ = cli._parse_config("train", [melody, "--data.tokenizer.metres", "[3/4]"])
     assert waltz.data.tokenizer["metres"] == ["3/4"]
     assert waltz.data.tokenizer["num_bars"] == 2

@@ -1,63 +1,83 @@
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from tiny import random_ids, randomised
+from torch import nn
 
-from seqvae.decoder import GREEDY, ChannelHeads, FlatDecoder, Sampling
+from seqvae.decoder import GREEDY, Z_WIRINGS, FlatDecoder, Sampling
 from seqvae.errors import InputError
+from seqvae.objective import over_sequence, sequence_nll
 
 LAYERS = pytest.mark.parametrize("num_layers", [1, 2])
 CHANNELS = pytest.mark.parametrize("vocab_sizes", [(7,), (7, 3, 5)])
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}  # float32, a recurrence of a few steps
 
 
+SETTINGS = pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"latent_dim": 0},
+        *({"z_wiring": (way,)} for way in Z_WIRINGS),
+        {"z_wiring": Z_WIRINGS},
+        {"tied_embeddings": True},
+        {"embedding_dim": 6, "tied_embeddings": True},
+        {"num_softmaxes": 3},
+        {"z_wiring": Z_WIRINGS, "tied_embeddings": True, "num_softmaxes": 2},
+    ],
+)
+
+
 def tiny_decoder(
-    vocab_sizes: tuple[int, ...] = (7,),
-    num_layers: int = 1,
-    *,
-    dropout: float = 0.0,
-    token_dropout: float = 0.0,
-    std: float = 0.8,
+    vocab_sizes: tuple[int, ...] = (7,), num_layers: int = 1, *, std: float = 0.8, **settings: Any
 ) -> FlatDecoder:
-    decoder = FlatDecoder(
-        vocab_sizes=vocab_sizes,
-        embedding_dim=4,
-        hidden_dim=6,
-        num_layers=num_layers,
-        latent_dim=3,
-        dropout=dropout,
-        token_dropout=token_dropout,
-    )
-    return randomised(decoder, std=std)
+    sizes = {"embedding_dim": 4, "hidden_dim": 6, "num_layers": num_layers, "latent_dim": 3}
+    return randomised(FlatDecoder(vocab_sizes=vocab_sizes, **sizes | settings), std=std)
 
 
-def codes(num_sequences: int, *, seed: int = 0) -> torch.Tensor:
-    return torch.randn(num_sequences, 3, generator=torch.Generator().manual_seed(seed))
+def codes(num_sequences: int, latent_dim: int = 3, *, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(num_sequences, latent_dim, generator=generator)
+
+
+def slow_head(head: nn.Module, features: torch.Tensor) -> torch.Tensor:
+    """Logits (V,) of one state, a mixture component by component."""
+    if isinstance(head, nn.Linear):
+        return head.weight @ features + head.bias
+    contexts = torch.tanh(head.contexts(features)).chunk(head.num_softmaxes)
+    parts = [(head.output.weight @ context + head.output.bias).softmax(0) for context in contexts]
+    priors = head.priors(features).softmax(0)
+    return sum(prior * part for prior, part in zip(priors, parts, strict=True)).log()
 
 
 def slow_logits(decoder: FlatDecoder, z: torch.Tensor, ids: torch.Tensor) -> list[torch.Tensor]:
     """The decoder step by step, layer by layer, one sequence at a time."""
-    lstm, heads = decoder.lstm, decoder.heads
-    logits = [torch.zeros(*ids.shape[:2], head.out_features) for head in heads.logits]
+    tables, layers, heads = decoder.embedding.channels, decoder.layers, decoder.heads
+    logits = [torch.zeros(*ids.shape[:2], table.num_embeddings) for table in tables]
     for b in range(len(ids)):
-        state = torch.tanh(decoder.initial_state(z[b])).view(2, lstm.num_layers, 6)
+        state = torch.zeros(2, len(layers), 6)
+        if decoder.initial_state is not None:
+            state = torch.tanh(decoder.initial_state(z[b])).view(2, len(layers), 6)
         hidden, cell = list(state[0][:, None]), list(state[1][:, None])
         for t in range(ids.shape[1]):
             tokens = decoder.start
             if t > 0:
-                tables = decoder.embedding.channels
                 tokens = sum(table.weight[ids[b, t - 1, c]] for c, table in enumerate(tables))
-            x = torch.cat([tokens, z[b]])[None]
-            for k in range(lstm.num_layers):
-                names = (f"weight_ih_l{k}", f"weight_hh_l{k}", f"bias_ih_l{k}", f"bias_hh_l{k}")
-                weights = [getattr(lstm, name) for name in names]
+            x = torch.cat([tokens, z[b]] if decoder.z_beside_input else [tokens])[None]
+            for k, lstm in enumerate(layers):
+                weights = (lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0, lstm.bias_hh_l0)
                 hidden[k], cell[k] = torch.lstm_cell(x, (hidden[k], cell[k]), *weights)
                 x = hidden[k]
             features = x[0]
+            if isinstance(decoder.project, nn.Linear):
+                features = decoder.project.weight @ features + decoder.project.bias
+            if decoder.skip is not None:
+                features = features + decoder.skip.weight @ z[b] + decoder.skip.bias
             for c, head in enumerate(heads.logits):
-                logits[c][b, t] = head(features)
+                logits[c][b, t] = slow_head(head, features)
                 if c + 1 < len(heads.logits):
                     told = torch.cat([features, heads.embeddings[c].weight[ids[b, t, c]]])
                     features = features + torch.tanh(heads.mixers[c](told))
@@ -66,12 +86,37 @@ def slow_logits(decoder: FlatDecoder, z: torch.Tensor, ids: torch.Tensor) -> lis
 
 @LAYERS
 @CHANNELS
+@SETTINGS
 @torch.no_grad()
-def test_equals_a_slow_loop(vocab_sizes: tuple[int, ...], num_layers: int) -> None:
-    decoder, z = tiny_decoder(vocab_sizes, num_layers), codes(3)
-    ids = random_ids(vocab_sizes, 3, 5)
+def test_equals_a_slow_loop(
+    settings: dict[str, Any], vocab_sizes: tuple[int, ...], num_layers: int
+) -> None:
+    decoder = tiny_decoder(vocab_sizes, num_layers, **settings)
+    z, ids = codes(3, settings.get("latent_dim", 3)), random_ids(vocab_sizes, 3, 5)
     for logits, expected in zip(decoder(z, ids), slow_logits(decoder, z, ids), strict=True):
+        assert expected.std(1).min() > 0.001  # the steps do differ
         torch.testing.assert_close(logits, expected, **TOLERANCE)
+
+
+@LAYERS
+@CHANNELS
+@SETTINGS
+def test_the_quick_likelihood_is_that_of_the_logits(
+    settings: dict[str, Any], vocab_sizes: tuple[int, ...], num_layers: int
+) -> None:
+    decoder = tiny_decoder(vocab_sizes, num_layers, **settings)
+    z, ids = codes(4, settings.get("latent_dim", 3)), random_ids(vocab_sizes, 4, 5)
+    lengths, leaves = torch.tensor([5, 2, 1, 4]), tuple(decoder.parameters())
+    upstream = torch.tensor([1.0, -0.5, 2.0, 0.3])
+    quick = over_sequence(decoder.token_nll(z, ids), lengths)
+    slow = sequence_nll(decoder(z, ids), ids, lengths)
+    torch.testing.assert_close(quick, slow, **TOLERANCE)
+    gradients = [torch.autograd.grad((nll * upstream).sum(), leaves) for nll in (quick, slow)]
+    for ours, expected in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        without = over_sequence(decoder.token_nll(z, ids), lengths)
+    torch.testing.assert_close(without, slow, **TOLERANCE)
 
 
 @LAYERS
@@ -113,11 +158,13 @@ def test_greedy_decoding_repeats_itself_under_teacher_forcing(
 
 @LAYERS
 @CHANNELS
+@SETTINGS
 @torch.no_grad()
 def test_sampling_draws_from_the_teacher_forced_logits(
-    vocab_sizes: tuple[int, ...], num_layers: int
+    settings: dict[str, Any], vocab_sizes: tuple[int, ...], num_layers: int
 ) -> None:
-    decoder, z = tiny_decoder(vocab_sizes, num_layers), codes(20)
+    decoder = tiny_decoder(vocab_sizes, num_layers, **settings)
+    z = codes(20, settings.get("latent_dim", 3))
     sampling = Sampling(temperature=0.8, top_p=0.95)
     decoded = decoder.sample(
         z, num_steps=8, sampling=sampling, generator=torch.Generator().manual_seed(3)
@@ -127,31 +174,6 @@ def test_sampling_draws_from_the_teacher_forced_logits(
         logits = decoder(z, ids)[channel][:, step]
         ids[:, step, channel] = sampling.draw(logits, generator)
     assert torch.equal(decoded.ids, ids)
-
-
-@torch.no_grad()
-def test_the_joint_over_channels_sums_to_one_and_is_what_is_drawn() -> None:
-    vocab_sizes, num_draws = (2, 3, 2), 40_000
-    heads = randomised(ChannelHeads(vocab_sizes, 6), seed=2)
-    hidden = torch.randn(1, 6, generator=torch.Generator().manual_seed(0))
-    steps = torch.tensor(list(itertools.product(*map(range, vocab_sizes))))  # (12, C)
-    logits = heads(hidden.expand(1, len(steps), -1), steps[None])
-    chosen = [
-        channel[0].double().log_softmax(-1).gather(1, steps[:, c : c + 1])[:, 0]
-        for c, channel in enumerate(logits)
-    ]
-    joint = torch.stack(chosen).sum(0).exp()
-    assert joint.sum().item() == pytest.approx(1, abs=1e-6)
-    table = joint.view(vocab_sizes)
-    independent = torch.einsum(
-        "i,j,k->ijk", table.sum((1, 2)), table.sum((0, 2)), table.sum((0, 1))
-    )
-    assert (table - independent).abs().max() > 0.02  # later channels heed the earlier ones
-
-    drawn = heads.draw(hidden.expand(num_draws, -1), Sampling(), torch.Generator().manual_seed(0))
-    counts = torch.bincount((drawn * torch.tensor([6, 2, 1])).sum(1), minlength=12)
-    five_errors = 5 * (joint * (1 - joint) / num_draws).sqrt()
-    assert ((counts / num_draws - joint).abs() < five_errors).all()
 
 
 def first_eos(row: torch.Tensor, eos_id: int) -> int:
@@ -247,37 +269,109 @@ def test_logits_of_a_row_do_not_depend_on_its_batch(num_layers: int) -> None:
 def test_z_stands_beside_every_step() -> None:
     decoder, z, ids = tiny_decoder(), codes(2), random_ids((7,), 2, 5)
     decoder.initial_state.weight.zero_()  # z can act through the inputs alone
-    decoder.lstm.weight_hh_l0.zero_()
-    decoder.lstm.bias_ih_l0[6:12] = -30.0  # and the cell forgets
+    decoder.layers[0].weight_hh_l0.zero_()
+    decoder.layers[0].bias_ih_l0[6:12] = -30.0  # and the cell forgets
     moved = (decoder(z + 1, ids)[0] - decoder(z, ids)[0]).abs().amax(2)
     assert (moved > 1e-3).all()
 
 
+WIRINGS = pytest.mark.parametrize(
+    "wiring", [ways for size in range(4) for ways in itertools.combinations(Z_WIRINGS, size)]
+)
+
+
 @LAYERS
+@WIRINGS
+def test_a_way_of_z_that_is_not_wired_has_no_parameters(
+    wiring: tuple[str, ...], num_layers: int
+) -> None:
+    shapes, expected = (
+        {name: tuple(parameter.shape) for name, parameter in decoder.named_parameters()}
+        for decoder in (
+            tiny_decoder(num_layers=num_layers, z_wiring=wiring),
+            tiny_decoder(num_layers=num_layers, latent_dim=0),
+        )
+    )
+    assert not any(name.startswith(("initial_state", "skip")) for name in expected)
+    assert expected["layers.0.weight_ih_l0"] == (24, 4)
+    size = 2 * num_layers * 6  # hidden and cell of every layer
+    own = {
+        "state": {"initial_state.weight": (size, 3), "initial_state.bias": (size,)},
+        "input": {"layers.0.weight_ih_l0": (24, 4 + 3)},
+        "output": {"skip.weight": (6, 3), "skip.bias": (6,)},
+    }
+    for way in wiring:
+        expected |= own[way]
+    assert shapes == expected
+
+
+@LAYERS
+@WIRINGS
 @torch.no_grad()
-def test_dropout_is_inactive_in_evaluation(num_layers: int) -> None:
+def test_each_way_alone_brings_z_to_the_output(wiring: tuple[str, ...], num_layers: int) -> None:
+    decoder, z = tiny_decoder(num_layers=num_layers, z_wiring=wiring), codes(4)
+    ids = random_ids((7,), 4, 5)
+    before = decoder.token_nll(z, ids)
+    for dimension in range(3):
+        changed = z.clone()
+        changed[1, dimension] += 1
+        moved = (decoder.token_nll(changed, ids) - before).abs()
+        assert (moved[[0, 2, 3]] < 1e-6).all()
+        assert (moved[1] > 1e-5).all() if wiring else (moved[1] < 1e-6).all()
+
+
+@torch.no_grad()
+def test_z_passes_the_layers_on_its_way_to_the_output() -> None:
+    decoder, z = tiny_decoder(num_layers=2, z_wiring=("output",)), codes(2)
+    for parameter in decoder.layers.parameters():
+        parameter.zero_()
+    ids, head = random_ids((7,), 2, 5), decoder.heads.logits[0]
+    expected = decoder.skip(z) @ head.weight.T + head.bias
+    torch.testing.assert_close(decoder(z, ids)[0], expected[:, None].expand(-1, 5, -1), **TOLERANCE)
+
+
+@LAYERS
+@pytest.mark.parametrize("settings", [{"latent_dim": 0}, {"z_wiring": ("input", "output")}])
+def test_without_z_the_state_begins_at_zero(settings: dict[str, Any], num_layers: int) -> None:
+    decoder = tiny_decoder(num_layers=num_layers, **settings)
+    for state in decoder.begin(codes(4, settings.get("latent_dim", 3))):
+        assert torch.equal(state, torch.zeros(num_layers, 4, 6))
+
+
+DROPOUTS = ("dropout", "embedding_dropout", "weight_dropout", "token_dropout")
+
+
+@LAYERS
+@pytest.mark.parametrize("locked", [True, False])
+@torch.no_grad()
+def test_dropout_is_inactive_in_evaluation(locked: bool, num_layers: int) -> None:
     z, ids = codes(3), random_ids((7, 3), 3, 6)
     plain = tiny_decoder((7, 3), num_layers)
-    dropping = tiny_decoder((7, 3), num_layers, dropout=0.5, token_dropout=0.5)
+    shares = dict.fromkeys(DROPOUTS, 0.5)
+    dropping = tiny_decoder((7, 3), num_layers, locked_dropout=locked, **shares)
     for _ in range(2):
         for logits, expected in zip(dropping(z, ids), plain(z, ids), strict=True):
             assert torch.equal(logits, expected)
     assert torch.equal(dropping.sample(z, num_steps=6).ids, plain.sample(z, num_steps=6).ids)
 
 
-@pytest.mark.parametrize("setting", ["dropout", "token_dropout"])
+@pytest.mark.parametrize("locked", [True, False])
+@pytest.mark.parametrize("setting", [*DROPOUTS, None])
 @torch.no_grad()
-def test_dropout_is_active_in_training(setting: str) -> None:
+def test_dropout_is_active_in_training(setting: str | None, locked: bool) -> None:
     torch.manual_seed(0)
-    decoder, z, ids = tiny_decoder(**{setting: 0.5}).train(), codes(3), random_ids((7,), 3, 6)
-    assert not torch.equal(decoder(z, ids)[0], decoder(z, ids)[0])
+    shares = {} if setting is None else {setting: 0.5}
+    decoder = tiny_decoder(locked_dropout=locked, **shares).train()
+    z, ids = codes(3), random_ids((7,), 3, 6)
+    same = torch.equal(decoder(z, ids)[0], decoder(z, ids)[0])
+    assert same == (setting is None)
 
 
 @torch.no_grad()
 def test_token_dropout_blanks_its_share_of_tokens_and_never_the_start() -> None:
     torch.manual_seed(0)
     decoder, inputs = tiny_decoder(token_dropout=0.3).train(), []
-    decoder.lstm.register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
+    decoder.layers[0].register_forward_pre_hook(lambda _, arguments: inputs.append(arguments[0]))
     z, ids = codes(100), random_ids((7,), 100, 101)
     decoder(z, ids)
     assert torch.equal(inputs[0][:, 0, :4], decoder.start.expand(100, -1))

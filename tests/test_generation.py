@@ -1,5 +1,6 @@
 """The facade: every verb on text and on music."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import seqvae
 from seqvae.errors import InputError
 from seqvae.midi import read_midi, to_pretty_midi
 from seqvae.notes import Metre, Piece, Tempo, make_notes
+from seqvae.store import write_corpus
 
 A, B = "A man likes the sea.", "Two dogs draw old trees."
 
@@ -143,10 +145,58 @@ def test_evaluate_gives_all_figures_and_repeats(
         assert figures.num_sequences == len(trained.corpus.splits["test"])
         assert figures.neg_elbo == pytest.approx(figures.nll + figures.kl)
         assert getattr(figures, own) is not None
+    with pytest.raises(InputError, match="iw_samples is 0; it must be 1 or more") as no:
+        sentences.vae.evaluate(sentences.corpus, iw_samples=0)
+    assert "\n" not in str(no.value)
     with pytest.raises(InputError, match="split is 'dev'"):
         sentences.vae.evaluate(sentences.corpus, split="dev")
     with pytest.raises(InputError, match="another tokenizer"):
         sentences.vae.evaluate(melodies.corpus)
+
+
+def test_evaluating_an_empty_split_names_it(sentences: Trained, tmp_path: Path) -> None:
+    split = sentences.corpus.splits["train"]
+    write_corpus(
+        tmp_path / "corpus",
+        sequences={"train": [split[0]], "valid": [split[1]], "test": []},
+        tokenizer=sentences.vae.tokenizer,
+        manifest=[],
+        fingerprint="",
+        num_leaked={},
+        deduped=False,
+    )
+    with pytest.raises(InputError, match="corpus: the test split is empty") as no:
+        sentences.vae.evaluate(tmp_path / "corpus")
+    assert "\n" not in str(no.value)
+    # One sequence is enough, though nothing can be told of its information.
+    figures = sentences.vae.evaluate(tmp_path / "corpus", split="valid", iw_samples=2)
+    assert figures.mi_aggregate_ceiling == figures.mi_batch_ceiling == 0
+    assert figures.mi_aggregate == pytest.approx(0, abs=1e-9)
+    assert figures.mi_batch == pytest.approx(0, abs=1e-9)
+
+
+def test_the_figures_of_a_split_hang_together(sentences: Trained) -> None:
+    figures = [
+        sentences.vae.evaluate(sentences.corpus, split="train", iw_samples=n) for n in (1, 20)
+    ]
+    size = figures[0].num_sequences
+    assert size > 32
+    for result, num_samples in zip(figures, (1, 20), strict=True):
+        assert result.iw_samples == num_samples
+        assert result.mi_aggregate_ceiling == pytest.approx(math.log(size))
+        assert result.mi_batch_ceiling == pytest.approx(math.log(32))
+        assert result.mi_aggregate <= result.mi_aggregate_ceiling + 1e-6
+        assert result.mi_batch <= result.mi_batch_ceiling + 1e-6
+    tight, loose = figures[1], figures[0]
+    assert tight.iw_nll < loose.iw_nll + 5 * tight.iw_nll_stderr
+    assert tight.iw_word_perplexity / tight.word_perplexity == pytest.approx(
+        math.exp((tight.iw_nll - tight.neg_elbo) * size / num_words(sentences))
+    )
+
+
+def num_words(trained: Trained) -> int:
+    split = trained.corpus.splits["train"]
+    return sum(len(trained.vae.tokenizer.decode(ids).split()) + 1 for ids in split)
 
 
 def test_loading_says_what_is_wrong(sentences: Trained, tmp_path: Path) -> None:

@@ -46,6 +46,26 @@ def test_kl_is_summed_over_dimensions_and_not_over_sequences() -> None:
     assert q.kl().tolist() == [6.0, 8.0]
 
 
+def test_kl_of_each_dimension_equals_torch_distributions_and_sums_to_the_kl() -> None:
+    q = random_posterior()
+    expected = kl_divergence(Normal(q.mean, q.log_stddev.exp()), Normal(0.0, 1.0))
+    assert q.kl_per_dim().shape == (50, 7)
+    torch.testing.assert_close(q.kl_per_dim(), expected, rtol=1e-5, atol=1e-5)  # float32
+    torch.testing.assert_close(q.kl(), q.kl_per_dim().sum(1), rtol=0, atol=0)
+
+
+def test_the_mean_kl_of_linear_gaussian_codes_is_information_and_mismatch() -> None:
+    """E KL(q || p) = I(x; z) + KL(q(z) || p), and here q(z) is N(0, spread^2 + width^2)."""
+    spread, width = torch.tensor([1.0, 0.5, 2.0]), 0.4
+    mean = spread * torch.randn(200_000, 3, generator=torch.Generator().manual_seed(0))
+    q = DiagonalGaussian(mean, torch.full_like(mean, width).log())
+    information = 0.5 * torch.log1p((spread / width).square())
+    aggregate = Normal(torch.zeros(3), (spread.square() + width**2).sqrt())
+    expected = information + kl_divergence(aggregate, Normal(0.0, 1.0))
+    # mean^2 / 2 scatters by spread^2 / sqrt(2): five errors of the widest are 0.032.
+    torch.testing.assert_close(q.kl_per_dim().mean(0), expected, rtol=0, atol=0.032)
+
+
 def test_samples_have_the_mean_and_the_stddev() -> None:
     num_draws = 100_000
     mean, stddev = torch.tensor([-1.0, 0.0, 3.0]), torch.tensor([0.1, 1.0, 2.5])

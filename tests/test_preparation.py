@@ -402,7 +402,7 @@ def test_an_empty_file_among_others_has_a_reason(tmp_path: Path) -> None:
     assert rows_of(corpus)["06.txt"].reason == "no usable line (an empty line)"
 
 
-@pytest.mark.parametrize("lines", [["one"], ["one", "two"], ["one"] * 10])
+@pytest.mark.parametrize("lines", [["one"], ["one a", "two b"], ["one"] * 10])
 def test_too_few_distinct_lines_are_an_input_error(tmp_path: Path, lines: list[str]) -> None:
     source = write_lines(tmp_path / "a.txt", lines)
     with pytest.raises(InputError, match=r"no sequences for valid, test: 1 sources gave \d+"):

@@ -235,6 +235,24 @@ def test_no_words_are_an_input_error() -> None:
         WordTokenizer().train(["", "  ", "<unk> <eos>"])
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["hello", "world", "again"],
+        ["你好世界", "日本語とカタカナの長い文がここにあります。どこにも空白がありません"],
+        ["", "  word  ", "\tother\n"],
+    ],
+    ids=ascii,
+)
+def test_a_corpus_without_spaces_is_no_corpus_of_words(lines: list[str]) -> None:
+    with pytest.raises(InputError, match=r"^words: no training line has two words") as no:
+        WordTokenizer().train(iter(lines))
+    assert "data.tokenizer.kind text" in str(no.value)
+    assert "\n" not in str(no.value)
+    assert len(str(no.value)) < 200
+    WordTokenizer().train([*lines, "two words"])  # one line is enough
+
+
 def test_the_treebank_is_counted_as_in_the_literature(data_folder: Path) -> None:
     lines = {
         name: (data_folder / "text" / "ptb" / f"{name}.txt").read_text().splitlines()

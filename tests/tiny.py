@@ -1,10 +1,12 @@
 """Tiny models for the tests, with weights large enough that every input matters."""
 
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
+from seqvae.config import ModelConfig
 from seqvae.model import SequenceVAE
 
 M = TypeVar("M", bound=nn.Module)
@@ -20,20 +22,8 @@ def randomised(module: M, *, seed: int = 0, std: float = 0.5) -> M:
 
 
 def tiny_vae(*, seed: int = 0, std: float = 0.5, **changes: Any) -> SequenceVAE:
-    settings: dict[str, Any] = {
-        "vocab_sizes": (5,),
-        "max_steps": 6,
-        "eos_id": None,
-        "latent_dim": 3,
-        "embedding_dim": 4,
-        "encoder_dim": 5,
-        "encoder_layers": 1,
-        "decoder": "flat",
-        "decoder_dim": 6,
-        "decoder_layers": 1,
-        "dropout": 0.0,
-        "token_dropout": 0.0,
-    }
+    sizes = ModelConfig(latent_dim=3, embedding_dim=4, encoder_dim=5, decoder_dim=6)
+    settings = {"vocab_sizes": (5,), "max_steps": 6, "eos_id": None, **asdict(sizes)}
     return randomised(SequenceVAE(**settings | changes), seed=seed, std=std)
 
 

@@ -10,7 +10,7 @@ import pytest
 import seqvae
 from seqvae.config import Config, DataConfig, ModelConfig, TrainerConfig
 from seqvae.generation import TrainedVAE
-from seqvae.objective import BetaSchedule
+from seqvae.objective import BetaSchedule, Objective
 from seqvae.store import Corpus
 from seqvae.training import train
 
@@ -50,9 +50,9 @@ def train_tiny(folder: Path, source: Path, tokenizer: dict[str, object]) -> Trai
             source=str(source), tokenizer=tokenizer, corpus=str(folder / "corpus"), num_workers=1
         ),
         model=ModelConfig(latent_dim=4, embedding_dim=8, encoder_dim=16, decoder_dim=16),
+        objective=Objective(beta=BetaSchedule(max_beta=0.1)),
         trainer=TrainerConfig(
-            max_epochs=2, batch_size=16, learning_rate=1e-2, beta=BetaSchedule(max_beta=0.1),
-            precision="fp32", accelerator="cpu",
+            max_epochs=2, batch_size=16, learning_rate=1e-2, precision="fp32", accelerator="cpu",
         ),
     )  # fmt: skip
     run = train(config, folder / "runs")

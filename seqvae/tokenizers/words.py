@@ -50,7 +50,13 @@ class WordTokenizer:
 
     def train(self, lines: Iterable[str]) -> "WordTokenizer":
         """The same settings with the most frequent words of these lines."""
-        counts = Counter(word for line in lines for word in line.split())
+        rows = [line.split() for line in lines]
+        if len(set(map(tuple, rows))) > 1 and max(map(len, rows)) < 2:
+            raise InputError(
+                f"words: no training line has two words (such as {''.join(rows[-1])[:20]!r}); "
+                "take data.tokenizer.kind text, which needs no spaces"
+            )
+        counts = Counter(word for row in rows for word in row)
         del counts[EOS_WORD], counts[UNK_WORD]
         if not counts:
             raise InputError("words: the training lines hold no words")

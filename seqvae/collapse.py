@@ -1,0 +1,31 @@
+"""The watch for posterior collapse, which a validation ends with."""
+
+from seqvae.config import MAX_NATS_PER_DIM, Config
+from seqvae.metrics import Evaluation
+
+COLLAPSED_MI = 0.5  # nats: the code cannot even tell two halves of the data apart
+
+
+def is_collapsed(figures: Evaluation) -> bool:
+    """Whether the code says next to nothing about the sequence."""
+    if figures.latent_dim == 0:
+        return False
+    return figures.active_units == 0 or figures.mi_aggregate < COLLAPSED_MI
+
+
+def collapse_warning(figures: Evaluation, config: Config) -> str:
+    """What is wrong and which setting to change, in one line."""
+    target, most = config.objective.target_kl, MAX_NATS_PER_DIM * figures.latent_dim
+    if target is None:
+        remedy = f"--objective.target_kl {min(8, most):g} (in place of beta and free nats)"
+    elif config.model.token_dropout < 0.3:
+        remedy = "--model.token_dropout 0.3"
+    elif 2 * target <= most:
+        remedy = f"--objective.target_kl {2 * target:g}"
+    else:
+        remedy = f"--model.latent_dim {2 * figures.latent_dim}"
+    return (
+        f"the posterior is collapsing: KL {figures.kl:.2f} nats, mutual information "
+        f"{figures.mi_aggregate:.2f} nats, {figures.active_units} of {figures.latent_dim} units "
+        f"active, so the decoder ignores z; try {remedy}"
+    )
