@@ -17,7 +17,10 @@ def collapse_warning(figures: Evaluation, config: Config) -> str:
     """What is wrong and which setting to change, in one line."""
     target, most = config.objective.target_kl, MAX_NATS_PER_DIM * figures.latent_dim
     if target is None:
-        remedy = f"--objective.target_kl {min(8, most):g} (in place of beta and free nats)"
+        remedy = f"--objective.target_kl {min(8, most):g}"
+        for name in ("free_nats", "free_nats_per_dim"):
+            if getattr(config.objective, name) > 0:
+                remedy += f" --objective.{name} 0"
     elif config.model.token_dropout < 0.3:
         remedy = "--model.token_dropout 0.3"
     elif 2 * target <= most:

@@ -107,7 +107,7 @@ class NormalisedMeans(nn.Module):
         """Normalise over the batch; a batch of one has no spread and takes the running one."""
         over_batch = self.training and len(mean) > 1
         return self.gamma * batch_norm(
-            mean, self.running_mean, self.running_var, training=over_batch
+            mean, self.running_mean, self.running_var, training=over_batch, eps=1e-8
         )
 
 

@@ -90,8 +90,8 @@ class SoftmaxMixture(nn.Module):
         """Log sum_k pi_k softmax(W tanh(P_k hidden)): normalised, so they are logits too."""
         contexts = torch.tanh(self.contexts(hidden))
         contexts = contexts.view(*hidden.shape[:-1], self.num_softmaxes, -1)  # (*B, K, H)
-        components = self.output(contexts).float().log_softmax(-1)  # (*B, K, V)
-        priors = self.priors(hidden).float().log_softmax(-1)  # (*B, K)
+        components = in_float32(self.output(contexts)).log_softmax(-1)  # (*B, K, V)
+        priors = in_float32(self.priors(hidden)).log_softmax(-1)  # (*B, K)
         return torch.logsumexp(components + priors[..., None], dim=-2)
 
     def nll(self, hidden: Float[Tensor, "B T H"], tokens: Int[Tensor, "B T"]) -> Tensor:
@@ -102,10 +102,14 @@ class SoftmaxMixture(nn.Module):
 def negative_log_probability(
     logits: Float[Tensor, "B T V"], tokens: Int[Tensor, "B T"]
 ) -> Float[Tensor, "B T"]:
-    """-log softmax(logits)[token] in float32 at least."""
-    logits = logits if logits.dtype == torch.float64 else logits.float()
-    flat = cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="none")
+    """-log softmax(logits)[token], in nats."""
+    flat = cross_entropy(in_float32(logits).flatten(0, 1), tokens.flatten(), reduction="none")
     return flat.view(tokens.shape)
+
+
+def in_float32(x: Tensor) -> Tensor:
+    """In float32 where it was less."""
+    return x if x.dtype == torch.float64 else x.float()
 
 
 class ChannelHeads(nn.Module):

@@ -110,7 +110,7 @@ def mutual_information(
             density = z_i @ (mu * precision).T - 0.5 * z_i.square() @ precision.T + offset
             own = -0.5 * ((z_i - mean[i]) * torch.exp(-log_stddev[i])).square().sum(-1)
             own = own - log_stddev[i].sum(-1)
-            # The products cancel where posteriors are narrow; a sequence's own term is known better.
+            # The products cancel where posteriors are narrow; the own term is known better.
             density[i[:, None] == group] = own
             ratios.append(own - density.logsumexp(1) + math.log(len(group)))
     return float(torch.cat(ratios).mean())

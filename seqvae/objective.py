@@ -116,13 +116,13 @@ class Objective:
     """What is optimised: nll + beta * (the KL that is not free), averaged over the batch."""
 
     beta: BetaSchedule = field(default_factory=BetaSchedule)
-    """Weight of the KL term."""
+    """Weight of the KL term, where no target finds it."""
     free_nats: float = 0.0
     """KL per sequence, in nats, that costs nothing."""
     free_nats_per_dim: float = 0.0
     """KL per dimension, in nats, that costs nothing; of the average over the batch."""
     target_kl: float | None = None
-    """Nats per sequence at which the KL is held; the weight of the KL is found, not set."""
+    """Nats per sequence at which the KL is held: its weight is found, and beta plays no part."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values, and remedies that contradict each other."""
@@ -141,8 +141,6 @@ class Objective:
                 f"target_kl and {given[0]} are both set: one holds the KL at {self.target_kl:g} "
                 f"nats, the other lets it go to {getattr(self, given[0]):g} for nothing; give one"
             )
-        if self.beta != BetaSchedule():
-            raise InputError("target_kl and beta are both set; target_kl finds beta: give one")
 
     def paid_kl(self, kl_per_dim: Float[Tensor, "B Z"]) -> Float[Tensor, ""]:
         """The KL beyond what is free.

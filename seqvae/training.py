@@ -34,7 +34,7 @@ from seqvae.errors import InputError
 from seqvae.machine import first_interrupt_to, keep_freed_memory, use_bf16, use_gpu
 from seqvae.metrics import Tally, rows
 from seqvae.model import SequenceVAE
-from seqvae.objective import TargetRate
+from seqvae.objective import BetaSchedule, TargetRate
 from seqvae.preparation import prepare
 from seqvae.run import CHECKPOINT, begin_run, read_checkpoint, write_checkpoint, write_metrics
 from seqvae.store import Corpus
@@ -64,6 +64,8 @@ def train(config: Config, runs: Path = Path("runs"), *, resume: bool = False) ->
         raise InputError(
             f"{run}: this run exists; continue it with --resume or give another --name"
         )
+    if config.objective.target_kl is not None and config.objective.beta != BetaSchedule():
+        logger.warning("objective.beta plays no part: objective.target_kl finds the weight")
     corpus = prepare(config)
     if checkpoint is None:
         begin_run(run, config, corpus)
@@ -358,6 +360,7 @@ def _quiet_lightning() -> Iterator[None]:
             ".*does not have many workers",  # meant so: a batch costs less than a millisecond
             ".*number of training batches",  # small corpora are welcome
             ".*treespec, LeafSpec.* is deprecated",  # Lightning's own, with torch 2.13
+            "RNN module weights are not part of single contiguous chunk",  # dropped ones, on a GPU
         ):
             warnings.filterwarnings("ignore", message)
         try:

@@ -131,11 +131,6 @@ def test_the_verbs_write_midi_that_can_be_read(
             "--objective.free_nats 2",
             "target_kl and free_nats are both set",
         ),
-        (
-            "train tiny.yaml --data.source lines.txt --objective.target_kl 8 "
-            "--objective.beta.max_beta 0.5",
-            "target_kl and beta are both set",
-        ),
         ("train tiny.yaml --data.source lines.txt --model.z_wiring []", "z_wiring is empty"),
         ("train tiny.yaml --data.source lines.txt --model.z_wiring [skip]", "z_wiring has 'skip'"),
         ("train tiny.yaml --data.source lines.txt --model.encoder_pooling sum", "there are last"),

@@ -239,7 +239,7 @@ def test_no_words_are_an_input_error() -> None:
     "lines",
     [
         ["hello", "world", "again"],
-        ["你好世界", "日本語とカタカナの長い文がここにあります。どこにも空白がありません"],
+        ["日本語とカタカナの長い文がここにあります。" * 20, "你好世界"],
         ["", "  word  ", "\tother\n"],
     ],
     ids=ascii,
