@@ -20,15 +20,17 @@ import torch
 RESULTS = Path(__file__).parent / "results" / "ptb.json"
 CONFIGS = Path(__file__).parents[1] / "configs"
 
-ANNEALING = "--objective.beta.beta_warmup_steps 13150"  # ten epochs
+ANNEALING = "--objective.beta.beta_warmup_steps 6575"  # five epochs of twelve
+FOUR_CYCLES = "--objective.beta.shape cyclical --objective.beta.beta_warmup_steps 1973"
 ROWS = {
     "lm": "ptb.yaml --model.latent_dim 0",
+    "lm_long": "ptb.yaml --model.latent_dim 0 --trainer.max_epochs 24",
     "annealing": f"ptb.yaml {ANNEALING}",
-    "cyclical": "ptb.yaml --objective.beta.shape cyclical --objective.beta.beta_warmup_steps 3945",
+    "cyclical": f"ptb.yaml {FOUR_CYCLES}",
     "free_nats": f"ptb.yaml {ANNEALING} --objective.free_nats_per_dim 0.25",
     "bn": f"ptb.yaml {ANNEALING} --model.bn_gamma 0.6",
     "pretrained_free_nats": (
-        f"ptb.yaml {ANNEALING} --objective.free_nats_per_dim 0.25 --trainer.pretrain_epochs 5"
+        f"ptb.yaml {ANNEALING} --objective.free_nats_per_dim 0.25 --trainer.pretrain_epochs 4"
     ),
     "target_4": "ptb.yaml --objective.target_kl 4",
     "target_8": "ptb.yaml --objective.target_kl 8",
@@ -45,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("rows", nargs="*", help=f"all, or some of {', '.join(ROWS)}")
     parser.add_argument("--data", type=Path, help="folder with train.txt, valid.txt, test.txt")
+    parser.add_argument("--corpus", default="corpora/ptb", help="folder of the prepared corpus")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of the results")
     parser.add_argument("--seed", type=int, default=0, help="seed of the training")
@@ -78,7 +81,7 @@ def make_row(name: str, options: argparse.Namespace, more: list[str]) -> None:
     splits = [f"--data.{split}={options.data / split}.txt" for split in ("train", "valid", "test")]
     training = [
         "train", str(CONFIGS / config), *flags, *more, *splits, "--name", run_name,
-        "--data.corpus", str(options.runs / "ptb_corpus"), "--trainer.seed", str(options.seed),
+        "--data.corpus", options.corpus, "--trainer.seed", str(options.seed),
         "--runs", str(options.runs),
     ]  # fmt: skip
     figures_file = run / "test.json"

@@ -51,7 +51,17 @@ def call(
     benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str
 ) -> list[dict[str, object]]:
     results = folder / "results.json"
-    own = [*arguments, "--data", folder, "--runs", folder / "runs", "--results", results]
+    own = [
+        *arguments,
+        "--data",
+        folder,
+        "--runs",
+        folder / "runs",
+        "--corpus",
+        folder / "corpus",
+        "--results",
+        results,
+    ]
     own += ["--iw_samples", "3", "--", *TINY]
     monkeypatch.setattr(sys, "argv", ["benchmark_text.py", *map(str, own)])
     benchmark.main()

@@ -322,7 +322,7 @@ def test_ctrl_c_while_workers_read_files_ends_at_once_and_leaves_nothing(tmp_pat
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
         _, err = process.communicate(timeout=20)
         # Before and after main(), Ctrl-C is Python's own affair: it may die of it, or have ended.
-        assert process.returncode in (130, 0, -signal.SIGINT)
+        assert process.returncode in (130, 0, -signal.SIGINT), err.decode()
         if process.returncode == 130:
             assert err.endswith(b"interrupted\n")
             assert b"Traceback" not in err

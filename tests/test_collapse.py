@@ -53,6 +53,37 @@ def test_the_remedy_is_a_setting_that_is_taken(latent_dim: int, target_kl: float
 
 
 @pytest.mark.parametrize(
+    ("model", "objective", "remedy"),
+    [
+        # No more than five nats a dimension, which is what a config takes.
+        (ModelConfig(latent_dim=1), Objective(), "--objective.target_kl 5"),
+        (
+            ModelConfig(latent_dim=16),
+            Objective(free_nats=2.0),
+            "--objective.target_kl 8 --objective.free_nats 0",
+        ),
+        (
+            ModelConfig(latent_dim=16),
+            Objective(free_nats_per_dim=0.5),
+            "--objective.target_kl 8 --objective.free_nats_per_dim 0",
+        ),
+        (
+            ModelConfig(latent_dim=2, token_dropout=0.5),
+            Objective(target_kl=6.0),
+            "--model.latent_dim 4",
+        ),
+    ],
+    ids=str,
+)
+def test_the_remedy_heeds_the_other_settings(
+    model: ModelConfig, objective: Objective, remedy: str
+) -> None:
+    config = Config(name="x", model=model, objective=objective)
+    warning = collapse_warning(figures(latent_dim=model.latent_dim, active_units=0), config)
+    assert warning.endswith(f"; try {remedy}")
+
+
+@pytest.mark.parametrize(
     ("target_kl", "token_dropout", "remedy"),
     [
         (None, 0.0, "--objective.target_kl 8"),
