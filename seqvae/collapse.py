@@ -7,10 +7,11 @@ COLLAPSED_MI = 0.5  # nats: the code cannot even tell two halves of the data apa
 
 
 def is_collapsed(figures: Evaluation) -> bool:
-    """Whether the code says next to nothing about the sequence."""
-    if figures.latent_dim == 0:
+    """Whether the code says next to nothing about the sequence; one sequence cannot tell."""
+    if figures.latent_dim == 0 or figures.num_sequences < 2:
         return False
-    return figures.active_units == 0 or figures.mi_aggregate < COLLAPSED_MI
+    enough = min(COLLAPSED_MI, figures.mi_aggregate_ceiling / 2)
+    return figures.active_units == 0 or figures.mi_aggregate < enough
 
 
 def collapse_warning(figures: Evaluation, config: Config) -> str:

@@ -21,8 +21,8 @@ MAX_NATS_PER_DIM = 5.0
 def _at_least(section: object, low: float, *names: str) -> None:
     for name in names:
         value = getattr(section, name)
-        if not value >= low:
-            raise InputError(f"{name} is {value}; it must be {low:g} or more")
+        if not low <= value < math.inf:
+            raise InputError(f"{name} is {value}; it must be {low:g} or more, and finite")
 
 
 def _one_of(section: object, name: str, table: Mapping[str, Any]) -> None:
@@ -185,10 +185,9 @@ class TrainerConfig:
         _within(self, 0.0, 1.0, "ema_decay")
         _within(self, 0.0, 1.0 + 1e-9, "final_learning_rate_share")
         _one_of(self, "optimizer", dict.fromkeys(("adam", "sgd")))
-        if not self.learning_rate > 0:
-            raise InputError(f"learning_rate is {self.learning_rate}; it must be above 0")
-        if not self.grad_clip > 0:
-            raise InputError(f"grad_clip is {self.grad_clip}; it must be above 0")
+        for name in ("learning_rate", "grad_clip"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be above 0, and finite")
         if self.pretrain_epochs >= self.max_epochs:
             raise InputError(
                 f"pretrain_epochs is {self.pretrain_epochs}, of max_epochs {self.max_epochs}: "

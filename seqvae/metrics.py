@@ -25,7 +25,7 @@ from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer, TextTokeniz
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, sec. 5.3
 IW_SAMPLES = 500  # what the text literature takes
 MI_BATCH = 32  # sequences of a group in the estimator of He et al. 2019
-MAX_ELEMENTS = 2**24  # logits that are held at a time: 64 MiB
+MAX_ELEMENTS = 2**24  # numbers that decoding holds at a time: 64 MiB a copy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class Evaluation:
     """-log p(x) in nats, importance-weighted with iw_samples draws a sequence: a bound too, and
     tighter than neg_elbo (Burda et al. 2016, eq. 8)."""
     iw_nll_stderr: float | None = None
-    """Monte Carlo standard error of iw_nll: what another seed would change."""
+    """Monte Carlo standard error of iw_nll: what another seed would change; none of one draw."""
     iw_samples: int | None = None
     """Draws of z a sequence in iw_nll."""
     accuracy_teacher_forced: float
@@ -92,7 +92,7 @@ def mutual_information(
     q(z) is the mean of the posteriors of a group of sequences, x among them, so no estimate
     exceeds ln group_size: estimates of different group sizes cannot be compared (Hoffman & Johnson
     2016; groups of one test batch are what He et al. 2019 report). Groups are drawn at random; one
-    that is smaller than the others has a lower ceiling.
+    that is smaller than the others has a lower ceiling. Of few sequences it can be negative.
     """
     if not len(posterior.mean) or not posterior.mean.shape[1]:
         return 0.0
@@ -138,10 +138,10 @@ def importance_weighted_nll(
     """
     if num_samples < 1:
         raise InputError(f"iw_samples is {num_samples}; it must be 1 or more (500 is usual)")
-    num_samples = num_samples if model.latent_dim > 0 else 1
+    num_samples = draws_needed(model, num_samples)
     ids, lengths = batch
     posterior = model.encode(ids, lengths)
-    num_rows = max(1, MAX_ELEMENTS // (ids.shape[1] * sum(model.vocab_sizes)))
+    num_rows = max(1, MAX_ELEMENTS // (ids.shape[1] * numbers_per_step(model)))
     every_draw = torch.arange(len(ids) * num_samples, device=ids.device) // num_samples
     log_weights = torch.cat([
         _log_weights(model, ids, lengths, posterior, rows, generator)
@@ -149,7 +149,22 @@ def importance_weighted_nll(
     ]).view(len(ids), num_samples)  # fmt: skip
     log_mean = log_weights.logsumexp(1) - math.log(num_samples)
     relative = torch.exp(log_weights - log_mean[:, None])  # of mean 1
-    return ImportanceWeighted(-log_mean, relative.var(1, correction=0) / num_samples)
+    if num_samples > 1:
+        return ImportanceWeighted(-log_mean, relative.var(1) / num_samples)
+    # One draw says nothing about its variance, unless there was nothing to draw.
+    variance = torch.nan if model.latent_dim > 0 else 0.0
+    return ImportanceWeighted(-log_mean, torch.full_like(log_mean, variance))
+
+
+def draws_needed(model: SequenceVAE, num_samples: int) -> int:
+    """A language model has one way to read a sequence."""
+    return num_samples if model.latent_dim > 0 else 1
+
+
+def numbers_per_step(model: SequenceVAE) -> int:
+    """What decoding a step under teacher forcing holds: logits and an LSTM layer's gates."""
+    num_softmaxes, decoder_dim = model.settings["num_softmaxes"], model.settings["decoder_dim"]
+    return int(sum(model.vocab_sizes) * num_softmaxes + 4 * decoder_dim)
 
 
 def _log_weights(
@@ -274,10 +289,11 @@ def evaluate(
         originals += rows(batch)
     iw_nll = torch.cat([part.nll for part in weighted])
     variance = torch.cat([part.variance for part in weighted])
+    stderr = float(variance.sum().sqrt() / len(iw_nll))
     figures = vars(tally.result()) | {
         "iw_nll": float(iw_nll.mean()),
-        "iw_nll_stderr": float(variance.sum().sqrt() / len(iw_nll)),
-        "iw_samples": iw_samples,
+        "iw_nll_stderr": None if math.isnan(stderr) else stderr,
+        "iw_samples": draws_needed(model, iw_samples),
     }
     if tokenizer.modality == "music":
         return Evaluation(**figures | {"onset_f1": onset_f1(originals, decodings, tokenizer)})

@@ -191,6 +191,6 @@ class TargetRate(nn.Module):
     @torch.no_grad()
     def update(self, kl: Float[Tensor, " B"]) -> None:
         """Raise the weight where the batch's KL is above the target, lower it below."""
-        distance = (kl.mean() / self.target_kl - 1).clamp(-1, 1)
+        distance = (kl.mean() / self.target_kl - 1).clamp(-1, 1).nan_to_num(0.0)
         self.log_beta += self.SPEED * distance
         self.log_beta.clamp_(math.log(self.LOW), math.log(self.HIGH))

@@ -69,12 +69,13 @@ def call(
     return rows
 
 
+@pytest.mark.parametrize("name", ["target_4", "best", "big"])
 def test_a_row_is_trained_once_and_has_every_column(
-    benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, sentences_folder: Path
+    benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, sentences_folder: Path, name: str
 ) -> None:
-    call(benchmark, monkeypatch, sentences_folder, "target_4")
+    call(benchmark, monkeypatch, sentences_folder, name)
     assert [arguments[0] for arguments in benchmark.calls] == ["train", "evaluate"]
-    row = call(benchmark, monkeypatch, sentences_folder, "target_4")[0]
+    row = call(benchmark, monkeypatch, sentences_folder, name)[0]
     assert len(benchmark.calls) == 2
     assert set(row) == COLUMNS
     assert row["split"] == "test"

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from seqvae.collapse import COLLAPSED_MI, collapse_warning, is_collapsed
@@ -6,16 +8,18 @@ from seqvae.metrics import Evaluation
 from seqvae.objective import Objective
 
 
-def figures(*, latent_dim: int = 16, active_units: int = 5, mi: float = 3.0) -> Evaluation:
+def figures(
+    *, latent_dim: int = 16, active_units: int = 5, mi: float = 3.0, num_sequences: int = 1000
+) -> Evaluation:
     return Evaluation(
-        num_sequences=1000,
+        num_sequences=num_sequences,
         neg_elbo=90.0,
         nll=89.877,
         kl=0.123,
         active_units=active_units,
         latent_dim=latent_dim,
         mi_aggregate=mi,
-        mi_aggregate_ceiling=6.9,
+        mi_aggregate_ceiling=math.log(num_sequences),
         mi_batch=mi,
         mi_batch_ceiling=3.4,
         accuracy_teacher_forced=0.3,
@@ -41,6 +45,14 @@ def test_a_code_that_tells_nothing_is_collapsed(
 ) -> None:
     found = is_collapsed(figures(latent_dim=latent_dim, active_units=active_units, mi=mi))
     assert found == collapsed
+
+
+@pytest.mark.parametrize(
+    ("num_sequences", "mi", "collapsed"),
+    [(1, 0.0, False), (2, 0.4, False), (2, 0.3, True), (3, 0.51, False), (3, 0.45, True)],
+)
+def test_few_sequences_have_a_low_ceiling(num_sequences: int, mi: float, collapsed: bool) -> None:
+    assert is_collapsed(figures(num_sequences=num_sequences, mi=mi)) == collapsed
 
 
 @pytest.mark.parametrize(("latent_dim", "target_kl"), [(1, None), (2, 4.0), (16, 40.0)])

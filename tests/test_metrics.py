@@ -461,7 +461,7 @@ def test_importance_weighting_equals_a_slow_loop(
             weights.append(log_weight.item())
         relative = np.exp(np.array(weights) - max(weights))
         expected.append(-max(weights) - math.log(relative.mean()))
-        variance.append(np.mean((relative / relative.mean() - 1) ** 2) / num_samples)
+        variance.append(np.var(relative / relative.mean(), ddof=1) / num_samples)
     estimate = importance_weighted_nll(model, Batch(ids, lengths), num_samples, seeded(3))
     double = torch.float64  # but the network, which is float32
     torch.testing.assert_close(
@@ -472,11 +472,11 @@ def test_importance_weighting_equals_a_slow_loop(
     )
 
 
-@pytest.mark.parametrize(("max_elements", "num_rows"), [(9 * 13, 13), (9 * 13 + 8, 13), (8, 1)])
+@pytest.mark.parametrize(("max_elements", "num_rows"), [(81 * 13, 13), (81 * 13 + 80, 13), (8, 1)])
 def test_memory_is_bounded_whatever_the_batch_and_the_samples(
     known: Worth, monkeypatch: pytest.MonkeyPatch, max_elements: int, num_rows: int
 ) -> None:
-    monkeypatch.setattr(metrics, "MAX_ELEMENTS", max_elements)  # a row has 3 steps of 3 logits
+    monkeypatch.setattr(metrics, "MAX_ELEMENTS", max_elements)  # a row: 3 steps of 3 logits and 24 gates
     calls = watched(known.model, monkeypatch)
     num_samples = 100 if num_rows > 1 else 5
     estimate = importance_weighted_nll(known.model, known.batch, num_samples, seeded())
@@ -616,7 +616,7 @@ def test_mutual_information_never_exceeds_the_log_of_the_group(
     assert found <= math.log(min(group_size, 60)) + 1e-6  # rounding, of squares of 1e4
 
 
-@pytest.mark.parametrize("log_stddev", [-3.0, -8.0, -12.0, -15.0])
+@pytest.mark.parametrize("log_stddev", [-3.0, -8.0, -15.0, -30.0])
 def test_narrow_posteriors_tell_every_sequence_apart(log_stddev: float) -> None:
     mean = torch.randn(64, 3, generator=seeded())
     posterior = DiagonalGaussian(mean, torch.full_like(mean, log_stddev))

@@ -48,11 +48,14 @@ def test_every_command_and_the_python_of_the_readme_run(
         (tmp_path / name).write_text(lines)
     demo = commands((ROOT / "scripts/demo").read_text())
     examples = load_script(ROOT / "scripts/make_examples.py")
+    benchmark = load_script(ROOT / "scripts/benchmark_text.py")
     monkeypatch.setattr(examples, "EXAMPLES", tmp_path / "examples")
     for command in (line for block in blocks("bash") for line in commands(block)):
         arguments = shlex.split(command)
         if "demo/" in command:
             assert command in demo
+        elif arguments[1] == "scripts/benchmark_text.py":
+            assert set(arguments[4:]) <= {"all", *benchmark.ROWS}  # they run in a test of their own
         elif arguments[0] == "python":
             assert arguments[1] == "scripts/make_examples.py"
             examples.make_music(Path(arguments[2]))
