@@ -476,7 +476,9 @@ def test_importance_weighting_equals_a_slow_loop(
 def test_memory_is_bounded_whatever_the_batch_and_the_samples(
     known: Worth, monkeypatch: pytest.MonkeyPatch, max_elements: int, num_rows: int
 ) -> None:
-    monkeypatch.setattr(metrics, "MAX_ELEMENTS", max_elements)  # a row: 3 steps of 3 logits and 24 gates
+    monkeypatch.setattr(
+        metrics, "MAX_ELEMENTS", max_elements
+    )  # a row: 3 steps of 3 logits and 24 gates
     calls = watched(known.model, monkeypatch)
     num_samples = 100 if num_rows > 1 else 5
     estimate = importance_weighted_nll(known.model, known.batch, num_samples, seeded())
