@@ -68,9 +68,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser.add_argument("--json", metavar="FILE", help="write the figures there as JSON too")
     options = parser.parse_args(arguments)
     import seqvae
-    from seqvae.machine import keep_freed_memory
 
-    keep_freed_memory()
     vae = seqvae.load(options.run)
     figures = vae.evaluate(
         _open_corpus(options.run, options.corpus),

@@ -14,6 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
+MAX_LOGITS = 2**19  # that are held at a time where no gradient is wanted: a core's cache
+
 Draw = Callable[[Float[Tensor, "B V"]], Int[Tensor, " B"]]
 
 
@@ -64,7 +66,7 @@ class Softmax(nn.Linear):
     def nll(self, hidden: Float[Tensor, "B T H"], tokens: Int[Tensor, "B T"]) -> Tensor:
         """-log p(token) at each step, in nats: (B, T)."""
         if not torch.is_grad_enabled():
-            return negative_log_probability(self(hidden), tokens)
+            return _sliced_nll(self, hidden, tokens, MAX_LOGITS // self.out_features)
         flat: Tensor = _SoftmaxNLL.apply(  # type: ignore[no-untyped-call]  # of torch
             hidden.flatten(0, 1), self.weight, self.bias, tokens.flatten()
         )
@@ -96,14 +98,29 @@ class SoftmaxMixture(nn.Module):
 
     def nll(self, hidden: Float[Tensor, "B T H"], tokens: Int[Tensor, "B T"]) -> Tensor:
         """-log p(token) at each step, in nats: (B, T)."""
+        if not torch.is_grad_enabled():
+            num_logits = self.num_softmaxes * self.output.out_features
+            return _sliced_nll(self, hidden, tokens, MAX_LOGITS // num_logits)
         return negative_log_probability(self(hidden), tokens)
 
 
-def negative_log_probability(
-    logits: Float[Tensor, "B T V"], tokens: Int[Tensor, "B T"]
+def _sliced_nll(
+    head: nn.Module, hidden: Float[Tensor, "B T H"], tokens: Int[Tensor, "B T"], num_rows: int
 ) -> Float[Tensor, "B T"]:
+    """-log p(token) at each step, a few steps at a time: memory is bounded, and a CPU is faster."""
+    slices = zip(
+        torch.split(hidden.flatten(0, 1), max(1, num_rows)),
+        torch.split(tokens.flatten(), max(1, num_rows)),
+        strict=True,
+    )
+    return torch.cat([negative_log_probability(head(x), y) for x, y in slices]).view(tokens.shape)
+
+
+def negative_log_probability(
+    logits: Float[Tensor, "*B V"], tokens: Int[Tensor, "*B"]
+) -> Float[Tensor, "*B"]:
     """-log softmax(logits)[token], in nats."""
-    flat = cross_entropy(in_float32(logits).flatten(0, 1), tokens.flatten(), reduction="none")
+    flat = cross_entropy(in_float32(logits).flatten(0, -2), tokens.flatten(), reduction="none")
     return flat.view(tokens.shape)
 
 

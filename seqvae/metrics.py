@@ -25,7 +25,7 @@ from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer, TextTokeniz
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, sec. 5.3
 IW_SAMPLES = 500  # what the text literature takes
 MI_BATCH = 32  # sequences of a group in the estimator of He et al. 2019
-MAX_ELEMENTS = 2**24  # numbers that decoding holds at a time: 64 MiB a copy
+MAX_ELEMENTS = 2**22  # numbers that an LSTM layer holds at a time: 16 MiB a copy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +141,8 @@ def importance_weighted_nll(
     num_samples = draws_needed(model, num_samples)
     ids, lengths = batch
     posterior = model.encode(ids, lengths)
-    num_rows = max(1, MAX_ELEMENTS // (ids.shape[1] * numbers_per_step(model)))
+    num_gates = 4 * model.settings["decoder_dim"]  # the heads bound what they hold themselves
+    num_rows = max(1, MAX_ELEMENTS // (ids.shape[1] * num_gates))
     every_draw = torch.arange(len(ids) * num_samples, device=ids.device) // num_samples
     log_weights = torch.cat([
         _log_weights(model, ids, lengths, posterior, rows, generator)
@@ -159,12 +160,6 @@ def importance_weighted_nll(
 def draws_needed(model: SequenceVAE, num_samples: int) -> int:
     """A language model has one way to read a sequence."""
     return num_samples if model.latent_dim > 0 else 1
-
-
-def numbers_per_step(model: SequenceVAE) -> int:
-    """What decoding a step under teacher forcing holds: logits and an LSTM layer's gates."""
-    num_softmaxes, decoder_dim = model.settings["num_softmaxes"], model.settings["decoder_dim"]
-    return int(sum(model.vocab_sizes) * num_softmaxes + 4 * decoder_dim)
 
 
 def _log_weights(

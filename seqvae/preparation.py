@@ -115,11 +115,19 @@ def fingerprint_of(data: DataConfig, sources: dict[str, list[Path]]) -> str:
         "tokenizer": data.tokenizer,
         "split": [data.valid_share, data.test_share, data.split_seed, data.dedupe],
         "sources": {
-            name: [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
-            for name, paths in sources.items()
+            name: [(str(path), _digest(path)) for path in paths] for name, paths in sources.items()
         },
     }
     return hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _digest(file: Path) -> str:
+    """Of the bytes: times change when data are copied or checked out, and mean nothing."""
+    try:
+        with file.open("rb") as opened:
+            return hashlib.file_digest(opened, "blake2b").hexdigest()
+    except OSError:
+        return "unreadable"  # reading it for its sequences will say why
 
 
 def assign_splits(num_items: int, data: DataConfig) -> list[str]:

@@ -6,6 +6,7 @@ import torch
 from tiny import random_ids, randomised
 from torch.nn.functional import cross_entropy, linear
 
+from seqvae import heads
 from seqvae.decoder import FlatDecoder, Sampling
 from seqvae.heads import ChannelHeads, Softmax, SoftmaxMixture, negative_log_probability
 from seqvae.objective import sequence_nll
@@ -133,6 +134,26 @@ def test_negative_log_probability_of_half_precision_is_taken_in_float32() -> Non
 
 
 # Mixtures of softmaxes
+
+
+@pytest.mark.parametrize("num_softmaxes", [1, 2])
+@pytest.mark.parametrize(("max_logits", "most"), [(84, 3), (2, 1), (10_000, 15)])
+def test_without_gradient_only_so_many_logits_are_held(
+    monkeypatch: pytest.MonkeyPatch, num_softmaxes: int, max_logits: int, most: int
+) -> None:
+    monkeypatch.setattr(heads, "MAX_LOGITS", max_logits * num_softmaxes)
+    torch.manual_seed(0)
+    head = Softmax(6, 28) if num_softmaxes == 1 else SoftmaxMixture(6, 28, num_softmaxes)
+    seen: list[int] = []
+    head.register_forward_hook(lambda _module, inputs, _output: seen.append(len(inputs[0])))
+    hidden, tokens = values(5, 3, 6), tokens_of(28, 5, 3)
+    whole = negative_log_probability(head(hidden), tokens)
+    seen.clear()
+    with torch.no_grad():
+        sliced = head.nll(hidden, tokens)
+    torch.testing.assert_close(sliced, whole)
+    assert max(seen) == most
+    assert sum(seen) == 15
 
 
 def slow_mixture(head: SoftmaxMixture, hidden: torch.Tensor) -> torch.Tensor:

@@ -402,7 +402,7 @@ def test_one_sample_is_the_bound(known: Worth) -> None:
 
 def test_more_samples_give_a_tighter_bound(known: Worth) -> None:
     means, errors = [], []
-    for num_samples in (1, 2, 4, 16, 64):
+    for num_samples in (1, 4, 16):
         estimate = importance_weighted_nll(known.model, known.copies(100), num_samples, seeded())
         draws = estimate.nll.view(39, 100).mean(0)  # of the mean over the sequences
         means.append(draws.mean().item())
@@ -472,13 +472,11 @@ def test_importance_weighting_equals_a_slow_loop(
     )
 
 
-@pytest.mark.parametrize(("max_elements", "num_rows"), [(81 * 13, 13), (81 * 13 + 80, 13), (8, 1)])
+@pytest.mark.parametrize(("max_elements", "num_rows"), [(72 * 13, 13), (72 * 13 + 71, 13), (8, 1)])
 def test_memory_is_bounded_whatever_the_batch_and_the_samples(
     known: Worth, monkeypatch: pytest.MonkeyPatch, max_elements: int, num_rows: int
 ) -> None:
-    monkeypatch.setattr(
-        metrics, "MAX_ELEMENTS", max_elements
-    )  # a row: 3 steps of 3 logits and 24 gates
+    monkeypatch.setattr(metrics, "MAX_ELEMENTS", max_elements)  # a row: 3 steps of 24 gates
     calls = watched(known.model, monkeypatch)
     num_samples = 100 if num_rows > 1 else 5
     estimate = importance_weighted_nll(known.model, known.batch, num_samples, seeded())
