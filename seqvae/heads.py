@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
-MAX_LOGITS = 2**19  # that are held at a time where no gradient is wanted: a core's cache
+MAX_LOGITS = 2**21  # that are held at a time where no gradient is wanted: 8 MiB
 
 Draw = Callable[[Float[Tensor, "B V"]], Int[Tensor, " B"]]
 
@@ -113,14 +113,21 @@ def _sliced_nll(
         torch.split(tokens.flatten(), max(1, num_rows)),
         strict=True,
     )
-    return torch.cat([negative_log_probability(head(x), y) for x, y in slices]).view(tokens.shape)
+    return torch.cat([_nll_in_place(in_float32(head(x)), y) for x, y in slices]).view(tokens.shape)
+
+
+def _nll_in_place(logits: Float[Tensor, "N V"], tokens: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """-log softmax(logits)[token]; the logits are lost. On a CPU twice as fast as cross_entropy."""
+    top = logits.amax(-1, keepdim=True)
+    own = logits.gather(1, tokens[:, None]) - top
+    return logits.sub_(top).exp_().sum(-1).log() - own[:, 0]
 
 
 def negative_log_probability(
-    logits: Float[Tensor, "*B V"], tokens: Int[Tensor, "*B"]
-) -> Float[Tensor, "*B"]:
+    logits: Float[Tensor, "B T V"], tokens: Int[Tensor, "B T"]
+) -> Float[Tensor, "B T"]:
     """-log softmax(logits)[token], in nats."""
-    flat = cross_entropy(in_float32(logits).flatten(0, -2), tokens.flatten(), reduction="none")
+    flat = cross_entropy(in_float32(logits).flatten(0, 1), tokens.flatten(), reduction="none")
     return flat.view(tokens.shape)
 
 

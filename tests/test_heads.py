@@ -147,7 +147,7 @@ def test_without_gradient_only_so_many_logits_are_held(
     seen: list[int] = []
     head.register_forward_hook(lambda _module, inputs, _output: seen.append(len(inputs[0])))
     hidden, tokens = values(5, 3, 6), tokens_of(28, 5, 3)
-    whole = negative_log_probability(head(hidden), tokens)
+    whole = negative_log_probability(head(hidden).detach(), tokens)
     seen.clear()
     with torch.no_grad():
         sliced = head.nll(hidden, tokens)

@@ -83,7 +83,6 @@ class MelodyTokenizer:
         if not self.metres:
             raise InputError("melody: metres is empty; give at least one, such as 4/4")
         whole_bar = self.steps_per_bar
-        whole_bar = self.steps_per_bar
         for metre in self.metres:
             bar = steps_per_bar(parse_metre(metre), self.steps_per_quarter)
             if bar is None or whole_bar % bar:
