@@ -26,6 +26,7 @@ ROWS = {
     "lm": "ptb.yaml --model.latent_dim 0",
     "lm_long": "ptb.yaml --model.latent_dim 0 --trainer.max_epochs 24",
     "annealing": f"ptb.yaml {ANNEALING}",
+    "annealing_long": "ptb.yaml --objective.beta.beta_warmup_steps 2630 --trainer.max_epochs 24",
     "cyclical": f"ptb.yaml {FOUR_CYCLES}",
     "free_nats": f"ptb.yaml {ANNEALING} --objective.free_nats_per_dim 0.25",
     "bn": f"ptb.yaml {ANNEALING} --model.bn_gamma 0.6",
