@@ -2,8 +2,8 @@
 
     python scripts/make_examples.py runs/melody_2bar runs/captions
 
-Music: eight samples, and the way between the first two in seven steps. Text: sixteen samples, and
-eight interpolations between sentences of our own, which no corpus holds.
+Of each run. Music: eight samples, and the way between the first two in seven steps. Text: sixteen
+samples, and eight interpolations between sentences of our own, which no corpus holds.
 """
 
 import sys
@@ -12,6 +12,7 @@ from pathlib import Path
 import pretty_midi
 
 import seqvae
+from seqvae.generation import TrainedVAE
 from seqvae.midi import write_clips
 
 EXAMPLES = Path(__file__).parents[1] / "data" / "examples"
@@ -28,22 +29,24 @@ PAIRS = [
 ]
 
 
-def make_music(run: Path) -> None:
-    """Write MIDI files."""
+def make_examples(run: Path) -> None:
+    """Write the examples of a run."""
     vae = seqvae.load(run)
     folder = EXAMPLES / run.name
     folder.mkdir(parents=True, exist_ok=True)
+    (make_text if vae.tokenizer.modality == "text" else make_music)(vae, folder)
+
+
+def make_music(vae: TrainedVAE, folder: Path) -> None:
+    """Write MIDI files."""
     samples = [s for s in vae.sample(8, temperature=0.8, seed=SEED) if not isinstance(s, str)]
     write_clips(samples, folder, "sample")
     path = vae.interpolate(samples[0], samples[1], num_steps=7)
     write_clips([s for s in path if isinstance(s, pretty_midi.PrettyMIDI)], folder, "interpolate")
 
 
-def make_text(run: Path) -> None:
+def make_text(vae: TrainedVAE, folder: Path) -> None:
     """Write a file of samples and one of interpolations."""
-    vae = seqvae.load(run)
-    folder = EXAMPLES / run.name
-    folder.mkdir(parents=True, exist_ok=True)
     samples = vae.sample(16, temperature=0.6, seed=SEED)
     (folder / "samples.txt").write_text("".join(f"{line}\n" for line in samples))
     blocks = []
@@ -54,7 +57,7 @@ def make_text(run: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: python scripts/make_examples.py MELODY_RUN TEXT_RUN")
-    make_music(Path(sys.argv[1]))
-    make_text(Path(sys.argv[2]))
+    if len(sys.argv) < 2:
+        sys.exit("usage: python scripts/make_examples.py RUN...")
+    for place in sys.argv[1:]:
+        make_examples(Path(place))

@@ -32,7 +32,7 @@ def load_bundle(folder: Path) -> tuple[SequenceVAE, Any]:
     bundle = folder / BUNDLE if (folder / BUNDLE).is_dir() else folder
     tokenizer = load_tokenizer(bundle)
     model = SequenceVAE.load(bundle)
-    if model.vocab_sizes != tokenizer.vocab_sizes:
+    if (model.vocab_sizes, model.given_sizes) != (tokenizer.vocab_sizes, tokenizer.given_sizes):
         raise InputError(f"{bundle}: the tokenizer is not that of the model")
     return model, tokenizer
 

@@ -69,6 +69,8 @@ def evaluate(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     import seqvae
 
+    if options.json and Path(options.json).is_dir():
+        raise InputError(f"--json {options.json}: a folder; name a file")
     vae = seqvae.load(options.run)
     figures = vae.evaluate(
         _open_corpus(options.run, options.corpus),
@@ -79,7 +81,16 @@ def evaluate(arguments: Sequence[str]) -> None:
     )
     shown = {name: value for name, value in vars(figures).items() if value is not None}
     for name, value in shown.items():
-        print(f"{name:<24} {value:>10}" if isinstance(value, int) else f"{name:<24} {value:>10.4f}")
+        if isinstance(value, dict):
+            for part, figure in value.items():
+                # Of samples from the prior there is also what could be reached.
+                reached, *ceiling = figure if isinstance(figure, tuple) else (figure,)
+                print(
+                    f"{name + ', ' + part:<40} {reached:>10.4f}", *(f"of {c:.4f}" for c in ceiling)
+                )
+        else:
+            print(f"{name:<24} {value:>10}" if isinstance(value, int)
+                  else f"{name:<24} {value:>10.4f}")  # fmt: skip
     if options.json:
         command = shlex.join(["seqvae", "evaluate", *arguments])
         about = {"split": options.split, **shown, "command": command}
@@ -102,6 +113,8 @@ def reconstruct(arguments: Sequence[str]) -> None:
     parser = _run_parser("reconstruct", reconstruct)
     parser.add_argument("inputs", nargs="+", help="sentences, or MIDI files")
     parser.add_argument("--bar", type=int, help="take the window that begins at this bar, from 1")
+    parser.add_argument("--beats", help="beat file beside each MIDI file, such as beat_midi.txt")
+    parser.add_argument("--chord_file", help="chord file beside each, such as chord_midi.txt")
     _add_sampling(parser, temperature=0.0)
     options = _options(parser, arguments)
     _generate(options, "reconstruct")
@@ -115,6 +128,8 @@ def interpolate(arguments: Sequence[str]) -> None:
     parser.add_argument("--num_steps", type=int, default=9, help="outputs, both ends included")
     parser.add_argument("--method", default="slerp", help="slerp or lerp")
     parser.add_argument("--bar", type=int, help="take the windows that begin at this bar, from 1")
+    parser.add_argument("--beats", help="beat file beside each MIDI file, such as beat_midi.txt")
+    parser.add_argument("--chord_file", help="chord file beside each, such as chord_midi.txt")
     _add_sampling(parser, temperature=0.0)
     options = _options(parser, arguments)
     _generate(options, "interpolate")
@@ -233,6 +248,7 @@ def _add_sampling(parser: Parser, *, temperature: float) -> None:
     parser.add_argument("--top_k", type=int, default=0, help="only the k most probable tokens")
     parser.add_argument("--top_p", type=float, default=1.0, help="only the most probable mass p")
     parser.add_argument("--seed", type=int, help="repeats the output exactly")
+    parser.add_argument("--chords", help='chords to play over, such as "C Am F G"')
     parser.add_argument("--out", help="folder for the results; clips go to out/ by default")
 
 
@@ -248,7 +264,7 @@ def _generate(options: dict[str, Any], verb: str) -> None:
     vae = seqvae.load(options.pop("run"))
     out = options.pop("out")
     if vae.tokenizer.modality == "text":
-        for name in ("qpm", "bar"):
+        for name in ("qpm", "bar", "beats", "chord_file", "chords"):
             if options.pop(name, None) is not None:
                 raise InputError(f"--{name} is for music; this model takes text")
     elif options.get("qpm", 0) is None:

@@ -1,5 +1,7 @@
 """The watch for posterior collapse, which a validation ends with."""
 
+import math
+
 from seqvae.config import MAX_NATS_PER_DIM, Config
 from seqvae.metrics import Evaluation
 
@@ -18,7 +20,8 @@ def collapse_warning(figures: Evaluation, config: Config) -> str:
     """What is wrong and which setting to change, in one line."""
     target, most = config.objective.target_kl, MAX_NATS_PER_DIM * figures.latent_dim
     if target is None:
-        remedy = f"--objective.target_kl {min(8, most):g}"
+        floor = figures.latent_dim * config.model.bn_gamma**2 / 2
+        remedy = f"--objective.target_kl {min(max(8, math.ceil(2 * floor)), most):g}"
         for name in ("free_nats", "free_nats_per_dim"):
             if getattr(config.objective, name) > 0:
                 remedy += f" --objective.{name} 0"
@@ -31,5 +34,5 @@ def collapse_warning(figures: Evaluation, config: Config) -> str:
     return (
         f"the posterior is collapsing: KL {figures.kl:.2f} nats, mutual information "
         f"{figures.mi_aggregate:.2f} nats, {figures.active_units} of {figures.latent_dim} units "
-        f"active, so the decoder ignores z; try {remedy}"
+        f"active, so the decoder ignores z; try another --name with {remedy}"
     )

@@ -12,7 +12,7 @@ from seqvae.decoder import DECODERS, Z_WIRINGS
 from seqvae.encoder import POOLINGS
 from seqvae.errors import InputError
 from seqvae.objective import Objective
-from seqvae.tokenizers import complete_settings
+from seqvae.tokenizers import complete_settings, make_tokenizer
 
 # Five nats tell about 150 values of a dimension apart, finer than an LSTM learns to write and read.
 MAX_NATS_PER_DIM = 5.0
@@ -50,12 +50,22 @@ class DataConfig:
     """The validation file or folder."""
     test: str | None = None
     """The test file or folder."""
+    table: str | None = None
+    """A CSV file with the columns midi_filename and split (train, validation or test), as Groove
+    and MAESTRO have it; paths are relative to it."""
+    beats: str | None = None
+    """Name of the beat file beside each MIDI file, where the grid of the files means nothing;
+    {stem} stands for the MIDI file's own name. Lines are seconds, and 1 at a downbeat."""
+    chords: str | None = None
+    """Name of the chord file beside each MIDI file. Lines are begin and end in seconds, and a
+    chord. Only a tokenizer with `chords: true` takes them up."""
     tokenizer: dict[str, Any] = field(default_factory=dict)
-    """`kind` (text, words or melody) and the settings of that tokenizer."""
+    """`kind` (text, words, melody, drums, groove, trio or polyphony) and the settings of that
+    tokenizer."""
     valid_share: float = 0.1
-    """Share of the sources held out for validation."""
+    """Share of the sources held out for validation; one at least."""
     test_share: float = 0.1
-    """Share of the sources held out for the test."""
+    """Share of the sources held out for the test; one at least."""
     split_seed: int = 0
     """Seed of the split."""
     dedupe: bool = False
@@ -68,6 +78,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         """Refuse impossible values."""
         _within(self, 0.0, 1.0, "valid_share", "test_share")
+        _at_least(self, 0, "split_seed")
         if self.valid_share + self.test_share >= 1:
             raise InputError("valid_share and test_share leave nothing to train on")
         if self.num_workers is not None:
@@ -75,8 +86,9 @@ class DataConfig:
         if self.tokenizer:
             object.__setattr__(self, "tokenizer", complete_settings(self.tokenizer))
         given = [name for name in ("train", "valid", "test") if getattr(self, name) is not None]
-        if given and self.source is not None:
-            raise InputError(f"data.source and data.{given[0]} are both set; give one of the two")
+        ways = [*given[:1], *(name for name in ("source", "table") if getattr(self, name))]
+        if len(ways) > 1:
+            raise InputError(f"data.{ways[1]} and data.{ways[0]} are both set; give one of the two")
         if given and len(given) < 3:
             missing = next(name for name in ("train", "valid", "test") if name not in given)
             raise InputError(f"data.{given[0]} is set but data.{missing} is not; give all three")
@@ -100,13 +112,20 @@ class ModelConfig:
     """Locked dropout of the encoder's embeddings."""
     bn_gamma: float = 0.0
     """Standard deviation to which posterior means are batch-normalised (BN-VAE); 0 is off. The KL
-    is then latent_dim * bn_gamma^2 / 2 nats at least; 0.5 to 0.7 are usual."""
-    decoder: Literal["flat"] = "flat"
-    """Kind of decoder; the keys of DECODERS."""
+    is then latent_dim * bn_gamma^2 / 2 nats or more in training, and about as much elsewhere; 0.5
+    to 0.7 are usual."""
+    decoder: str = "flat"
+    """flat (one LSTM over all steps) or hierarchical (a conductor gives each segment its code)."""
     decoder_dim: int = 512
     """Hidden units of the decoder."""
     decoder_layers: int = 1
     """LSTM layers of the decoder."""
+    conductor_dim: int = 256
+    """Hidden units of a hierarchical decoder's conductor, and width of a segment's code."""
+    conductor_layers: int = 1
+    """LSTM layers of the conductor."""
+    segment_length: int = 16
+    """Steps of a hierarchical decoder's segment; 16 are a bar of sixteenths in 4/4."""
     z_wiring: list[str] = field(default_factory=lambda: ["state", "input"])
     """Ways of z into the decoder: state (initial, of every layer), input (beside the token at each
     step), output (past the LSTM into the softmax)."""
@@ -130,6 +149,7 @@ class ModelConfig:
         _at_least(self, 0, "latent_dim", "bn_gamma")
         _at_least(self, 1, "embedding_dim", "encoder_dim", "encoder_layers")
         _at_least(self, 1, "decoder_dim", "decoder_layers", "num_softmaxes")
+        _at_least(self, 1, "conductor_dim", "conductor_layers", "segment_length")
         _within(self, 0.0, 1.0, "dropout", "token_dropout", "encoder_dropout")
         _within(self, 0.0, 1.0, "embedding_dropout", "weight_dropout")
         _one_of(self, "decoder", DECODERS)
@@ -137,6 +157,8 @@ class ModelConfig:
         for way in self.z_wiring:
             if way not in Z_WIRINGS:
                 raise InputError(f"z_wiring has {way!r}; there are {', '.join(Z_WIRINGS)}")
+        if self.decoder == "hierarchical" and self.latent_dim == 0:
+            raise InputError("decoder is hierarchical, but latent_dim 0 has no code to conduct by")
         if self.latent_dim > 0 and not self.z_wiring:
             raise InputError(
                 f"z_wiring is empty, so the {self.latent_dim} dimensions of z reach nothing; give "
@@ -181,7 +203,8 @@ class TrainerConfig:
     def __post_init__(self) -> None:
         """Refuse impossible values."""
         _at_least(self, 1, "max_epochs", "min_epoch_steps", "batch_size", "validate_every")
-        _at_least(self, 0, "warmup_steps", "pretrain_epochs", "seed")
+        _at_least(self, 0, "warmup_steps", "pretrain_epochs")
+        _within(self, 0, 2**32, "seed")
         _within(self, 0.0, 1.0, "ema_decay")
         _within(self, 0.0, 1.0 + 1e-9, "final_learning_rate_share")
         _one_of(self, "optimizer", dict.fromkeys(("adam", "sgd")))
@@ -214,7 +237,39 @@ class Config:
         """Refuse names that are no folder names."""
         if not self.name or "/" in self.name or self.name.startswith("."):
             raise InputError(f"name is {self.name!r}; it must be a plain folder name")
+        self._check_batches()
         self._check_rate()
+        self._check_segments()
+
+    def _check_batches(self) -> None:
+        """Refuse batches that cannot be normalised."""
+        if self.model.bn_gamma > 0 and self.trainer.batch_size < 2:
+            raise InputError(
+                f"bn_gamma is {self.model.bn_gamma:g}, but a batch of {self.trainer.batch_size} "
+                "has no variance; give batch_size 2 or more"
+            )
+
+    def _check_segments(self) -> None:
+        """Refuse segments that do not make up a sequence."""
+        if self.model.decoder != "hierarchical" or not self.data.tokenizer:
+            return
+        tokenizer, length = make_tokenizer(self.data.tokenizer), self.model.segment_length
+        if tokenizer.modality == "text" or tokenizer.eos_id is not None:
+            raise InputError(
+                f"decoder is hierarchical, but {tokenizer.kind} has sequences of any length; "
+                "give decoder: flat, or a tokenizer of fixed length"
+            )
+        bar = tokenizer.steps_per_bar
+        if bar % length and length % bar:
+            raise InputError(
+                f"segment_length is {length}, neither part nor multiple of a bar of {bar} steps; "
+                f"give {bar}"
+            )
+        if tokenizer.max_steps % length:
+            raise InputError(
+                f"segment_length is {length}, which does not divide the {tokenizer.max_steps} "
+                f"steps of a sequence of {tokenizer.kind}"
+            )
 
     def _check_rate(self) -> None:
         """Refuse a KL that the latent code cannot have."""
@@ -230,12 +285,23 @@ class Config:
             for name, value in remedies.items():
                 if value:
                     raise InputError(f"{name} is {value}, but latent_dim 0 has no code to hold it")
+        most = MAX_NATS_PER_DIM * size
+        free = {
+            "free_nats": (self.objective.free_nats, most),
+            "free_nats_per_dim": (self.objective.free_nats_per_dim, MAX_NATS_PER_DIM),
+        }
+        for name, (value, limit) in free.items():
+            if size and value > limit:
+                raise InputError(
+                    f"{name} is {value:g}, but latent_dim {size} holds about {most:g} nats "
+                    f"({MAX_NATS_PER_DIM:g} a dimension): the KL would never cost anything"
+                )
         if target is None or size == 0:
             return
-        if target > MAX_NATS_PER_DIM * size:
+        if target > most:
             raise InputError(
                 f"target_kl is {target:g} nats, but latent_dim {size} holds about "
-                f"{MAX_NATS_PER_DIM * size:g} ({MAX_NATS_PER_DIM:g} a dimension); "
+                f"{most:g} ({MAX_NATS_PER_DIM:g} a dimension); "
                 f"give latent_dim {math.ceil(target / MAX_NATS_PER_DIM)} or more"
             )
         floor = size * self.model.bn_gamma**2 / 2

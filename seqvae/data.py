@@ -27,6 +27,22 @@ class Batch(NamedTuple):
 
     ids: Int[Tensor, "B T C"]
     lengths: Int[Tensor, " B"]
+    seen: Int[Tensor, "B T C"] | None = None
+    """What the encoder reads, where it is something else than `ids`."""
+
+    @property
+    def encoder_ids(self) -> Int[Tensor, "B T C"]:
+        """What the encoder reads."""
+        return self.ids if self.seen is None else self.seen
+
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> "Batch":
+        """The same on a device."""
+
+        def moved(part: Tensor) -> Tensor:
+            return part.to(device, non_blocking=non_blocking)
+
+        seen = None if self.seen is None else moved(self.seen)
+        return Batch(moved(self.ids), moved(self.lengths), seen)
 
 
 def ordered_batches(lengths: NDArray[np.int64], batch_size: int) -> list[Indices]:
@@ -60,10 +76,12 @@ class BatchDataset(Dataset[Batch]):
         self,
         split: Split,
         batches: Sequence[Indices],
+        tokenizer: AnyTokenizer,
         augment: Callable[[NDArray[np.int64], int], NDArray[np.int64]] | None = None,
     ) -> None:
         """`augment` gets the padded tokens (B, T, C) and the number of the batch."""
-        self.split, self.batches, self.augment = split, batches, augment
+        self.split, self.batches = split, batches
+        self.tokenizer, self.augment = tokenizer, augment
 
     def __len__(self) -> int:
         """Number of batches."""
@@ -75,14 +93,18 @@ class BatchDataset(Dataset[Batch]):
         ids = self.split.padded(indices)
         if self.augment is not None:
             ids = self.augment(ids, number)
-        return Batch(torch.from_numpy(ids), torch.from_numpy(self.split.lengths[indices]))
+        seen = self.tokenizer.seen(ids)
+        return Batch(
+            torch.from_numpy(ids),
+            torch.from_numpy(self.split.lengths[indices]),
+            None if seen is None else torch.from_numpy(seen),
+        )
 
 
-def held_out_loader(split: Split, batch_size: int) -> DataLoader[Batch]:
+def held_out_loader(split: Split, batch_size: int, tokenizer: AnyTokenizer) -> DataLoader[Batch]:
     """All batches of a split, as they are."""
-    return DataLoader(
-        BatchDataset(split, ordered_batches(split.lengths, batch_size)), batch_size=None
-    )
+    batches = ordered_batches(split.lengths, batch_size)
+    return DataLoader(BatchDataset(split, batches, tokenizer), batch_size=None)
 
 
 def training_loader(
@@ -107,7 +129,7 @@ def training_loader(
     for one_pass in range(epoch * num_passes, (epoch + 1) * num_passes):
         batches += shuffled_batches(split.lengths, batch_size, seed=seed, epoch=one_pass)
     return DataLoader(
-        BatchDataset(split, batches, augment),
+        BatchDataset(split, batches, tokenizer, augment),
         sampler=range(first_batch, len(batches)),
         batch_size=None,
         pin_memory=torch.cuda.is_available(),

@@ -1,14 +1,18 @@
 """The decoder: a latent code -> a distribution over sequences.
 
 Axes: B sequences, T steps, C channels, V vocabulary of a channel, E embedding, H hidden,
-L layers, W width of what the heads read, Z latent.
+L layers, U segments, S code of a segment, W width of what the heads read, Z latent.
 
 z reaches the decoder by up to three ways: as every layer's initial state, beside the input at each
 step, and past the LSTM into what the heads read. Decoding starts from a learned vector, not from a
 token. With no latent dimensions the decoder is a language model.
+
+Beside the C channels of tokens a step may have K columns that are given, such as its chord: the
+last of ids. Each step sees its own, and they are not predicted.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -84,6 +88,7 @@ class FlatDecoder(nn.Module):
         self,
         *,
         vocab_sizes: tuple[int, ...],
+        given_sizes: tuple[int, ...] = (),
         embedding_dim: int,
         hidden_dim: int,
         num_layers: int,
@@ -105,6 +110,8 @@ class FlatDecoder(nn.Module):
         beside = latent_dim if "input" in wiring else 0
         self.z_beside_input = beside > 0
         self.embedding = StepEmbedding(vocab_sizes, embedding_dim, embedding_dropout)
+        self.given = StepEmbedding(given_sizes, embedding_dim) if given_sizes else None
+        self.num_channels = len(vocab_sizes)
         self.start = nn.Parameter(torch.zeros(embedding_dim))
         self.initial_state = (
             nn.Linear(latent_dim, 2 * num_layers * hidden_dim) if "state" in wiring else None
@@ -152,26 +159,39 @@ class FlatDecoder(nn.Module):
             x = x + self.skip(z)[:, None]
         return x, (torch.cat(hidden), torch.cat(cell))
 
+    def codes(self, z: Float[Tensor, "B Z"], num_steps: int) -> Float[Tensor, "B U S"]:
+        """The code of each segment: here there is one, and it is z."""
+        return z[:, None]
+
     def read(self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T C"]) -> Float[Tensor, "B T W"]:
-        """What the heads read under teacher forcing: step t has seen z and the tokens before t."""
-        tokens = self.embedding(ids[:, :-1])
+        """What the heads read under teacher forcing: step t has seen z and the tokens before t.
+
+        Segments are decoded side by side: all that one knows of those before it is the last token.
+        """
+        tokens = self.embedding(ids[:, :-1, : self.num_channels])
         if self.training and self.token_dropout > 0:
             # Word dropout (Bowman et al. 2016): some inputs are blanked, so that z is needed.
             blank = torch.rand(tokens.shape[:2], device=tokens.device) < self.token_dropout
             tokens = tokens.masked_fill(blank[..., None], 0.0)
         start = self.start.expand(len(ids), 1, -1)
-        return self.run(torch.cat([start, tokens], dim=1), z, self.begin(z))[0]
+        codes = self.codes(z, ids.shape[1]).flatten(0, 1)  # (B * U, S)
+        inputs = torch.cat([start, tokens], dim=1)
+        if self.given is not None:
+            inputs = inputs + self.given(ids[..., self.num_channels :])
+        inputs = inputs.view(len(codes), -1, tokens.shape[-1])
+        read = self.run(inputs, codes, self.begin(codes))[0]
+        return read.reshape(len(ids), ids.shape[1], -1)
 
     def forward(
         self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T C"]
     ) -> list[Float[Tensor, "B T _"]]:
         """Logits of every channel and step under teacher forcing."""
-        logits: list[Tensor] = self.heads(self.read(z, ids), ids)
+        logits: list[Tensor] = self.heads(self.read(z, ids), ids[..., : self.num_channels])
         return logits
 
     def token_nll(self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T C"]) -> Float[Tensor, "B T"]:
         """-log p(step | z, steps before) in nats, padding included; quicker than by `forward`."""
-        return self.heads.nll(self.read(z, ids), ids)
+        return self.heads.nll(self.read(z, ids), ids[..., : self.num_channels])
 
     @torch.no_grad()
     def sample(
@@ -179,6 +199,7 @@ class FlatDecoder(nn.Module):
         z: Float[Tensor, "B Z"],
         *,
         num_steps: int,
+        given: Int[Tensor, "B T K"] | None = None,
         eos_id: int | None = None,
         sampling: Sampling = GREEDY,
         generator: torch.Generator | None = None,
@@ -186,14 +207,22 @@ class FlatDecoder(nn.Module):
         """Decode freely, each step fed with the token drawn before it.
 
         A sequence ends with the first `eos_id` of channel 0, which its length includes, or after
-        `num_steps`. Meant for evaluation mode.
+        `num_steps`. What is given beside the tokens, such as chords, is returned with them. Meant
+        for evaluation mode.
         """
-        state = self.begin(z)
+        codes = self.codes(z, num_steps)
+        segment_length = num_steps // codes.shape[1]
         previous = self.start.expand(len(z), 1, -1)
         lengths = torch.full((len(z),), num_steps, device=z.device)
         drawn = []
         for step in range(num_steps):
-            read, state = self.run(previous, z, state)
+            if step % segment_length == 0:
+                code = codes[:, step // segment_length]
+                state = self.begin(code)
+            if self.given is not None:
+                assert given is not None
+                previous = previous + self.given(given[:, step : step + 1])
+            read, state = self.run(previous, code, state)
             tokens = self.heads.draw(read[:, 0], lambda x: sampling.draw(x, generator))  # (B, C)
             drawn.append(tokens)
             if eos_id is not None:
@@ -202,7 +231,43 @@ class FlatDecoder(nn.Module):
                 if bool((lengths <= step + 1).all()):
                     break
             previous = self.embedding(tokens[:, None])
-        return Sequences(torch.stack(drawn, dim=1), lengths)
+        ids = torch.stack(drawn, dim=1)
+        if given is not None:
+            ids = torch.cat([ids, given[:, : ids.shape[1]]], dim=-1)
+        return Sequences(ids, lengths)
 
 
-DECODERS = {"flat": FlatDecoder}
+class HierarchicalDecoder(FlatDecoder):
+    """A conductor draws a code for each segment from z, and its steps see that and the last token.
+
+    After Roberts et al. 2018, section 3.2: the LSTM over the steps starts afresh with each segment,
+    so what holds a long piece together has to pass through z.
+    """
+
+    def __init__(
+        self,
+        *,
+        latent_dim: int,
+        conductor_dim: int,
+        conductor_layers: int,
+        segment_length: int,
+        **settings: Any,
+    ) -> None:
+        """`conductor_dim` is the width of a code; `segment_length` counts steps."""
+        super().__init__(latent_dim=conductor_dim, **settings)
+        self.conductor_layers, self.segment_length = conductor_layers, segment_length
+        self.conductor_state = nn.Linear(latent_dim, 2 * conductor_layers * conductor_dim)
+        self.conductor = nn.LSTM(latent_dim, conductor_dim, conductor_layers, batch_first=True)
+
+    def codes(self, z: Float[Tensor, "B Z"], num_steps: int) -> Float[Tensor, "B U S"]:
+        """The conductor's output for each segment; it reads z at each, and no token."""
+        num_segments = num_steps // self.segment_length
+        flat = torch.tanh(self.conductor_state(z))
+        layers = flat.view(len(z), 2, self.conductor_layers, -1)
+        hidden, cell = layers.permute(1, 2, 0, 3).contiguous()
+        inputs = z[:, None].expand(-1, num_segments, -1)
+        codes: Tensor = self.conductor(inputs, (hidden, cell))[0]
+        return codes
+
+
+DECODERS = {"flat": FlatDecoder, "hierarchical": HierarchicalDecoder}

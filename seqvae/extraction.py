@@ -14,15 +14,18 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import resource_tracker
 from pathlib import Path
 
 from tqdm import tqdm
 
+from seqvae.beats import file_beside, read_beats
+from seqvae.chords import read_chords
 from seqvae.errors import InputError
 from seqvae.midi import read_midi
+from seqvae.store import token_type
 from seqvae.tokenizers.contract import Extraction, MusicTokenizer
 
 SECONDS_PER_FILE = 5
@@ -35,19 +38,29 @@ class FileResult:
     """What a worker made of one file."""
 
     digest: str
-    """Of the file's bytes, to find copies."""
+    """Of what the file plays, to find copies."""
     extraction: Extraction
     refusal: str | None = None
     """Why the file could not be read."""
 
 
-def extract_file(path: Path, tokenizer: MusicTokenizer) -> FileResult:
-    """Read and tokenize one file."""
+def extract_file(
+    path: Path, tokenizer: MusicTokenizer, beats: str | None = None, chords: str | None = None
+) -> FileResult:
+    """Read and tokenize one file, with the beat and chord files beside it where they are named."""
     nothing = Extraction([], Counter())
     try:
-        piece = read_midi(path, tokenizer.steps_per_quarter)
-        digest = hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
-        return FileResult(digest, tokenizer.extract(piece))
+        beat_track = None if beats is None else read_beats(file_beside(path, beats))
+        wanted = None if chords is None or not tokenizer.given_sizes else file_beside(path, chords)
+        chord_track = read_chords(wanted) if wanted and wanted.is_file() else None
+        piece = read_midi(path, tokenizer.steps_per_quarter, beat_track, chord_track)
+        about = repr((piece.metres, piece.tempos)).encode()
+        digest = hashlib.blake2b(piece.notes.tobytes() + about, digest_size=16).hexdigest()
+        extraction, dtype = tokenizer.extract(piece), token_type(tokenizer)
+        if wanted and chord_track is None:
+            extraction.dropped["no chord file: the notes suggest the chords"] += 1
+        narrow = [ids.astype(dtype) for ids in extraction.sequences]  # they go between processes
+        return FileResult(digest, replace(extraction, sequences=narrow))
     except InputError as error:
         return FileResult("", nothing, str(error).removeprefix(f"{path}: "))
     except MemoryError:
@@ -55,20 +68,30 @@ def extract_file(path: Path, tokenizer: MusicTokenizer) -> FileResult:
 
 
 def extract_files(
-    paths: Sequence[Path], tokenizer: MusicTokenizer, num_workers: int | None = None
-) -> list[FileResult]:
-    """Results in the order of the paths; whatever kills a worker costs one file only."""
+    paths: Sequence[Path],
+    tokenizer: MusicTokenizer,
+    num_workers: int | None = None,
+    beats: str | None = None,
+    chords: str | None = None,
+    *,
+    take: Callable[[int, FileResult], None],
+) -> None:
+    """Give `take` the number and the result of every path, in any order.
+
+    Nothing is kept here, so that memory does not grow with the collection; whatever kills a worker
+    costs one file only.
+    """
     num_workers = min(num_workers or os.cpu_count() or 1, -(-len(paths) // FILES_PER_TASK))
-    work = partial(_work, tokenizer)
+    work = partial(_work, tokenizer, beats, chords)
     deadly = Extraction([], Counter())
     reason = f"crashed the reader, or took longer than {SECONDS_PER_FILE} s"
-    results: dict[int, FileResult] = {}
     resource_tracker.ensure_running()  # it lets Ctrl-C in when it starts: so before it is held back
     progress = tqdm(total=len(paths), desc="read", unit=" files", delay=1)
     with _interrupts(held=True), progress as bar:
 
         def keep(task: range, found: list[FileResult]) -> None:
-            results.update(zip(task, found, strict=True))
+            for number, result in zip(task, found, strict=True):
+                take(number, result)
             bar.update(len(task))
 
         waiting = deque(
@@ -81,7 +104,6 @@ def extract_files(
             while alone:
                 for task in _run(alone, paths, 1, work, keep):
                     keep(task, [FileResult("", deadly, reason)])
-    return [results[i] for i in range(len(paths))]
 
 
 def _run(
@@ -149,13 +171,15 @@ def _limit_worker() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
-def _work(tokenizer: MusicTokenizer, paths: list[Path]) -> list[FileResult]:
+def _work(
+    tokenizer: MusicTokenizer, beats: str | None, chords: str | None, paths: list[Path]
+) -> list[FileResult]:
     """Extract some files; the alarm ends the worker where a file takes too long."""
     results = []
     for path in paths:
         if hasattr(signal, "alarm"):
             signal.alarm(SECONDS_PER_FILE)
-        results.append(extract_file(path, tokenizer))
+        results.append(extract_file(path, tokenizer, beats, chords))
         if hasattr(signal, "alarm"):
             signal.alarm(0)
     return results

@@ -18,6 +18,7 @@ from seqvae.decoder import Sequences
 from seqvae.errors import InputError
 from seqvae.latent import DiagonalGaussian
 from seqvae.model import SequenceVAE
+from seqvae.notes import DEFAULT_QPM
 from seqvae.objective import NegativeELBO, over_sequence, sequence_nll
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer, TextTokenizer
@@ -25,7 +26,8 @@ from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer, TextTokeniz
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, sec. 5.3
 IW_SAMPLES = 500  # what the text literature takes
 MI_BATCH = 32  # sequences of a group in the estimator of He et al. 2019
-MAX_ELEMENTS = 2**22  # numbers that an LSTM layer holds at a time: 16 MiB a copy
+MAX_LOGITS = 2**26  # that are held at a time: 256 MiB in float32
+MAX_ELEMENTS = 2**22  # numbers that are held at a time: 16 MiB in float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,16 +65,26 @@ class Evaluation:
     """Share of tokens that are most probable, given z and the true tokens before them."""
     accuracy_free_running: float
     """Share of tokens hit by greedy decoding from the posterior mean, position by position."""
+    accuracy_by_channel: dict[str, float] | None = None
+    """accuracy_free_running of each channel, where there are several."""
     exact_match: float
     """Share of sequences that greedy decoding from the posterior mean repeats exactly."""
     onset_f1: float | None = None
-    """Music: F1 of (step, pitch) of note onsets in those decodings, over all notes."""
+    """Music: F1 of (step, pitch, voice or program) of onsets in those decodings, over all notes."""
+    velocity_error: float | None = None
+    """Music that keeps loudness: mean difference in MIDI velocity of the onsets that are right."""
+    timing_error_ms: float | None = None
+    """Music that keeps timing within a step: mean difference of those onsets, in milliseconds at
+    120 quarters a minute."""
     word_perplexity: float | None = None
     """Text: exp(nats / (words + ends of line)) of neg_elbo, whatever the tokenizer."""
     iw_word_perplexity: float | None = None
     """Text: the same of iw_nll."""
     bits_per_byte: float | None = None
-    """Text: bits of the bound per UTF-8 byte of the decoded line, its end not counted as a byte."""
+    """Text: bits of the bound per UTF-8 byte of the decoded lines, a line break for each end."""
+    overlap: dict[str, tuple[float, float]] | None = None
+    """Music: overlapping area of samples from the prior with the split, feature by feature (see
+    musicality), and the same of the training split with it, which is what can be reached."""
     bleu: float | None = None
     """Text: corpus BLEU-4 (sacrebleu, 0..100) of those decodings against the originals."""
 
@@ -105,7 +117,7 @@ def mutual_information(
         mu, log_sigma = mean[group], log_stddev[group]
         precision = torch.exp(-2 * log_sigma)
         offset = -0.5 * (mu.square() * precision).sum(-1) - log_sigma.sum(-1)
-        for i in torch.split(group, 1024):
+        for i in torch.split(group, max(1, MAX_ELEMENTS // len(group))):
             z_i = z[i]
             density = z_i @ (mu * precision).T - 0.5 * z_i.square() @ precision.T + offset
             own = -0.5 * ((z_i - mean[i]) * torch.exp(-log_stddev[i])).square().sum(-1)
@@ -139,8 +151,8 @@ def importance_weighted_nll(
     if num_samples < 1:
         raise InputError(f"iw_samples is {num_samples}; it must be 1 or more (500 is usual)")
     num_samples = draws_needed(model, num_samples)
-    ids, lengths = batch
-    posterior = model.encode(ids, lengths)
+    ids, lengths = batch.ids, batch.lengths
+    posterior = model.encode(batch.encoder_ids, lengths)
     num_gates = 4 * model.settings["decoder_dim"]  # the heads bound what they hold themselves
     num_rows = max(1, MAX_ELEMENTS // (ids.shape[1] * num_gates))
     every_draw = torch.arange(len(ids) * num_samples, device=ids.device) // num_samples
@@ -180,7 +192,7 @@ def _log_weights(
     return log_ratio - nll
 
 
-def hits(decoded: Sequences, target: Batch) -> Bool[Tensor, "B T C"]:
+def hits(decoded: Sequences, target: Sequences | Batch) -> Bool[Tensor, "B T C"]:
     """Which tokens of the target were decoded at their place; padding is never hit."""
     num_steps = target.ids.shape[1]
     steps = torch.arange(num_steps, device=target.ids.device)
@@ -205,28 +217,51 @@ class Tally:
         self.num_tokens: list[Tensor] = []
         self.hits_teacher_forced: list[Tensor] = []
         self.hits_free_running: list[Tensor] = []
+        self.hits_by_channel: list[Tensor] = []
         self.exact: list[Tensor] = []
 
     @torch.no_grad()
     def update(self, batch: Batch) -> Sequences:
         """Add a batch; returns its greedy reconstructions."""
-        ids, lengths = batch
-        posterior = self.model.encode(ids, lengths)
-        logits = self.model.decoder(posterior.sample(self.generator), ids)
-        valid = (torch.arange(ids.shape[1], device=ids.device) < lengths[:, None])[..., None]
-        guesses = torch.stack([channel.argmax(-1) for channel in logits], dim=-1)
-        decoded = self.model.decode(posterior.mean)
-        hit = hits(decoded, batch).sum((1, 2))
-        num_tokens = lengths * ids.shape[2]
-        self.nll.append(sequence_nll(logits, ids, lengths))
+        ids, lengths = batch.ids, batch.lengths
+        posterior = self.model.encode(batch.encoder_ids, lengths)
+        z = posterior.sample(self.generator)
+        per_sequence = ids.shape[1] * sum(self.model.vocab_sizes)
+        per_sequence *= self.model.settings["num_softmaxes"]
+        num_rows = max(1, MAX_LOGITS // per_sequence)
+        parts = [
+            self._score(*part)
+            for part in zip(*(torch.split(x, num_rows) for x in (z, ids, lengths)), strict=True)
+        ]
+        nll, right = (torch.cat(own) for own in zip(*parts, strict=True))
+        num_channels = len(self.model.vocab_sizes)
+        tokens, given = ids[..., :num_channels], ids[..., num_channels:]
+        decoded = self.model.decode(posterior.mean, given=given if given.shape[2] else None)
+        found = Sequences(decoded.ids[..., :num_channels], decoded.lengths)
+        hit_tokens = hits(found, Sequences(tokens, lengths))
+        hit = hit_tokens.sum((1, 2))
+        num_tokens = lengths * num_channels
+        self.nll.append(nll)
         self.kl_per_dim.append(posterior.kl_per_dim())
         self.means.append(posterior.mean)
         self.log_stddevs.append(posterior.log_stddev)
         self.num_tokens.append(num_tokens)
-        self.hits_teacher_forced.append(((guesses == ids) & valid).sum((1, 2)))
+        self.hits_teacher_forced.append(right)
         self.hits_free_running.append(hit)
+        self.hits_by_channel.append(hit_tokens.sum((0, 1)))
         self.exact.append((hit == num_tokens) & (decoded.lengths == lengths))
         return decoded
+
+    def _score(
+        self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T C"], lengths: Int[Tensor, " B"]
+    ) -> tuple[Float[Tensor, " B"], Int[Tensor, " B"]]:
+        """-log p(x|z), and the tokens that are most probable where they stand."""
+        logits = self.model.decoder(z, ids)
+        valid = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
+        right = [
+            ((channel.argmax(-1) == ids[..., c]) & valid).sum(1) for c, channel in enumerate(logits)
+        ]
+        return sequence_nll(logits, ids, lengths), torch.stack(right).sum(0)
 
     def bound(self) -> NegativeELBO:
         """The two terms for every sequence so far."""
@@ -271,14 +306,13 @@ def evaluate(
 ) -> Evaluation:
     """All figures of a model on the batches of a split."""
     tally = Tally(model.eval(), seed=seed)
-    generator = torch.Generator(model.device).manual_seed(
-        seed
-    )  # the bound's draws stay as they are
+    # Draws of their own: those of the bound do not depend on `iw_samples`.
+    generator = torch.Generator(model.device).manual_seed(seed)
     weighted: list[ImportanceWeighted] = []
     originals: list[Ids] = []
     decodings: list[Ids] = []
     for batch in tqdm(batches, desc="evaluate", unit=" batches", disable=None):
-        on_device = Batch(*(part.to(model.device) for part in batch))
+        on_device = batch.to(model.device)
         decodings += rows(tally.update(on_device))
         weighted.append(importance_weighted_nll(model, on_device, iw_samples, generator))
         originals += rows(batch)
@@ -290,24 +324,49 @@ def evaluate(
         "iw_nll_stderr": None if math.isnan(stderr) else stderr,
         "iw_samples": draws_needed(model, iw_samples),
     }
+    if len(tokenizer.channels) > 1:
+        hits_of_channel = torch.stack(tally.hits_by_channel).sum(0).tolist()
+        num_steps = sum(map(len, originals))
+        shares = [hits / num_steps for hits in hits_of_channel]
+        figures["accuracy_by_channel"] = dict(zip(tokenizer.channels, shares, strict=True))
     if tokenizer.modality == "music":
-        return Evaluation(**figures | {"onset_f1": onset_f1(originals, decodings, tokenizer)})
+        return Evaluation(**figures | music_figures(originals, decodings, tokenizer))
     nats = {"neg_elbo": float(tally.bound().total().sum()), "iw_nll": float(iw_nll.sum())}
     return Evaluation(**figures | text_figures(originals, decodings, tokenizer, nats))
 
 
-def onset_f1(originals: list[Ids], decodings: list[Ids], tokenizer: MusicTokenizer) -> float:
-    """F1 of (step, pitch, drum or not) of note onsets, pooled over all pairs."""
+def music_figures(
+    originals: list[Ids], decodings: list[Ids], tokenizer: MusicTokenizer
+) -> dict[str, float | None]:
+    """How far the onsets of decodings are those of the originals, pooled over all pairs."""
 
-    def onsets(ids: Ids) -> set[tuple[int, int, bool]]:
+    def onsets(ids: Ids) -> dict[tuple[int, int, int], tuple[float, float]]:
+        """(step, pitch, track) -> velocity and offset in steps."""
         notes = tokenizer.decode(Example(ids)).notes
-        return {(int(n["start"]), int(n["pitch"]), bool(n["is_drum"])) for n in notes}
+        keys = zip(*(notes[name].tolist() for name in ("start", "pitch", "track")), strict=True)
+        values = zip(notes["velocity"].tolist(), notes["offset"].tolist(), strict=True)
+        return dict(zip(keys, values, strict=True))
 
-    found = common = wanted = 0
+    found = wanted = 0
+    differences = []
     for original, decoding in zip(originals, decodings, strict=True):
         truth, guess = onsets(original), onsets(decoding)
-        found, wanted, common = found + len(guess), wanted + len(truth), common + len(truth & guess)
-    return 2 * common / (found + wanted) if found + wanted else 1.0
+        found, wanted = found + len(guess), wanted + len(truth)
+        differences += [
+            [abs(a - b) for a, b in zip(truth[key], guess[key], strict=True)]
+            for key in truth.keys() & guess.keys()
+        ]
+    figures: dict[str, float | None] = {
+        "onset_f1": 2 * len(differences) / (found + wanted) if found + wanted else 1.0
+    }
+    if differences:
+        velocity, offset = torch.tensor(differences, dtype=torch.float64).mean(0).tolist()
+        ms_per_step = 60_000 / DEFAULT_QPM / tokenizer.steps_per_quarter
+        if "velocity" in tokenizer.keeps:
+            figures["velocity_error"] = velocity
+        if "timing" in tokenizer.keeps:
+            figures["timing_error_ms"] = offset * ms_per_step
+    return figures
 
 
 def text_figures(
@@ -322,10 +381,10 @@ def text_figures(
     texts = [tokenizer.decode(ids) for ids in originals]
     guesses = [tokenizer.decode(ids) for ids in decodings]
     num_words = sum(len(text.split()) + 1 for text in texts)
-    num_bytes = sum(len(text.encode()) for text in texts)
+    num_bytes = sum(len(text.encode()) + 1 for text in texts)
     return {
         "word_perplexity": math.exp(min(nats["neg_elbo"] / num_words, 700.0)),
         "iw_word_perplexity": math.exp(min(nats["iw_nll"] / num_words, 700.0)),
-        "bits_per_byte": nats["neg_elbo"] / math.log(2) / max(num_bytes, 1),
+        "bits_per_byte": nats["neg_elbo"] / math.log(2) / num_bytes,
         "bleu": float(sacrebleu.corpus_bleu(guesses, [texts]).score),
     }

@@ -6,7 +6,9 @@ here.
 """
 
 import math
+import struct
 from collections.abc import Iterable
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +19,8 @@ import symusic
 from mido.midifiles.meta import KeySignatureError
 from numpy.typing import NDArray
 
+from seqvae.beats import MAX_BEATS_OUTSIDE, BeatTrack
+from seqvae.chords import ChordTrack
 from seqvae.errors import InputError
 from seqvae.notes import (
     DEFAULT_QPM,
@@ -25,7 +29,9 @@ from seqvae.notes import (
     Notes,
     Piece,
     Tempo,
+    join,
     sort_notes,
+    steps_per_bar,
 )
 
 MidiSource: TypeAlias = str | Path | pretty_midi.PrettyMIDI
@@ -45,8 +51,13 @@ PRETTY_MIDI_ERRORS = (
 )  # fmt: skip
 
 
-def read_midi(source: MidiSource, steps_per_quarter: int) -> Piece:
-    """Read a file or a `pretty_midi.PrettyMIDI` on to a grid.
+def read_midi(
+    source: MidiSource,
+    steps_per_quarter: int,
+    beats: BeatTrack | None = None,
+    chords: ChordTrack | None = None,
+) -> Piece:
+    """Read a file or a `pretty_midi.PrettyMIDI` on to a grid: its own, or that of its beats.
 
     Onsets and ends are rounded to the nearest step; a note lasts at least one step.
 
@@ -54,7 +65,7 @@ def read_midi(source: MidiSource, steps_per_quarter: int) -> Piece:
         InputError: the file cannot be opened, is no MIDI, or holds impossible values.
     """
     if isinstance(source, pretty_midi.PrettyMIDI):
-        return _from_pretty_midi(source, steps_per_quarter, "the PrettyMIDI object")
+        return _from_pretty_midi(source, steps_per_quarter, "the PrettyMIDI object", beats, chords)
     path = Path(source).expanduser()
     try:
         size = path.stat().st_size
@@ -68,12 +79,16 @@ def read_midi(source: MidiSource, steps_per_quarter: int) -> Piece:
     header = data.find(b"MThd", 0, 256 if data.startswith(b"RIFF") else 4)
     if header < 0:
         raise InputError(f"{path}: not a MIDI file (no MThd header)")
+    parts = _patterns(data[header:]) or [data[header:]]
     for sanitize in (False, True):
         try:
-            score = symusic.Score.from_midi(data[header:], sanitize_data=sanitize)
+            scores = [symusic.Score.from_midi(part, sanitize_data=sanitize) for part in parts]
         except (RuntimeError, ValueError):
             continue
-        return _from_symusic(score, steps_per_quarter, str(path))
+        pieces = [
+            _from_symusic(score, steps_per_quarter, str(path), beats, chords) for score in scores
+        ]
+        return pieces[0] if len(pieces) == 1 else _one_after_the_other(pieces, str(path))
     try:
         song = pretty_midi.PrettyMIDI(str(path))
     except PRETTY_MIDI_ERRORS as error:
@@ -83,10 +98,45 @@ def read_midi(source: MidiSource, steps_per_quarter: int) -> Piece:
         elif isinstance(error, OSError | KeySignatureError):
             reason = str(error)
         raise InputError(f"{path}: damaged MIDI ({reason})") from error
-    return _from_pretty_midi(song, steps_per_quarter, str(path))
+    return _from_pretty_midi(song, steps_per_quarter, str(path), beats, chords)
 
 
-def _from_symusic(score: Any, steps_per_quarter: int, where: str) -> Piece:
+def _patterns(data: bytes) -> list[bytes]:
+    """The tracks of a type 2 file, which are pieces of their own, as files; none of other types."""
+    if data[8:10] != b"\0\2":
+        return []
+    header = struct.pack(">4sIHH", b"MThd", 6, 0, 1) + data[12:14]
+    found: list[bytes] = []
+    place = 8 + int.from_bytes(data[4:8], "big")
+    while place + 8 <= len(data) and len(found) < MAX_TRACKS:
+        end = place + 8 + int.from_bytes(data[place + 4 : place + 8], "big")
+        if data[place : place + 4] == b"MTrk":
+            found.append(header + data[place:end])
+        place = end
+    return found
+
+
+def _one_after_the_other(pieces: list[Piece], where: str) -> Piece:
+    """Pieces joined, each from a bar line on."""
+    whole = []
+    for piece in pieces:
+        last = piece.metres[-1]
+        bar = steps_per_bar(last, piece.steps_per_quarter) or 1
+        num_bars = -(-(piece.end_step - last.start_step) // bar)
+        whole.append(replace(piece, num_steps=last.start_step + num_bars * bar))
+    num_steps = sum(piece.end_step for piece in whole)
+    if num_steps > MAX_STEPS:
+        raise InputError(f"{where}: {num_steps} steps; at most {MAX_STEPS} are taken")
+    return join(whole)
+
+
+def _from_symusic(
+    score: Any,
+    steps_per_quarter: int,
+    where: str,
+    beats: BeatTrack | None,
+    chords: ChordTrack | None,
+) -> Piece:
     """Put a parsed score on the grid."""
     resolution = score.ticks_per_quarter
     if resolution <= 0:
@@ -95,111 +145,189 @@ def _from_symusic(score: Any, steps_per_quarter: int, where: str) -> Piece:
         raise InputError(f"{where}: times outside 0..{MAX_TICK} ticks")
     if len(score.tracks) > MAX_TRACKS:
         raise InputError(f"{where}: {len(score.tracks)} tracks; at most {MAX_TRACKS} are taken")
-    tracks = []
-    for index, track in enumerate(score.tracks):
+    timed = score if beats is None else score.to("second")
+    tracks, times = [], []
+    for index, track in enumerate(timed.tracks):
         columns = track.notes.numpy()
         notes = np.empty(len(columns["time"]), NOTE)
-        start = columns["time"].astype(np.int64)
-        notes["start"] = _to_steps(start, resolution, steps_per_quarter, where)
-        notes["end"] = _to_steps(start + columns["duration"], resolution, steps_per_quarter, where)
+        start = columns["time"].astype(np.float64)
+        times.append(np.stack([start, start + columns["duration"]]))
         notes["pitch"], notes["velocity"] = columns["pitch"], columns["velocity"]
         notes["program"], notes["is_drum"], notes["track"] = track.program, track.is_drum, index
         tracks.append(notes)
+    if beats is not None:
+        return _by_beats(tracks, times, beats, chords, steps_per_quarter, where)
     metres = [(m.time, m.numerator, m.denominator) for m in score.time_signatures]
     tempos = [(t.time, t.qpm) for t in score.tempos]
-    return _piece(tracks, metres, tempos, resolution, steps_per_quarter, where)
+    return _by_ticks(tracks, times, metres, tempos, chords, resolution, steps_per_quarter, where)
 
 
-def _from_pretty_midi(song: pretty_midi.PrettyMIDI, steps_per_quarter: int, where: str) -> Piece:
-    """Put a PrettyMIDI object on the grid, by its own ticks."""
+def _from_pretty_midi(
+    song: pretty_midi.PrettyMIDI,
+    steps_per_quarter: int,
+    where: str,
+    beats: BeatTrack | None,
+    chords: ChordTrack | None,
+) -> Piece:
+    """Put a PrettyMIDI object on the grid, by its own ticks or by beats."""
     resolution = int(song.resolution)
     if resolution <= 0:
         raise InputError(f"{where}: {resolution} ticks per quarter")
-    tracks = []
+    tracks, times = [], []
     for index, instrument in enumerate(song.instruments):
         notes = np.empty(len(instrument.notes), NOTE)
-        ends = {}
-        for name in ("start", "end"):
+        own = np.empty((2, len(notes)))
+        for row, name in zip(own, ("start", "end"), strict=True):
             seconds = [getattr(note, name) for note in instrument.notes]
             if not np.isfinite(seconds).all():
                 raise InputError(f"{where}: a note whose {name} is no time")
-            ticks = np.array([song.time_to_tick(second) for second in seconds], np.int64)
-            ends[name] = _to_steps(ticks, resolution, steps_per_quarter, where)
-        notes["start"], notes["end"] = ends["start"], ends["end"]
-        # Clipped to the first impossible values, which `_piece` refuses: they may exceed 16 bits.
+            row[:] = seconds if beats is not None else [song.time_to_tick(s) for s in seconds]
+        times.append(own)
+        # Clipped to the first impossible values, which `_on_grid` refuses: they may exceed 16 bits.
         notes["pitch"] = np.clip([note.pitch for note in instrument.notes], -1, 128)
         notes["velocity"] = np.clip([note.velocity for note in instrument.notes], 0, 128)
         notes["program"], notes["is_drum"] = instrument.program, instrument.is_drum
         notes["track"] = index
         tracks.append(notes)
+    if beats is not None:
+        return _by_beats(tracks, times, beats, chords, steps_per_quarter, where)
     metres = [
         (int(song.time_to_tick(m.time)), m.numerator, m.denominator)
         for m in song.time_signature_changes
     ]
-    times, qpms = song.get_tempo_changes()
+    seconds, qpms = song.get_tempo_changes()
     tempos = [
-        (int(song.time_to_tick(time)), float(qpm)) for time, qpm in zip(times, qpms, strict=True)
+        (int(song.time_to_tick(time)), float(qpm)) for time, qpm in zip(seconds, qpms, strict=True)
     ]
-    return _piece(tracks, metres, tempos, resolution, steps_per_quarter, where)
+    return _by_ticks(tracks, times, metres, tempos, chords, resolution, steps_per_quarter, where)
 
 
-def _to_steps(
-    ticks: NDArray[np.int64], resolution: int, steps_per_quarter: int, where: str
-) -> NDArray[np.int64]:
-    """Round ticks to the nearest step, halves up."""
-    steps = (2 * ticks * steps_per_quarter + resolution) // (2 * resolution)
-    if len(steps) and (steps.min() < 0 or steps.max() > MAX_STEPS):
-        raise InputError(
-            f"{where}: a note at step {int(steps.max())}; at most {MAX_STEPS} steps are taken"
-        )
-    return steps
+Times = list[NDArray[np.float64]]  # a track: onsets and ends of its notes, (2, N)
 
 
-def _piece(
+def _by_beats(
     tracks: list[Notes],
-    metres: Iterable[tuple[int, int, int]],
-    tempos: Iterable[tuple[int, float]],
-    resolution: int,
+    seconds: Times,
+    beats: BeatTrack,
+    chords: ChordTrack | None,
     steps_per_quarter: int,
     where: str,
 ) -> Piece:
-    """Check the values and put the parts together; the first metre and tempo reach back to 0."""
-    notes = np.concatenate([np.empty(0, NOTE), *tracks])
+    """Notes on the grid of a beat track; bars are counted back from it to the first note."""
+    quarters = beats.quarters(np.concatenate([np.empty((2, 0)), *seconds], axis=1))
+    bar = int(beats.bars()[1][0])
+    first = min(quarters[0].min(initial=0.0), beats.quarters(beats.times[:1])[0])
+    shift = -int(np.floor((first + 0.5 / steps_per_quarter) / bar)) * bar
+    tempos = beats.tempos(steps_per_quarter, shift)
+    for tempo in tempos:
+        if not QPM_RANGE[0] <= tempo.qpm <= QPM_RANGE[1]:
+            raise InputError(f"{where}: tempo of {tempo.qpm:g} beats per minute in the beat file")
+    last_beat = beats.quarters(beats.times[-1:])[0]
+    outside = max(-first - bar, quarters[0].max(initial=0.0) - last_beat)
+    if outside > MAX_BEATS_OUTSIDE:
+        raise InputError(f"{where}: a note {outside:.0f} beats outside the beat file; is it of "
+                         "another piece?")  # fmt: skip
+    return Piece(
+        notes=_on_grid(tracks, (quarters + shift) * steps_per_quarter, where),
+        steps_per_quarter=steps_per_quarter,
+        metres=beats.metres(steps_per_quarter, shift),
+        tempos=tempos,
+        chords=()
+        if chords is None
+        else chords.changes((beats.quarters(chords.times) + shift) * steps_per_quarter),
+    )
+
+
+def _on_grid(tracks: list[Notes], places: NDArray[np.float64], where: str) -> Notes:
+    """Checked notes at their nearest steps, halves up; `places` are onsets and ends in steps."""
+    notes = np.empty(places.shape[1], NOTE)
+    edges = np.cumsum([0, *map(len, tracks)])
+    for track, begin, end in zip(tracks, edges[:-1], edges[1:], strict=True):
+        notes[begin:end] = track  # which concatenate does slowly for records
     if len(notes) > MAX_NOTES:
         raise InputError(f"{where}: {len(notes)} notes; at most {MAX_NOTES} are taken")
     for name, low in (("pitch", 0), ("velocity", 1)):
         bad = (notes[name] < low) | (notes[name] > 127)
         if bad.any():
             raise InputError(f"{where}: a note of {name} {notes[name][bad][0]}, not {low}..127")
-    notes["end"] = np.maximum(notes["end"], notes["start"] + 1)
+    steps = np.floor(places + 0.5)
+    if len(notes) and (steps.min() < 0 or steps.max() > MAX_STEPS):
+        raise InputError(
+            f"{where}: a note at step {int(steps.min() if steps.min() < 0 else steps.max())}; "
+            f"at most {MAX_STEPS} steps are taken"
+        )
+    notes["start"] = steps[0]
+    notes["end"] = np.maximum(steps[1], steps[0] + 1)
+    notes["offset"] = places[0] - steps[0]
+    return sort_notes(notes)
+
+
+def _by_ticks(
+    tracks: list[Notes],
+    ticks: Times,
+    metres: Iterable[tuple[int, int, int]],
+    tempos: Iterable[tuple[int, float]],
+    chords: ChordTrack | None,
+    resolution: int,
+    steps_per_quarter: int,
+    where: str,
+) -> Piece:
+    """Notes on the file's own grid; before its first metre and tempo those of MIDI hold."""
+    places = np.concatenate([np.empty((2, 0)), *ticks], axis=1) * steps_per_quarter / resolution
 
     def step(tick: int) -> int:
         return min((2 * tick * steps_per_quarter + resolution) // (2 * resolution), MAX_STEPS)
 
     # Sorted by tick alone: of several at a tick the last one of the file holds.
-    by_step: dict[int, Metre] = {}
+    metre_at = {0: (4, 4)}
     for tick, numerator, denominator in sorted(metres, key=itemgetter(0)):
         if numerator < 1 or denominator < 1:
             raise InputError(f"{where}: time signature {numerator}/{denominator}")
-        by_step[step(tick)] = Metre(step(tick), numerator, denominator)
-    tempo_by_step: dict[int, Tempo] = {}
+        metre_at[tick] = numerator, denominator
+    found: dict[int, Metre] = {}
+    last_tick, last_metre, bar = 0, (0, 0), 1
+    for tick, metre in metre_at.items():
+        if (
+            metre != last_metre or (tick - last_tick) % bar
+        ):  # repeated on a bar line it says nothing
+            found[step(tick)] = Metre(step(tick), *metre)
+            last_tick, last_metre = tick, metre
+            bar = max(1, 4 * metre[0] * resolution // metre[1])
+    tempo_at = {0: DEFAULT_QPM}
     for tick, qpm in sorted(tempos, key=itemgetter(0)):
         if not (math.isfinite(qpm) and QPM_RANGE[0] <= qpm <= QPM_RANGE[1]):
             raise InputError(f"{where}: tempo of {qpm:g} quarters per minute")
-        tempo_by_step[step(tick)] = Tempo(step(tick), float(qpm))
-    by_step.setdefault(0, Metre(0, 4, 4))
-    # A late first tempo would otherwise leave the opening at the MIDI default.
-    tempo_by_step.setdefault(0, Tempo(0, DEFAULT_QPM))
+        tempo_at[tick] = float(qpm)
+    by_step = {step(tick): Tempo(step(tick), qpm) for tick, qpm in tempo_at.items()}
     return Piece(
-        notes=sort_notes(notes),
+        notes=_on_grid(tracks, places, where),
         steps_per_quarter=steps_per_quarter,
-        metres=tuple(by_step[s] for s in sorted(by_step)),
-        tempos=tuple(tempo_by_step[s] for s in sorted(tempo_by_step)),
+        metres=tuple(found.values()),
+        tempos=tuple(by_step.values()),
+        chords=()
+        if chords is None
+        else chords.changes(
+            _ticks_at(chords.times, tempo_at, resolution) * steps_per_quarter / resolution
+        ),
     )
 
 
+def _ticks_at(
+    seconds: NDArray[np.float64], tempo_at: dict[int, float], resolution: int
+) -> NDArray[np.float64]:
+    """Places in ticks of times, by the tempos at ticks."""
+    ticks = np.array(list(tempo_at))
+    pace = np.array(list(tempo_at.values())) * resolution / 60  # ticks a second
+    times = np.append(0.0, np.cumsum(np.diff(ticks) / pace[:-1]))
+    which = np.maximum(np.searchsorted(times, seconds, side="right") - 1, 0)
+    places: NDArray[np.float64] = ticks[which] + (seconds - times[which]) * pace[which]
+    return places
+
+
 def to_pretty_midi(piece: Piece) -> pretty_midi.PrettyMIDI:
-    """Render a clip at its first tempo, one instrument a track.
+    """Render a clip at its first tempo, one instrument a track, notes where they were played.
+
+    Nothing can be played before the clip begins: an early first beat comes on time.
 
     Raises:
         ValueError: a note that MIDI cannot say (pitch or velocity out of range, no duration).
@@ -226,7 +354,7 @@ def to_pretty_midi(piece: Piece) -> pretty_midi.PrettyMIDI:
                 pretty_midi.Note(
                     velocity=int(note["velocity"]),
                     pitch=int(note["pitch"]),
-                    start=float(note["start"] * seconds_per_step),
+                    start=max(0.0, float(note["start"] + note["offset"])) * seconds_per_step,
                     end=float(note["end"] * seconds_per_step),
                 )
             )

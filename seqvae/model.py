@@ -52,6 +52,10 @@ class SequenceVAE(nn.Module):
         embedding_dropout: float,
         weight_dropout: float,
         token_dropout: float,
+        conductor_dim: int = 256,
+        conductor_layers: int = 1,
+        segment_length: int = 16,
+        given_sizes: tuple[int, ...] = (),
     ) -> None:
         """Build the model; `max_steps` bounds decoding, `eos_id` is None for fixed lengths."""
         super().__init__()
@@ -59,10 +63,10 @@ class SequenceVAE(nn.Module):
             name: value for name, value in locals().items() if name not in ("self", "__class__")
         }
         self.vocab_sizes, self.max_steps, self.eos_id = vocab_sizes, max_steps, eos_id
-        self.latent_dim = latent_dim
+        self.latent_dim, self.given_sizes = latent_dim, given_sizes
         self.encoder = (
             Encoder(
-                vocab_sizes=vocab_sizes,
+                vocab_sizes=vocab_sizes + given_sizes,
                 embedding_dim=embedding_dim,
                 hidden_dim=encoder_dim,
                 num_layers=encoder_layers,
@@ -79,8 +83,12 @@ class SequenceVAE(nn.Module):
     def make_decoder(self) -> FlatDecoder:
         """A decoder with fresh weights."""
         settings = self.settings
-        return DECODERS[settings["decoder"]](
+        own = ("conductor_dim", "conductor_layers", "segment_length")
+        hierarchical = settings["decoder"] == "hierarchical"
+        decoder: FlatDecoder = DECODERS[settings["decoder"]](
+            **{name: settings[name] for name in own if hierarchical},
             vocab_sizes=self.vocab_sizes,
+            given_sizes=self.given_sizes,
             embedding_dim=settings["embedding_dim"],
             hidden_dim=settings["decoder_dim"],
             num_layers=settings["decoder_layers"],
@@ -94,6 +102,7 @@ class SequenceVAE(nn.Module):
             weight_dropout=settings["weight_dropout"],
             token_dropout=settings["token_dropout"],
         )
+        return decoder
 
     @property
     def device(self) -> torch.device:
@@ -113,11 +122,20 @@ class SequenceVAE(nn.Module):
         z: Float[Tensor, "B Z"],
         sampling: Sampling = GREEDY,
         generator: torch.Generator | None = None,
+        *,
+        given: Int[Tensor, "B T K"] | None = None,
     ) -> Sequences:
-        """Free-running sequences from codes."""
+        """Free-running sequences from codes, and from what is given beside the tokens if anything.
+
+        Where nothing is given to a model that knows of it, it is all 0: no chord.
+        """
+        if given is None and self.given_sizes:
+            shape = (len(z), self.max_steps, len(self.given_sizes))
+            given = torch.zeros(shape, dtype=torch.long, device=z.device)
         return self.decoder.sample(
             z,
             num_steps=self.max_steps,
+            given=given,
             eos_id=self.eos_id,
             sampling=sampling,
             generator=generator,
@@ -128,9 +146,11 @@ class SequenceVAE(nn.Module):
         ids: Int[Tensor, "B T C"],
         lengths: Int[Tensor, " B"],
         generator: torch.Generator | None = None,
+        *,
+        seen: Int[Tensor, "B T C"] | None = None,
     ) -> NegativeELBO:
-        """One-sample estimate of the bound, per sequence."""
-        posterior = self.encode(ids, lengths)
+        """One-sample estimate of the bound, per sequence; the encoder may read something else."""
+        posterior = self.encode(ids if seen is None else seen, lengths)
         token_nll = self.decoder.token_nll(posterior.sample(generator), ids)
         return NegativeELBO(over_sequence(token_nll, lengths), posterior.kl_per_dim())
 
@@ -153,7 +173,8 @@ class SequenceVAE(nn.Module):
                 raise InputError(f"{folder}: {file.name} is missing; is this a seqvae bundle?")
         try:
             settings = json.loads(settings_file.read_text())
-            model = cls(**settings | {"vocab_sizes": tuple(settings["vocab_sizes"])})
+            sizes = {n: tuple(settings.get(n, ())) for n in ("vocab_sizes", "given_sizes")}
+            model = cls(**settings | sizes)
         except (ValueError, TypeError, KeyError, RuntimeError) as error:
             raise InputError(f"{settings_file}: not the settings of a model ({error})") from error
         try:

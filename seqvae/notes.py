@@ -23,6 +23,7 @@ NOTE = np.dtype(
         ("program", np.int16),
         ("is_drum", np.bool_),
         ("track", np.int16),
+        ("offset", np.float32),  # from the step to the onset as it was played, in steps: -0.5..0.5
     ]
 )
 Notes = NDArray[Any]  # records of NOTE, sorted by start, then pitch
@@ -53,7 +54,7 @@ class Tempo:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """Notes, metres and tempos of one file or one clip; the first of each starts at step 0."""
+    """What one file or one clip holds; its first metre and its first tempo start at step 0."""
 
     notes: Notes
     steps_per_quarter: int
@@ -61,6 +62,8 @@ class Piece:
     tempos: tuple[Tempo, ...] = (Tempo(0, DEFAULT_QPM),)
     num_steps: int = 0
     """Length including the silence after the last note, where it is known."""
+    chords: tuple[tuple[int, int], ...] = ()
+    """Where a chord begins, in steps, and its number; empty where they are not known."""
 
     @property
     def end_step(self) -> int:
@@ -82,10 +85,11 @@ def make_notes(
     program: object = 0,
     is_drum: object = False,
     track: object = 0,
+    offset: object = 0.0,
 ) -> Notes:
     """Build a sorted note array from columns or scalars."""
     notes = np.empty(len(np.atleast_1d(np.asarray(start))), NOTE)
-    columns = (start, end, pitch, velocity, program, is_drum, track)
+    columns = (start, end, pitch, velocity, program, is_drum, track, offset)
     for name, column in zip(NOTE.names or (), columns, strict=True):
         notes[name] = column
     return sort_notes(notes)
@@ -93,17 +97,21 @@ def make_notes(
 
 def sort_notes(notes: Notes) -> Notes:
     """Sort by start, then pitch."""
-    order = np.lexsort((notes["pitch"], notes["start"]))
-    ordered: Notes = notes[order]
+    keys = notes["start"].astype(np.int64) * 1024 + notes["pitch"]  # quicker than by two
+    ordered: Notes = notes[np.argsort(keys, kind="stable")]
     return ordered
 
 
 def parse_metre(text: str) -> Metre:
     """Read a time signature such as 6/8."""
     numerator, slash, denominator = text.partition("/")
-    if not (slash and numerator.isdecimal() and denominator.isdecimal() and int(denominator)):
+    digits = slash and numerator.isdecimal() and denominator.isdecimal()
+    metre = Metre(0, int(numerator), int(denominator)) if digits else None
+    if metre is None or str(metre) != text:
         raise InputError(f"metre {text!r}; write it as 4/4")
-    return Metre(0, int(numerator), int(denominator))
+    if not (1 <= metre.numerator <= 255 and metre.denominator in (1, 2, 4, 8, 16, 32, 64)):
+        raise InputError(f"metre {text!r}: MIDI has 1 to 255 over a power of two up to 64")
+    return metre
 
 
 def steps_per_bar(metre: Metre, steps_per_quarter: int) -> int | None:
@@ -124,7 +132,8 @@ class Stretch:
 def stretches(piece: Piece) -> Iterator[Stretch]:
     """The parts of a piece between changes of metre; silence is one step long."""
     starts = [metre.start_step for metre in piece.metres]
-    ends = [*starts[1:], max(piece.end_step, 1)]
+    last = max(piece.end_step, 1)  # a change of metre after it makes the piece no longer
+    ends = [*(min(start, last) for start in starts[1:]), last]
     for metre, start, end in zip(piece.metres, starts, ends, strict=True):
         if end > start:
             yield Stretch(metre, start, end)
@@ -164,17 +173,38 @@ def chord_share(notes: Notes) -> float:
     """Share of a track's onsets that strike more than one note."""
     if not len(notes):
         return math.nan
-    _, counts = np.unique(notes["start"], return_counts=True)
-    return float((counts > 1).mean())
+    struck_with = np.append(notes["start"][1:] == notes["start"][:-1], False)
+    begins = np.append(True, ~struck_with[:-1])  # an onset, at its lowest note
+    return float(struck_with[begins].mean())
 
 
 def join(pieces: Sequence[Piece]) -> Piece:
-    """The pieces one after the other, at the tempo and metre of the first."""
-    offsets = np.cumsum([0, *(piece.end_step for piece in pieces)])
-    parts = []
-    for piece, offset in zip(pieces, offsets, strict=False):
-        notes = piece.notes.copy()
-        notes["start"] += offset
-        notes["end"] += offset
-        parts.append(notes)
-    return replace(pieces[0], notes=np.concatenate(parts), num_steps=int(offsets[-1]))
+    """The pieces one after the other, each with its metres, tempos and chords."""
+    begins = np.cumsum([0, *(piece.end_step for piece in pieces)]).tolist()
+    notes: list[Notes] = []
+    chords: list[tuple[int, int]] = []
+    metres: list[Metre] = []
+    tempos: list[Tempo] = []
+    for piece, begin in zip(pieces, begins, strict=False):
+        own = piece.notes.copy()
+        own["start"] += begin
+        own["end"] += begin
+        notes.append(own)
+        chords += [(start + begin, number) for start, number in piece.chords]
+        for metre in piece.metres:
+            moved = replace(metre, start_step=metre.start_step + begin)
+            bar = steps_per_bar(metre, piece.steps_per_quarter) or 1
+            since = moved.start_step - metres[-1].start_step if metres else 0
+            if not metres or str(metre) != str(metres[-1]) or since % bar:
+                metres.append(moved)
+        for tempo in piece.tempos:
+            if not tempos or tempo.qpm != tempos[-1].qpm:
+                tempos.append(replace(tempo, start_step=tempo.start_step + begin))
+    return Piece(
+        np.concatenate(notes),
+        pieces[0].steps_per_quarter,
+        tuple(metres),
+        tuple(tempos),
+        begins[-1],
+        tuple(chords),
+    )

@@ -55,8 +55,9 @@ class NegativeELBO:
         return self.nll + self.kl
 
 
-# Schedules: the share of the full weight, after x warm-ups (x = step / beta_warmup_steps).
-# A new one is a function of x and a line in SHAPES.
+# Schedules: the share of the full weight, 0 to 1, after x warm-ups: x = step / beta_warmup_steps
+# grows without end, and beta_warmup_steps 0 is the full weight at once. A new one is a function of
+# x and a line in SHAPES.
 
 
 def constant(x: float) -> float:
@@ -103,6 +104,8 @@ class BetaSchedule:
             raise InputError(f"max_beta is {self.max_beta}; it must be 0 or more, and finite")
         if self.beta_warmup_steps < 0:
             raise InputError(f"beta_warmup_steps is {self.beta_warmup_steps}; it must be 0 or more")
+        if self.shape == "cyclical" and self.beta_warmup_steps == 0:
+            raise InputError("beta.shape is cyclical, but beta_warmup_steps 0 makes no cycles")
 
     def __call__(self, step: int) -> float:
         """The weight at a step, counted from 0."""
@@ -139,7 +142,8 @@ class Objective:
         if given:
             raise InputError(
                 f"target_kl and {given[0]} are both set: one holds the KL at {self.target_kl:g} "
-                f"nats, the other lets it go to {getattr(self, given[0]):g} for nothing; give one"
+                f"nats, the other lets it go to {getattr(self, given[0]):g} for nothing; "
+                f"leave one out (target_kl null, {given[0]} 0)"
             )
 
     def paid_kl(self, kl_per_dim: Float[Tensor, "B Z"]) -> Float[Tensor, ""]:
@@ -159,8 +163,8 @@ class Objective:
     def selection_loss(self, bound: NegativeELBO) -> Float[Tensor, ""]:
         """What tells the best epoch: the loss at the final weight.
 
-        With a target rate, what the KL has above it: less is not worth more, or epochs that
-        missed the target would win.
+        With a target rate, the KL counts only as far as it is above the target: otherwise epochs
+        that missed it would win.
         """
         if self.target_kl is None:
             return self.loss(bound, self.beta.max_beta)

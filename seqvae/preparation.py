@@ -1,25 +1,44 @@
 """Sources -> a prepared corpus: find, read, split, tokenize, write."""
 
+import csv
 import glob
 import hashlib
 import json
 import logging
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
+from seqvae.beats import file_beside
 from seqvae.config import Config, DataConfig
 from seqvae.errors import InputError
-from seqvae.extraction import extract_files
+from seqvae.extraction import FileResult, extract_files
 from seqvae.midi import MIDI_SUFFIXES, find_midi
-from seqvae.store import ABOUT, SPLITS, Corpus, SourceRow, drop_leaks, write_corpus
+from seqvae.store import (
+    ABOUT,
+    SPLITS,
+    Corpus,
+    SourceRow,
+    Spool,
+    drop_leaks,
+    replaced_folder,
+    write_corpus,
+)
 from seqvae.tokenizers import AnyTokenizer, make_tokenizer
 from seqvae.tokenizers.contract import Ids, MusicTokenizer, TextTokenizer
 
+SPLIT_NAMES = {"train": "train", "validation": "valid", "valid": "valid", "test": "test"}
 TEXT_SUFFIXES = frozenset({".txt", ".text", ".tsv", ".md"})
+
+Numbers: TypeAlias = NDArray[np.int64]  # of sequences in a spool
+Prepared: TypeAlias = tuple[Spool, dict[str, Numbers], list[SourceRow]]
 
 logger = logging.getLogger(__name__)
 
@@ -46,18 +65,19 @@ def prepare(config: Config) -> Corpus:
     elif folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"{folder}: holds other files; name another folder with data.corpus")
     prepare_modality = _prepare_text if tokenizer.modality == "text" else _prepare_music
-    tokenizer, sequences, manifest = prepare_modality(data, tokenizer, sources)
-    sequences, num_leaked = drop_leaks(sequences, drop=data.dedupe)
-    _require_all_splits(sequences, manifest)
-    write_corpus(
-        folder,
-        sequences=sequences,
-        tokenizer=tokenizer,
-        manifest=manifest,
-        fingerprint=fingerprint,
-        num_leaked=num_leaked,
-        deduped=data.dedupe,
-    )
+    with replaced_folder(folder) as beside:
+        spool, splits, manifest = prepare_modality(data, tokenizer, sources, beside)
+        splits, num_leaked = drop_leaks(spool.digests, splits, drop=data.dedupe)
+        _require_all_splits(splits, manifest)
+        write_corpus(
+            beside,
+            spool=spool,
+            splits=splits,
+            manifest=manifest,
+            fingerprint=fingerprint,
+            num_leaked=num_leaked,
+            deduped=data.dedupe,
+        )
     corpus = Corpus(folder)
     for line in summary(manifest):
         logger.info(line)
@@ -77,11 +97,15 @@ def _describe(corpus: Corpus) -> str:
 
 def find_sources(data: DataConfig, tokenizer: AnyTokenizer) -> dict[str, list[Path]]:
     """The files of each given split, or of "source" where none is given."""
+    if data.table is not None:
+        return read_table(Path(data.table).expanduser())
     if data.train is not None:
         given = {"train": data.train, "valid": data.valid, "test": data.test}
         return {name: _expand(place or "", tokenizer) for name, place in given.items()}
     if data.source is None:
-        raise InputError("no data: give data.source, or data.train, data.valid and data.test")
+        raise InputError(
+            "no data: give data.source, data.table, or data.train, data.valid and data.test"
+        )
     places = [data.source] if isinstance(data.source, str) else data.source
     found = [path for place in places for path in _expand(place, tokenizer)]
     return {"source": list(dict.fromkeys(found))}
@@ -109,15 +133,45 @@ def _expand(place: str, tokenizer: AnyTokenizer) -> list[Path]:
     return found
 
 
+def read_table(file: Path) -> dict[str, list[Path]]:
+    """The files of each split, by the columns `midi_filename` and `split` of a CSV file.
+
+    Raises:
+        InputError: it cannot be read, a column is missing, or a row names an unknown split.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8") as opened:
+            rows = list(csv.DictReader(opened))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file}: cannot be read as a CSV file ({error})") from error
+    sources: dict[str, list[Path]] = {name: [] for name in SPLITS}
+    for number, row in enumerate(rows, start=2):
+        for column in ("midi_filename", "split"):
+            if not row.get(column):
+                raise InputError(f"{file}: line {number} has no {column}")
+        split = SPLIT_NAMES.get(row["split"])
+        if split is None:
+            raise InputError(
+                f"{file}: line {number} has the split {row['split']!r}; "
+                f"there are {', '.join(SPLIT_NAMES)}"
+            )
+        sources[split].append(file.parent / row["midi_filename"])
+    return sources
+
+
 def fingerprint_of(data: DataConfig, sources: dict[str, list[Path]]) -> str:
     """A digest of everything that the corpus depends on."""
-    about = {
+    about: dict[str, Any] = {
         "tokenizer": data.tokenizer,
         "split": [data.valid_share, data.test_share, data.split_seed, data.dedupe],
         "sources": {
             name: [(str(path), _digest(path)) for path in paths] for name, paths in sources.items()
         },
     }
+    paths = [path for group in sources.values() for path in group]
+    for name, pattern in (("beats", data.beats), ("chords", data.chords)):
+        if pattern is not None:
+            about[name] = [_digest(file_beside(path, pattern)) for path in paths]
     return hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
@@ -143,15 +197,15 @@ def assign_splits(num_items: int, data: DataConfig) -> list[str]:
     return list(splits)
 
 
-def _require_all_splits(sequences: dict[str, list[Ids]], manifest: list[SourceRow]) -> None:
-    empty = [name for name in SPLITS if not sequences[name]]
+def _require_all_splits(splits: dict[str, Numbers], manifest: list[SourceRow]) -> None:
+    empty = [name for name in SPLITS if not len(splits[name])]
     if not empty:
         return
     reasons = [line for line in summary(manifest) if not line.startswith("sources used")]
     why = f" ({'; '.join(reasons)})" if reasons else ""
     raise InputError(
         f"no sequences for {', '.join(empty)}: {len(manifest)} sources gave "
-        f"{sum(map(len, sequences.values()))}{why}; "
+        f"{sum(map(len, splits.values()))}{why}; "
         "give at least 3 usable sources, or all of data.train, data.valid and data.test"
     )
 
@@ -173,11 +227,9 @@ def summary(manifest: Iterable[SourceRow]) -> list[str]:
 
 # Text
 
-Prepared = tuple[AnyTokenizer, dict[str, list[Ids]], list[SourceRow]]
-
 
 def _prepare_text(
-    data: DataConfig, tokenizer: TextTokenizer, sources: dict[str, list[Path]]
+    data: DataConfig, tokenizer: TextTokenizer, sources: dict[str, list[Path]], folder: Path
 ) -> Prepared:
     """Read lines, split them, train the tokenizer on the training lines, encode all."""
     lines: dict[str, list[tuple[str, str]]] = {name: [] for name in SPLITS}  # (source, line)
@@ -193,17 +245,22 @@ def _prepare_text(
     if not lines["train"]:
         raise InputError(f"{next(iter(dropped))}: no lines to train on")
     tokenizer = tokenizer.train(line for _, line in lines["train"])
-    sequences: dict[str, list[Ids]] = {name: [] for name in SPLITS}
+    spool = Spool(folder, tokenizer)
+    splits: dict[str, Numbers] = {}
     taken: dict[str, Counter[str]] = {source: Counter() for source in dropped}
-    too_long = f"longer than {tokenizer.max_steps} tokens"
-    for split in SPLITS:
+    too_long = f"longer than {tokenizer.max_steps} tokens (data.tokenizer.max_steps)"
+
+    def encoded(split: str) -> Iterator[Ids]:
         for source, line in tqdm(lines[split], f"tokenize {split}", unit=" lines", delay=1):
             ids = tokenizer.encode(line)
             if len(ids) > tokenizer.max_steps:
                 dropped[source][too_long] += 1
             else:
-                sequences[split].append(ids)
                 taken[source][split] += 1
+                yield ids
+
+    for split in SPLITS:
+        splits[split] = np.array(spool.add(encoded(split)), np.int64)
     manifest = [
         SourceRow(
             source,
@@ -213,7 +270,7 @@ def _prepare_text(
         )
         for source, counts in dropped.items()
     ]
-    return tokenizer, sequences, manifest
+    return spool, splits, manifest
 
 
 def _read_lines(path: Path, dropped: dict[str, Counter[str]]) -> list[str]:
@@ -258,33 +315,40 @@ def _split_lines(by_file: dict[str, list[str]], data: DataConfig) -> Iterator[tu
 
 
 def _prepare_music(
-    data: DataConfig, tokenizer: MusicTokenizer, sources: dict[str, list[Path]]
+    data: DataConfig, tokenizer: MusicTokenizer, sources: dict[str, list[Path]], folder: Path
 ) -> Prepared:
     """Read and tokenize files in parallel, then split by file."""
     paths = [path for group in sources.values() for path in group]
     given = [name for name, group in sources.items() for _ in group]
-    results = extract_files(paths, tokenizer, data.num_workers)
-    manifest: list[SourceRow] = []
-    usable: list[int] = []
-    first_with: dict[str, Path] = {}
-    for index, (path, result) in enumerate(zip(paths, results, strict=True)):
+    spool = Spool(folder, tokenizer)
+    digests = [""] * len(paths)
+    found = [range(0)] * len(paths)
+    manifest = [SourceRow(str(path)) for path in paths]
+
+    def take(index: int, result: FileResult) -> None:
+        digests[index] = result.digest
+        found[index] = spool.add(result.extraction.sequences)
+        dropped = dict(result.extraction.dropped)
         reason = result.refusal
-        if reason is None and result.digest in first_with:
-            reason = "a copy of another file"
-        elif reason is None and not result.extraction.sequences:
-            reason = ", ".join(result.extraction.dropped) or "no window"
-        if reason is None:
-            first_with[result.digest] = path
+        if reason is None and not found[index]:
+            reason = "; ".join(dropped) or "no window"
+        manifest[index] = replace(manifest[index], reason=reason, dropped=dropped)
+
+    extract_files(paths, tokenizer, data.num_workers, data.beats, data.chords, take=take)
+    usable: list[int] = []
+    known: set[str] = set()
+    for index, row in enumerate(manifest):
+        if digests[index] in known:
+            manifest[index] = SourceRow(row.source, {}, "a copy of another file")
+        elif row.reason is None:
+            known.add(digests[index])
             usable.append(index)
-        dropped = {} if reason == "a copy of another file" else dict(result.extraction.dropped)
-        manifest.append(SourceRow(str(path), {}, reason, dropped))
     if "source" in sources:
-        splits = assign_splits(len(usable), data)
+        assigned = assign_splits(len(usable), data)
     else:
-        splits = [given[index] for index in usable]
-    sequences: dict[str, list[Ids]] = {name: [] for name in SPLITS}
-    for index, split in zip(usable, splits, strict=True):
-        found = results[index].extraction.sequences
-        sequences[split] += found
-        manifest[index].taken[split] = len(found)
-    return tokenizer, sequences, manifest
+        assigned = [given[index] for index in usable]
+    numbers = {name: array("q") for name in SPLITS}
+    for index, split in zip(usable, assigned, strict=True):
+        numbers[split].extend(found[index])
+        manifest[index].taken[split] = len(found[index])
+    return spool, {name: np.array(own, np.int64) for name, own in numbers.items()}, manifest

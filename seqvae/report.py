@@ -120,14 +120,16 @@ def draw_piano_rolls(figure: Any, vae: TrainedVAE, z: Tensor) -> None:
     pieces = [read_midi(clip, vae.tokenizer.steps_per_quarter) for clip in clips]
     pitches = np.concatenate([piece.notes["pitch"] for piece in pieces])
     low, high = (int(pitches.min()), int(pitches.max())) if len(pitches) else (60, 72)
+    length = max(1, *(piece.end_step for piece in pieces))
     figure.suptitle("from one clip to another")
     for axes, piece in zip(figure.subplots(len(pieces), 1, sharex=True), pieces, strict=True):
         notes = piece.notes
         axes.barh(
-            notes["pitch"], notes["end"] - notes["start"] - 0.15, left=notes["start"], height=0.9
-        )
-        axes.set(ylim=(low - 2, high + 2), xlim=(0, vae.tokenizer.max_steps))
-        axes.set_xticks(range(0, vae.tokenizer.max_steps + 1, piece.steps_per_quarter))
+            notes["pitch"], notes["end"] - notes["start"] - 0.15, left=notes["start"], height=0.9,
+            color=[f"C{track % 10}" for track in notes["track"]],
+        )  # fmt: skip
+        axes.set(ylim=(low - 2, high + 2), xlim=(0, length))
+        axes.set_xticks(range(0, length + 1, piece.steps_per_quarter))
         axes.grid(axis="x", alpha=0.3)
     axes.set_xlabel("step")
 
@@ -136,8 +138,8 @@ def _posteriors(vae: TrainedVAE, corpus: Corpus) -> DiagonalGaussian:
     """Posteriors of the validation split, shortest sequences first, on the CPU."""
     means, log_stddevs = [], []
     with torch.no_grad():
-        for batch in held_out_loader(corpus.splits["valid"], BATCH_SIZE):
-            own = vae.model.encode(batch.ids.to(vae.device), batch.lengths.to(vae.device))
+        for batch in held_out_loader(corpus.splits["valid"], BATCH_SIZE, vae.tokenizer):
+            own = vae.model.encode(batch.encoder_ids.to(vae.device), batch.lengths.to(vae.device))
             means.append(own.mean.cpu())
             log_stddevs.append(own.log_stddev.cpu())
     return DiagonalGaussian(torch.cat(means), torch.cat(log_stddevs))
@@ -145,7 +147,7 @@ def _posteriors(vae: TrainedVAE, corpus: Corpus) -> DiagonalGaussian:
 
 def _shade(vae: TrainedVAE, corpus: Corpus) -> tuple[str, list[int]]:
     """What colours the map: the notes of a clip, or the tokens of a sentence."""
-    loader = held_out_loader(corpus.splits["valid"], BATCH_SIZE)
+    loader = held_out_loader(corpus.splits["valid"], BATCH_SIZE, vae.tokenizer)
     sequences = [ids for batch in loader for ids in rows(batch)]
     if vae.tokenizer.modality == "text":
         return "tokens", [len(ids) for ids in sequences]

@@ -55,7 +55,11 @@ def read_checkpoint(run: Path, config: Config) -> dict[str, Any]:
     file = run / CHECKPOINT
     if not file.is_file():
         raise InputError(f"{run}: no {CHECKPOINT} to resume from; start it without --resume")
-    saved = yaml.safe_load((run / CONFIG).read_text())
+    try:
+        saved = dict(yaml.safe_load((run / CONFIG).read_text()))
+        fingerprint = json.loads((run / ABOUT).read_text())["fingerprint"]
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        raise InputError(f"{run}: {CONFIG} or {ABOUT} is damaged; give another --name") from error
     wanted = json.loads(json.dumps(asdict(config)))  # tuples as the file has them
     for section in wanted:
         if wanted[section] != json.loads(json.dumps(saved.get(section))):
@@ -64,7 +68,7 @@ def read_checkpoint(run: Path, config: Config) -> dict[str, Any]:
                 f"resume with {run / CONFIG} or give another --name"
             )
     sources = find_sources(config.data, make_tokenizer(config.data.tokenizer))
-    if fingerprint_of(config.data, sources) != json.loads((run / ABOUT).read_text())["fingerprint"]:
+    if fingerprint_of(config.data, sources) != fingerprint:
         raise InputError(
             f"{run}: the data have changed since this run began; give another --name, "
             "or put them back as they were"

@@ -6,15 +6,17 @@ A corpus is a folder:
     corpus.json     sequences of each split, in file order, and the fingerprint of what made it
     tokenizer.json  the tokenizer
     manifest.jsonl  a row a source: what was taken from it, or why nothing was
-It is written beside its place and renamed, so that no half corpus is ever left.
+It is written beside its place and renamed, so that no half corpus is ever left. While it is made,
+tokens go to disk as they come (`Spool`): memory holds a few bytes of each sequence.
 """
 
 import contextlib
+import hashlib
 import json
 import shutil
 import tempfile
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,11 @@ from numpy.typing import NDArray
 
 from seqvae.errors import InputError
 from seqvae.tokenizers import AnyTokenizer, load_tokenizer, save_tokenizer
-from seqvae.tokenizers.contract import Ids
+from seqvae.tokenizers.contract import Ids, Tokenizer
 
 SPLITS = ("train", "valid", "test")
 ABOUT = "corpus.json"
+SPOOL_CHUNK = 4096  # sequences that are copied together
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class SourceRow:
     reason: str | None = None
     """Why nothing was taken, where nothing was."""
     dropped: dict[str, int] = field(default_factory=dict)
-    """Sequences left out, by reason."""
+    """What was left out by reason: windows, lines, or tracks and notes that none can hold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,37 +113,87 @@ class Corpus:
             raise InputError(f"{self.folder}: damaged manifest ({error})") from error
 
 
+def token_type(tokenizer: Tokenizer) -> np.dtype[Any]:
+    """The smallest unsigned type that holds the tokens of all channels."""
+    return np.dtype(np.min_scalar_type(max(tokenizer.vocab_sizes + tokenizer.given_sizes) - 1))
+
+
+class Spool:
+    """Sequences of a corpus that is being made, in a file, numbered in the order they came."""
+
+    def __init__(self, folder: Path, tokenizer: AnyTokenizer) -> None:
+        """Write to a file in `folder`; `take` removes it."""
+        self.tokenizer, self.file = tokenizer, folder / "spool"
+        self.file.touch()
+        self._lengths, self._digests = array("q"), array("Q")
+
+    def add(self, sequences: Iterable[NDArray[Any]]) -> range:
+        """Append sequences (T, C); returns their numbers."""
+        first, dtype = len(self._lengths), token_type(self.tokenizer)
+        with self.file.open("ab") as writer:
+            for ids in sequences:
+                raw = ids.astype(dtype, copy=False).tobytes()
+                writer.write(raw)
+                self._lengths.append(len(ids))
+                digest = hashlib.blake2b(raw, digest_size=8).digest()
+                self._digests.append(int.from_bytes(digest, "little"))
+        return range(first, len(self._lengths))
+
+    @property
+    def digests(self) -> NDArray[np.uint64]:
+        """A fingerprint of each sequence."""
+        return np.array(self._digests, np.uint64)
+
+    def take(self, numbers: NDArray[np.int64], folder: Path) -> None:
+        """Write `tokens.npy` and `offsets.npy` of some sequences in this order; end the spool."""
+        lengths = np.array(self._lengths, np.int64)
+        starts = (np.cumsum(lengths) - lengths)[numbers]
+        lengths = lengths[numbers]
+        offsets = np.append(0, np.cumsum(lengths))
+        np.save(folder / "offsets.npy", offsets)
+        dtype = token_type(self.tokenizer)
+        width = len(self.tokenizer.vocab_sizes) + len(self.tokenizer.given_sizes)
+        source = np.memmap(self.file, dtype, "r").reshape(-1, width)
+        tokens = np.lib.format.open_memmap(
+            folder / "tokens.npy", "w+", dtype, (int(offsets[-1]), width)
+        )
+        for i in range(0, len(numbers), SPOOL_CHUNK):
+            begin, chunk = offsets[i], slice(i, i + SPOOL_CHUNK)
+            end = begin + lengths[chunk].sum()
+            moves = np.repeat(starts[chunk] - offsets[:-1][chunk], lengths[chunk])
+            tokens[begin:end] = source[moves + np.arange(begin, end)]
+        tokens.flush()
+        self.file.unlink()
+
+
 def write_corpus(
     folder: Path,
     *,
-    sequences: dict[str, list[Ids]],
-    tokenizer: AnyTokenizer,
+    spool: Spool,
+    splits: dict[str, NDArray[np.int64]],
     manifest: list[SourceRow],
     fingerprint: str,
     num_leaked: dict[str, int],
     deduped: bool,
 ) -> None:
-    """Write a corpus in one stroke."""
-    ordered = [ids for name in SPLITS for ids in sequences[name]]
-    dtype = np.min_scalar_type(max(tokenizer.vocab_sizes) - 1)
+    """Write a corpus of sequences of the spool, whose numbers `splits` gives, into a folder."""
     about = {
-        "num_sequences": {name: len(sequences[name]) for name in SPLITS},
+        "num_sequences": {name: len(splits[name]) for name in SPLITS},
         "num_leaked": num_leaked,
         "deduped": deduped,
         "fingerprint": fingerprint,
     }
-    with replaced_folder(folder) as beside:
-        np.save(beside / "tokens.npy", np.concatenate(ordered).astype(dtype))
-        np.save(beside / "offsets.npy", np.cumsum([0, *map(len, ordered)], dtype=np.int64))
-        save_tokenizer(tokenizer, beside)
-        rows = "".join(json.dumps(asdict(row)) + "\n" for row in manifest)
-        (beside / "manifest.jsonl").write_text(rows)
-        (beside / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+    spool.take(np.concatenate([splits[name] for name in SPLITS]), folder)
+    save_tokenizer(spool.tokenizer, folder)
+    rows = "".join(json.dumps(asdict(row)) + "\n" for row in manifest)
+    (folder / "manifest.jsonl").write_text(rows)
+    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
 
 
 @contextlib.contextmanager
 def replaced_folder(folder: Path) -> Iterator[Path]:
     """A new folder beside `folder` that takes its place when the block ends without an error."""
+    made = [parent for parent in folder.parents if not parent.exists()]
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     beside.chmod(0o755)
@@ -155,24 +208,25 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
             old.rename(folder)
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+        for parent in made:
+            with contextlib.suppress(OSError):  # it holds the new folder
+                parent.rmdir()
 
 
 def drop_leaks(
-    sequences: dict[str, list[Ids]], *, drop: bool
-) -> tuple[dict[str, list[Ids]], dict[str, int]]:
+    digests: NDArray[np.uint64], splits: dict[str, NDArray[np.int64]], *, drop: bool
+) -> tuple[dict[str, NDArray[np.int64]], dict[str, int]]:
     """Count the sequences that stand verbatim in an earlier split, and drop them on request.
 
     The order is train, valid, test: training data stay whole, held-out data become unseen.
     """
-    seen: set[bytes] = set()
-    leaked: Counter[str] = Counter()
-    kept: dict[str, list[Ids]] = {}
+    seen = np.empty(0, np.uint64)
+    leaked: dict[str, int] = {}
+    kept: dict[str, NDArray[np.int64]] = {}
     for name in SPLITS:
-        keys = [ids.tobytes() for ids in sequences[name]]
-        known = [key in seen for key in keys]
-        leaked[name] = sum(known)
-        kept[name] = [
-            ids for ids, old in zip(sequences[name], known, strict=True) if not (drop and old)
-        ]
-        seen.update(keys)
-    return kept, dict(leaked)
+        own = digests[splits[name]]
+        known = np.isin(own, seen)
+        leaked[name] = int(known.sum())
+        kept[name] = splits[name][~known] if drop else splits[name]
+        seen = np.concatenate([seen, own])
+    return kept, leaked

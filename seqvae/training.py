@@ -98,6 +98,7 @@ class VAETraining(lightning.LightningModule):
         self.tokenizer = corpus.tokenizer
         self.model = SequenceVAE(
             vocab_sizes=self.tokenizer.vocab_sizes,
+            given_sizes=self.tokenizer.given_sizes,
             max_steps=self.tokenizer.max_steps,
             eos_id=self.tokenizer.eos_id,
             **asdict(config.model),
@@ -163,7 +164,7 @@ class VAETraining(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """One step on the objective."""
         beta = self.beta()
-        bound = self.model(batch.ids, batch.lengths)
+        bound = self.model(batch.ids, batch.lengths, seen=batch.seen)
         loss = self.config.objective.loss(bound, beta)
         return {"loss": loss, "nll": bound.nll.detach(), "kl": bound.kl.detach(), "beta": beta}
 
@@ -235,8 +236,9 @@ class VAETraining(lightning.LightningModule):
         model.eval()
         tally = Tally(model)
         examples: list[str] = []
-        for batch in held_out_loader(self.corpus.splits["valid"], 4 * settings.batch_size):
-            decoded = tally.update(Batch(*(part.to(self.device) for part in batch)))
+        valid, tokenizer = self.corpus.splits["valid"], self.tokenizer
+        for batch in held_out_loader(valid, 4 * settings.batch_size, tokenizer):
+            decoded = tally.update(batch.to(self.device))
             if not examples:
                 pairs = zip(rows(batch), rows(decoded), strict=True)
                 for original, decoding in list(pairs)[-2:]:
@@ -245,6 +247,12 @@ class VAETraining(lightning.LightningModule):
         model.train()
         figures = tally.result()
         loss = float(self.config.objective.selection_loss(tally.bound()))
+        if not math.isfinite(loss):
+            raise InputError(
+                f"{self.run}: the training has diverged (validation loss {loss} in epoch {epoch}); "
+                f"lower trainer.learning_rate, which is {settings.learning_rate:g}, and give "
+                "another --name"
+            )
         # An autoencoder is no rival of what comes after it.
         pretraining = epoch <= settings.pretrain_epochs
         rivals = [row for row in self.history if row["epoch"] > settings.pretrain_epochs]
@@ -274,7 +282,10 @@ class VAETraining(lightning.LightningModule):
         )
         tqdm.write("\n".join([headline, *examples]), file=sys.stderr)
         step, num_steps = self.stage()
-        settled = step >= min(self.config.objective.beta.beta_warmup_steps, num_steps)
+        rise = self.config.objective.beta.beta_warmup_steps
+        if self.rate is not None:
+            rise = round(2 / self.rate.SPEED)  # the weight may have fallen to an eighth
+        settled = step >= min(rise, num_steps)
         if settled and not pretraining and not self.warned and is_collapsed(figures):
             self.warned = True
             tqdm.write(collapse_warning(figures, self.config), file=sys.stderr)

@@ -24,7 +24,7 @@ def log_likelihood(model: SequenceVAE, batch: Batch, z: torch.Tensor) -> torch.T
     """log p(x|z) of every sequence at its own points z (B, N, Z), or at common ones (N, Z)."""
     z = z.float().expand(len(batch.ids), -1, -1)
     rows = []
-    for ids, length, points in zip(*batch, z, strict=True):
+    for ids, length, points in zip(*batch[:2], z, strict=True):
         repeated = ids.expand(len(points), *ids.shape)
         logits = model.decoder(points, repeated)
         rows.append(-sequence_nll(logits, repeated, length.expand(len(points))).double())
@@ -47,7 +47,7 @@ def log_evidence(model: SequenceVAE, batch: Batch, *, spacing: float = 0.1) -> t
 @torch.no_grad()
 def neg_elbo(model: SequenceVAE, batch: Batch, *, spacing: float = 0.1) -> torch.Tensor:
     """E_q[-log p(x|z) + log q(z|x) - log p(z)]."""
-    q = model.encode(*batch)
+    q = model.encode(*batch[:2])
     noise, log_weights = normal_grid(model.latent_dim, spacing)
     stddev = q.log_stddev[:, None].double().exp()
     z = q.mean[:, None].double() + stddev * noise
@@ -68,7 +68,7 @@ class Worth:
 
     def copies(self, num_copies: int) -> Batch:
         """Each sequence so many times in a row."""
-        return Batch(*(part.repeat_interleave(num_copies, 0) for part in self.batch))
+        return Batch(*(part.repeat_interleave(num_copies, 0) for part in self.batch[:2]))
 
 
 def worth(latent_dim: int, **changes: object) -> Worth:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import benchmarking
 import pytest
 from trained import load_script
 
@@ -33,7 +34,7 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
             patched.setattr(sys, "argv", ["seqvae", *arguments])
             cli.main()
 
-    monkeypatch.setattr(module, "seqvae", in_this_process)
+    monkeypatch.setattr(benchmarking, "seqvae", in_this_process)
     monkeypatch.setattr(module, "calls", [], raising=False)
     return module
 
@@ -84,6 +85,22 @@ def test_a_row_is_trained_once_and_has_every_column(
     assert row["iw_ppl"] == pytest.approx(math.exp(row["iw_nll"] / 4), rel=1e-6)  # type: ignore[operator]
 
 
+def test_a_run_of_other_flags_is_no_such_row(
+    benchmark: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    sentences_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (row,) = call(benchmark, monkeypatch, sentences_folder, "lm")
+    made = "python scripts/benchmark_text.py --data PTB_FOLDER lm --iw_samples 3 -- "
+    assert row["command"] == made + shlex.join(TINY)
+    monkeypatch.setitem(globals(), "TINY", [*TINY, "--trainer.batch_size", "16"])
+    with pytest.raises(SystemExit) as stop:
+        call(benchmark, monkeypatch, sentences_folder, "lm")
+    assert stop.value.code == 2
+    assert "ptb_lm: made by train" in capsys.readouterr().err
+
+
 def test_an_interrupted_row_goes_on(
     benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, sentences_folder: Path
 ) -> None:
@@ -105,7 +122,8 @@ def test_rows_stand_in_order_and_a_newer_one_takes_the_place_of_the_older(
 ) -> None:
     file = tmp_path / "deep" / "results.json"
     for name, seed, kl in (("best", 0, 1), ("lm", 0, 2), ("best", 1, 3), ("best", 0, 4)):
-        benchmark.write_row(file, {"name": name, "seed": seed, "kl": kl})
+        row = {"name": name, "seed": seed, "kl": kl}
+        benchmarking.write_row(file, row, list(benchmark.ROWS))
     rows = [(row["name"], row["seed"], row["kl"]) for row in json.loads(file.read_text())]
     assert rows == [("lm", 0, 2), ("best", 0, 4), ("best", 1, 3)]
 

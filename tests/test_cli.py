@@ -132,6 +132,25 @@ def test_the_verbs_write_midi_that_can_be_read(
             "target_kl and free_nats are both set",
         ),
         ("train tiny.yaml --data.source lines.txt --model.z_wiring []", "z_wiring is empty"),
+        ("train tiny.yaml --data.source lines.txt --trainer.seed 4294967296", "seed is 4294967296"),
+        ("train tiny.yaml --data.source lines.txt --data.split_seed -1", "split_seed is -1"),
+        (
+            "train tiny.yaml --data.source lines.txt --objective.free_nats 1e9",
+            "free_nats is 1e+09, but latent_dim",
+        ),
+        (
+            "train tiny.yaml --data.source lines.txt --objective.free_nats_per_dim 10",
+            "the KL would never cost anything",
+        ),
+        (
+            "train tiny.yaml --data.source lines.txt --objective.beta.shape cyclical "
+            "--objective.beta.beta_warmup_steps 0",
+            "beta_warmup_steps 0 makes no cycles",
+        ),
+        (
+            "train tiny.yaml --data.source lines.txt --model.bn_gamma 0.6 --trainer.batch_size 1",
+            "give batch_size 2 or more",
+        ),
         ("train tiny.yaml --data.source lines.txt --model.z_wiring [skip]", "z_wiring has 'skip'"),
         ("train tiny.yaml --data.source lines.txt --model.encoder_pooling sum", "there are last"),
         ("train tiny.yaml --data.source lines.txt --trainer.pretrain_epochs 2", "max_epochs 2"),
@@ -148,7 +167,7 @@ def test_the_verbs_write_midi_that_can_be_read(
         ("prepare tiny.yaml --data.source blank.txt", "no lines to train on"),
         (
             "prepare tiny.yaml --data.source nospace.txt --data.tokenizer.kind words",
-            "no training line has two words",
+            "are a single word that no other line has",
         ),
         (
             "train tiny.yaml --data.source nospace.txt --data.tokenizer.kind words",

@@ -92,7 +92,7 @@ def test_the_remedy_heeds_the_other_settings(
 ) -> None:
     config = Config(name="x", model=model, objective=objective)
     warning = collapse_warning(figures(latent_dim=model.latent_dim, active_units=0), config)
-    assert warning.endswith(f"; try {remedy}")
+    assert warning.endswith(f"; try another --name with {remedy}")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_the_warning_names_the_figures_and_what_to_change(
         objective=Objective(target_kl=target_kl),
     )
     warning = collapse_warning(figures(active_units=2, mi=0.456), config)
-    assert warning.endswith(f"; try {remedy}")
+    assert warning.endswith(f"; try another --name with {remedy}")
     assert "\n" not in warning
     for part in ("KL 0.12 nats", "mutual information 0.46 nats", "2 of 16 units active"):
         assert part in warning

@@ -166,7 +166,7 @@ def test_padded_equals_a_loop(num_channels: int, before: int, behind: int) -> No
 def test_the_loader_gives_every_sequence_with_its_length(num_sequences: int) -> None:
     split = random_split(random_lengths(num_sequences, 9), num_channels=2)
     expected = sorted(split[i].tolist() for i in range(num_sequences))
-    for batches in (list(held_out_loader(split, 4)), loader(split, tokenizer=WORDS)):
+    for batches in (list(held_out_loader(split, 4, WORDS)), loader(split, tokenizer=WORDS)):
         found = []
         for batch in batches:
             assert isinstance(batch, Batch)
@@ -203,7 +203,7 @@ def test_each_batch_is_augmented_with_its_own_draws() -> None:
 
 
 def test_held_out_batches_are_not_augmented() -> None:
-    assert set(transpositions(list(held_out_loader(melodies(60), 4))).values()) == {0}
+    assert set(transpositions(list(held_out_loader(melodies(60), 4, MELODY))).values()) == {0}
 
 
 @pytest.mark.parametrize("first_batch", [0, 1, 7, 14, 15])

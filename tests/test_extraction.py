@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pretty_midi
 import pytest
 
 from seqvae import extraction
-from seqvae.extraction import extract_file, extract_files
+from seqvae.extraction import FileResult, extract_file, extract_files
 from seqvae.midi import to_pretty_midi
 from seqvae.notes import Piece, make_notes
 from seqvae.tokenizers.contract import Extraction
@@ -26,6 +27,14 @@ def write_tune(path: Path, pitch: int, num_bars: int = 1) -> Path:
     piece = Piece(make_notes(starts, starts + 4, pitch), 4)
     to_pretty_midi(piece).write(str(path))
     return path
+
+
+def extracted(paths: list[Path], tokenizer: MelodyTokenizer, num_workers: int) -> list[FileResult]:
+    """Results in the order of the paths."""
+    results: dict[int, FileResult] = {}
+    extract_files(paths, tokenizer, num_workers, take=results.__setitem__)
+    assert len(results) == len(paths)
+    return [results[i] for i in range(len(paths))]
 
 
 class Trap(MelodyTokenizer):
@@ -66,7 +75,7 @@ def test_what_kills_a_worker_costs_one_file(
     monkeypatch.setattr(extraction, "FILES_PER_TASK", 8)
     deadly = {2: Trap.KILL, 3: Trap.EXIT, 9: Trap.HANG, 12: Trap.EAT}
     paths = [write_tune(tmp_path / f"{i}.mid", deadly.get(i, 60 + i)) for i in range(20)]
-    results = extract_files(paths, Trap(num_bars=1), num_workers=1)
+    results = extracted(paths, Trap(num_bars=1), num_workers=1)
     crashed = "crashed the reader, or took longer than 5 s"
     eaten = "needs more than 1024 MiB of memory"
     assert {i: result.refusal for i, result in enumerate(results) if result.refusal} == {
@@ -89,7 +98,7 @@ def test_results_come_in_the_order_of_the_files(
 ) -> None:
     monkeypatch.setattr(extraction, "FILES_PER_TASK", 2)
     paths = [write_tune(tmp_path / f"{i}.mid", 60, num_bars=i + 1) for i in range(9)]
-    results = extract_files(paths[::-1], ONE_BAR, num_workers=2)
+    results = extracted(paths[::-1], ONE_BAR, num_workers=2)
     assert [len(result.extraction.sequences) for result in results] == list(range(9, 0, -1))
     assert results[0].extraction.sequences[0].shape == (16, 1)
     # as without workers
@@ -114,16 +123,24 @@ def test_a_task_carries_its_own_files_alone(
     monkeypatch.setattr(extraction, "ProcessPoolExecutor", WeighingPool)
     monkeypatch.setattr(extraction, "FILES_PER_TASK", 1000)
     absent = [tmp_path / f"{i}.mid" for i in range(4000)]
-    results = extract_files(absent, ONE_BAR, num_workers=1)
+    results = extracted(absent, ONE_BAR, num_workers=1)
     assert {result.refusal for result in results} == {"cannot be read (No such file or directory)"}
     assert max(sizes) < len(pickle.dumps(absent)) / 2
 
 
-def test_the_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
+def test_the_digest_is_that_of_the_music(tmp_path: Path) -> None:
     first = extract_file(write_tune(tmp_path / "a.mid", 60), ONE_BAR)
     copy = extract_file(write_tune(tmp_path / "b.mid", 60), ONE_BAR)
     other = extract_file(write_tune(tmp_path / "c.mid", 61), ONE_BAR)
     assert first.digest == copy.digest != other.digest
+    song = pretty_midi.PrettyMIDI(str(tmp_path / "a.mid"))
+    song.text_events.append(pretty_midi.Text("another name", 0.0))
+    song.write(str(tmp_path / "d.mid"))
+    assert (tmp_path / "d.mid").read_bytes() != (tmp_path / "a.mid").read_bytes()
+    assert extract_file(tmp_path / "d.mid", ONE_BAR).digest == first.digest
+    song.instruments[0].notes[0].velocity += 1
+    song.write(str(tmp_path / "e.mid"))
+    assert extract_file(tmp_path / "e.mid", ONE_BAR).digest != first.digest
 
 
 def test_a_refusal_does_not_repeat_the_name(tmp_path: Path) -> None:

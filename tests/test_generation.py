@@ -13,7 +13,7 @@ import seqvae
 from seqvae.errors import InputError
 from seqvae.midi import read_midi, to_pretty_midi
 from seqvae.notes import Metre, Piece, Tempo, make_notes
-from seqvae.store import write_corpus
+from seqvae.store import Spool, replaced_folder, write_corpus
 
 A, B = "A man likes the sea.", "Two dogs draw old trees."
 
@@ -100,6 +100,31 @@ def test_a_path_and_a_prettymidi_are_the_same_input(
     assert melodies.vae.reconstruct([clip])[0].instruments[0].program == 73
 
 
+def test_a_performance_is_read_by_the_beats_beside_it(melodies: Trained, tmp_path: Path) -> None:
+    """A tune at an odd tempo, with no bars of its own, is the tune on its grid."""
+    tune = to_pretty_midi(scale(2))
+    tune.write(str(tmp_path / "tune.mid"))
+    performed = pretty_midi.PrettyMIDI(initial_tempo=120)
+    performed.instruments.append(pretty_midi.Instrument(73))
+    seconds = np.array([0.3 + 0.7 * beat for beat in range(10)])
+    for note in tune.instruments[0].notes:  # at 100 quarters a minute a beat is 0.6 s
+        start, end = 0.3 + note.start * 0.7 / 0.6, 0.3 + note.end * 0.7 / 0.6
+        performed.instruments[0].notes.append(pretty_midi.Note(80, note.pitch, start, end))
+    performed.write(str(tmp_path / "played.mid"))
+    (tmp_path / "played.beats").write_text(
+        "".join(f"{time:.3f} {1 + number % 4}\n" for number, time in enumerate(seconds))
+    )
+    plain = melodies.vae.encode(tmp_path / "tune.mid").mean
+    torch.testing.assert_close(
+        melodies.vae.encode(tmp_path / "played.mid", beats="{stem}.beats").mean, plain
+    )
+    assert not torch.allclose(melodies.vae.encode(tmp_path / "played.mid").mean[:1], plain)
+    with pytest.raises(InputError, match=r"played.txt: cannot be read"):
+        melodies.vae.reconstruct(tmp_path / "played.mid", beats="{stem}.txt")
+    with pytest.raises(InputError, match="a PrettyMIDI object has none"):
+        melodies.vae.interpolate(tune, tune, beats="{stem}.beats")
+
+
 def test_decode_undoes_encode_like_reconstruct(sentences: Trained) -> None:
     z = sentences.vae.encode([A, B]).mean
     assert sentences.vae.decode(z) == sentences.vae.reconstruct([A, B])
@@ -148,6 +173,9 @@ def test_evaluate_gives_all_figures_and_repeats(
     with pytest.raises(InputError, match="iw_samples is 0; it must be 1 or more") as no:
         sentences.vae.evaluate(sentences.corpus, iw_samples=0)
     assert "\n" not in str(no.value)
+    for seed in (-1, 2**64):
+        with pytest.raises(InputError, match=f"seed is {seed}; it must be 0 or more"):
+            sentences.vae.evaluate(sentences.corpus, seed=seed)
     with pytest.raises(InputError, match="split is 'dev'"):
         sentences.vae.evaluate(sentences.corpus, split="dev")
     with pytest.raises(InputError, match="another tokenizer"):
@@ -156,15 +184,18 @@ def test_evaluate_gives_all_figures_and_repeats(
 
 def test_evaluating_an_empty_split_names_it(sentences: Trained, tmp_path: Path) -> None:
     split = sentences.corpus.splits["train"]
-    write_corpus(
-        tmp_path / "corpus",
-        sequences={"train": [split[0]], "valid": [split[1]], "test": []},
-        tokenizer=sentences.vae.tokenizer,
-        manifest=[],
-        fingerprint="",
-        num_leaked={},
-        deduped=False,
-    )
+    with replaced_folder(tmp_path / "corpus") as beside:
+        spool = Spool(beside, sentences.vae.tokenizer)
+        spool.add([split[0], split[1]])
+        write_corpus(
+            beside,
+            spool=spool,
+            splits={"train": np.array([0]), "valid": np.array([1]), "test": np.arange(0)},
+            manifest=[],
+            fingerprint="",
+            num_leaked={},
+            deduped=False,
+        )
     with pytest.raises(InputError, match="corpus: the test split is empty") as no:
         sentences.vae.evaluate(tmp_path / "corpus")
     assert "\n" not in str(no.value)

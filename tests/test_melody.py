@@ -12,7 +12,8 @@ from seqvae.midi import find_midi, read_midi, to_pretty_midi
 from seqvae.notes import Metre, Piece, Tempo, make_notes
 from seqvae.tokenizers import complete_settings, make_tokenizer
 from seqvae.tokenizers.contract import Example, Ids
-from seqvae.tokenizers.melody import MelodyTokenizer, longest_run
+from seqvae.tokenizers.grid import has_run
+from seqvae.tokenizers.melody import MelodyTokenizer
 
 Row = tuple[int, int, int]  # start, end, pitch
 
@@ -336,7 +337,7 @@ def test_drums_and_chords_are_no_melody() -> None:
     extraction = ONE_BAR.extract(whole)
     assert [ids[:, 0].tolist() for ids in extraction.sequences] == expected
     assert extraction.dropped == {"a track of chords": 1, "a drum track": 1}
-    with pytest.raises(InputError, match=r"^no melody in it: a track of chords, a drum track$"):
+    with pytest.raises(InputError, match=r"^no melody in it: a track of chords; a drum track$"):
         ONE_BAR.encode(merge(chords, drums))
 
 
@@ -363,10 +364,12 @@ def test_a_file_without_notes_has_a_reason() -> None:
     assert extraction.dropped == {"no notes": 1}
 
 
-def test_longest_run() -> None:
+def test_has_run() -> None:
     rows = ["0000", "1111", "1011", "0110", "1101"]
     mask = np.array([[c == "1" for c in row] for row in rows])
-    assert longest_run(mask).tolist() == [0, 4, 2, 2, 2]
+    longest = np.array([0, 4, 2, 2, 2])
+    for length in range(1, 6):
+        assert has_run(mask, length).tolist() == (longest >= length).tolist()
 
 
 # Decoding

@@ -577,3 +577,44 @@ def test_find_midi_knows_suffixes_in_any_case(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     found = [path.relative_to(tmp_path).as_posix() for path in find_midi(tmp_path)]
     assert found == ["a.MID", "b.mid", "d.kar", "e.rmi", "sub/c.midi"]
+
+
+# Metres that are repeated, and pieces one after the other
+
+
+def mido_song(file_type: int, *tracks: list[mido.MetaMessage | mido.Message]) -> mido.MidiFile:
+    song = mido.MidiFile(type=file_type, ticks_per_beat=480)
+    song.tracks += [mido.MidiTrack(track) for track in tracks]
+    return song
+
+
+def metre_message(numerator: int, time: int = 0) -> mido.MetaMessage:
+    return mido.MetaMessage("time_signature", numerator=numerator, denominator=4, time=time)
+
+
+def test_a_metre_repeated_on_a_bar_line_says_nothing(tmp_path: Path) -> None:
+    bars = [metre_message(4, 0 if number == 0 else 1920) for number in range(4)]
+    notes = [mido.Message("note_on", note=60), mido.Message("note_off", note=60, time=9 * 480)]
+    mido_song(1, [*bars, metre_message(4, 960)], notes).save(tmp_path / "a.mid")
+    for source in (tmp_path / "a.mid", pretty_midi.PrettyMIDI(str(tmp_path / "a.mid"))):
+        # but within a bar it starts the bars anew
+        assert read_midi(source, 4).metres == (Metre(0, 4, 4), Metre(56, 4, 4))
+
+
+def test_the_tracks_of_a_type_2_file_are_pieces_of_their_own(tmp_path: Path) -> None:
+    first = [
+        metre_message(4), mido.MetaMessage("set_tempo", tempo=500_000),
+        mido.Message("note_on", note=60, velocity=70), mido.Message("note_off", note=60, time=480),
+    ]  # fmt: skip
+    second = [
+        metre_message(3), mido.MetaMessage("set_tempo", tempo=600_000),
+        mido.Message("note_on", note=64, velocity=70, time=240),
+        mido.Message("note_off", note=64, time=240),
+    ]  # fmt: skip
+    mido_song(2, first, second, [], first).save(tmp_path / "a.mid")
+    piece = read_midi(tmp_path / "a.mid", 4)
+    assert onsets_and_ends(piece) == [(0, 4, 60), (18, 20, 64), (28, 32, 60)]
+    assert piece.metres == (Metre(0, 4, 4), Metre(16, 3, 4), Metre(28, 4, 4))
+    assert [(t.start_step, t.qpm) for t in piece.tempos] == [(0, 120), (16, 100), (28, 120)]
+    mido_song(1, first, second).save(tmp_path / "b.mid")
+    assert onsets_and_ends(read_midi(tmp_path / "b.mid", 4)) == [(0, 4, 60), (2, 4, 64)]

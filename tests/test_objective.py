@@ -152,7 +152,7 @@ def test_a_new_shape_is_a_line_in_the_table(monkeypatch: pytest.MonkeyPatch) -> 
     assert [schedule(step) for step in (0, 5, 10, 99)] == [0.0, 0.125, 0.5, 0.5]
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", sorted(set(SHAPES) - {"cyclical"}))
 def test_no_warmup_gives_the_full_weight_at_once(shape: str) -> None:
     assert BetaSchedule(shape=shape, max_beta=0.3, beta_warmup_steps=0)(0) == 0.3
 

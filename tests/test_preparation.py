@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,14 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reads files here: starting workers takes a second."""
 
     def read_here(
-        paths: list[Path], tokenizer: MelodyTokenizer, num_workers: int | None
-    ) -> list[FileResult]:
-        return [extract_file(path, tokenizer) for path in paths]
+        paths: list[Path],
+        tokenizer: MelodyTokenizer,
+        num_workers: int | None,
+        *beside: None,
+        take: Callable[[int, FileResult], None],
+    ) -> None:
+        for number in reversed(range(len(paths))):  # workers end in any order
+            take(number, extract_file(paths[number], tokenizer))
 
     monkeypatch.setattr(preparation, "extract_files", read_here)
 
@@ -422,7 +428,9 @@ def test_lines_that_are_too_long_are_counted(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "a.txt", lines)
     corpus = prepare(config_of(tmp_path, {"kind": "words", "max_steps": 4}, source=source))
     (row,) = corpus.manifest()
-    assert row.dropped == {"longer than 4 tokens": 20}  # four words and the end are five
+    assert row.dropped == {
+        "longer than 4 tokens (data.tokenizer.max_steps)": 20
+    }  # four words and the end are five
     assert sum(row.taken.values()) == 30
     assert max(len(split[i]) for split in corpus.splits.values() for i in range(len(split))) == 4
     assert_adds_up(corpus, 1)

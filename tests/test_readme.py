@@ -7,14 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from trained import load_script, write_tunes
+from trained import band, load_script, write_tunes
 
-from seqvae import cli
+from seqvae import cli, generation
+from seqvae.midi import to_pretty_midi
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 TINY = shlex.split(
-    "--trainer.max_epochs 1 --trainer.batch_size 32 --trainer.accelerator cpu --model.latent_dim 4 "
+    "--trainer.max_epochs 1 --trainer.batch_size 32 --trainer.accelerator cpu "
+    "--model.latent_dim 24 --model.conductor_dim 8 "
     "--model.embedding_dim 8 --model.encoder_dim 8 --model.decoder_dim 8 --data.num_workers 1 "
     "--trainer.min_epoch_steps 1"
 )
@@ -35,20 +37,30 @@ def test_every_command_and_the_python_of_the_readme_run(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     (tmp_path / "scripts/results").mkdir(parents=True)
-    for folder in ("my_midis", "nottingham-dataset/MIDI/melody"):
-        write_tunes(tmp_path / folder, 8)
-        tunes = sorted((tmp_path / folder).glob("*.mid"))
-        for tune, name in zip(tunes, ("a", "b"), strict=False):
-            tune.rename(tune.with_stem(name))
+    write_tunes(tmp_path / "nottingham-dataset/MIDI/melody", 8)
+    for place in ("my_midis/{}.mid", "groove/{}.mid", "songs/{0}/{0}.mid"):
+        for seed, name in enumerate(("a", "b", "001", "002", "003", "004")):
+            file = tmp_path / place.format(name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            to_pretty_midi(band(seed, num_bars=6)).write(str(file))
+            beats = (f"{beat * 60 / 90} {1 + beat % 4}\n" for beat in range(25))
+            (file.parent / "beat_midi.txt").write_text("".join(beats))
+    splits = ("train", "validation", "test") * 2
+    files = sorted((tmp_path / "groove").glob("*.mid"))
+    rows = [f"{file.name},{split}\n" for file, split in zip(files, splits, strict=True)]
+    (tmp_path / "groove/info.csv").write_text("midi_filename,split\n" + "".join(rows))
     words = ("A man", "Two dogs", "A child"), ("sees", "likes"), ("the snow.", "a boat.", "music.")
     lines = "".join(f"{a} {b} {c}\n" for a in words[0] for b in words[1] for c in words[2])
-    (tmp_path / "multi30k").mkdir()
-    for name in ("my_sentences.txt", "multi30k/train.en", "multi30k/val.en",
+    for folder in ("multi30k", "short_yelp"):
+        (tmp_path / folder).mkdir()
+    for name in ("short_yelp/train.txt", "short_yelp/valid.txt", "short_yelp/test.txt",
+                 "my_sentences.txt", "multi30k/train.en", "multi30k/val.en",
                  "multi30k/test_2016_flickr.en"):  # fmt: skip
         (tmp_path / name).write_text(lines)
     demo = commands((ROOT / "scripts/demo").read_text())
     examples = load_script(ROOT / "scripts/make_examples.py")
     benchmark = load_script(ROOT / "scripts/benchmark_text.py")
+    monkeypatch.setattr(generation, "MUSIC_SAMPLES", 40)
     monkeypatch.setattr(examples, "EXAMPLES", tmp_path / "examples")
     for command in (line for block in blocks("bash") for line in commands(block)):
         arguments = shlex.split(command)
@@ -58,8 +70,8 @@ def test_every_command_and_the_python_of_the_readme_run(
             assert set(arguments[4:]) <= {"all", *benchmark.ROWS}  # they run in a test of their own
         elif arguments[0] == "python":
             assert arguments[1] == "scripts/make_examples.py"
-            examples.make_music(Path(arguments[2]))
-            examples.make_text(Path(arguments[3]))
+            for run in arguments[2:]:
+                examples.make_examples(Path(run))
         else:
             monkeypatch.setattr(sys, "argv", arguments + TINY * (arguments[1] == "train"))
             cli.main()

@@ -7,17 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from seqvae import store
 from seqvae.errors import InputError
 from seqvae.store import (
     SPLITS,
     Corpus,
     SourceRow,
+    Spool,
     drop_leaks,
     replaced_folder,
     write_corpus,
 )
+from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Ids
 from seqvae.tokenizers.melody import MelodyTokenizer
+from seqvae.tokenizers.trio import TrioTokenizer
 from seqvae.tokenizers.words import WordTokenizer
 
 FILES = {"corpus.json", "manifest.jsonl", "offsets.npy", "tokenizer.json", "tokens.npy"}
@@ -48,17 +52,24 @@ def words(vocab_size: int) -> WordTokenizer:
 
 
 def write(
-    folder: Path, sequences: dict[str, list[Ids]], vocab_size: int = 10, fingerprint: str = "f"
+    folder: Path,
+    sequences: dict[str, list[Ids]],
+    tokenizer: AnyTokenizer | None = None,
+    fingerprint: str = "f",
 ) -> None:
-    write_corpus(
-        folder,
-        sequences=sequences,
-        tokenizer=words(vocab_size),
-        manifest=MANIFEST,
-        fingerprint=fingerprint,
-        num_leaked={"train": 0, "valid": 1, "test": 0},
-        deduped=True,
-    )
+    with replaced_folder(folder) as beside:
+        spool = Spool(beside, tokenizer or words(10))
+        # They come in another order than they are kept.
+        numbers = {name: spool.add(sequences[name]) for name in reversed(SPLITS)}
+        write_corpus(
+            beside,
+            spool=spool,
+            splits={name: np.array(own, np.int64) for name, own in numbers.items()},
+            manifest=MANIFEST,
+            fingerprint=fingerprint,
+            num_leaked={"train": 0, "valid": 1, "test": 0},
+            deduped=True,
+        )
 
 
 def assert_same(corpus: Corpus, sequences: dict[str, list[Ids]]) -> None:
@@ -78,7 +89,7 @@ def assert_same(corpus: Corpus, sequences: dict[str, list[Ids]]) -> None:
 def test_a_written_corpus_is_read_as_it_was(tmp_path: Path, vocab_size: int, dtype: str) -> None:
     sequences = random_sequences(vocab_size, vocab_size)
     sequences["train"].append(ids(vocab_size - 1, 0))  # the largest token
-    write(tmp_path / "sub" / "corpus", sequences, vocab_size)
+    write(tmp_path / "sub" / "corpus", sequences, words(vocab_size))
     corpus = Corpus(tmp_path / "sub" / "corpus")
     assert_same(corpus, sequences)
     assert corpus.splits["train"].tokens.dtype == np.dtype(dtype)
@@ -98,7 +109,7 @@ def test_tokens_are_memory_mapped(tmp_path: Path) -> None:
 
 def test_several_channels_keep_their_place(tmp_path: Path) -> None:
     sequences = {name: [np.arange(12).reshape(4, 3) + i] for i, name in enumerate(SPLITS)}
-    write(tmp_path / "corpus", sequences, 20)
+    write(tmp_path / "corpus", sequences, TrioTokenizer())
     corpus = Corpus(tmp_path / "corpus")
     assert_same(corpus, sequences)
     assert corpus.splits["valid"].padded([0]).shape == (1, 4, 3)
@@ -106,18 +117,9 @@ def test_several_channels_keep_their_place(tmp_path: Path) -> None:
 
 def test_a_melody_tokenizer_survives_the_store(tmp_path: Path) -> None:
     tokenizer = MelodyTokenizer(num_bars=1, metres=("3/4",))
-    write_corpus(
-        tmp_path / "corpus",
-        sequences={name: [np.zeros((12, 1), np.int64)] for name in SPLITS},
-        tokenizer=tokenizer,
-        manifest=[],
-        fingerprint="f",
-        num_leaked={},
-        deduped=False,
-    )
+    write(tmp_path / "corpus", {name: [np.zeros((12, 1), np.int64)] for name in SPLITS}, tokenizer)
     corpus = Corpus(tmp_path / "corpus")
     assert corpus.tokenizer == tokenizer
-    assert corpus.manifest() == []
 
 
 def test_padded(tmp_path: Path) -> None:
@@ -300,27 +302,41 @@ def test_no_corpus_at_all_is_an_input_error(tmp_path: Path) -> None:
 A, B, C, D = ids(1, 2), ids(1, 2, 3), ids(2, 1), ids(4)
 
 
-def test_leaks_are_counted_towards_the_earlier_splits() -> None:
-    sequences = {"train": [A, B, A], "valid": [A, C, C], "test": [B, C, D, D]}
-    kept, leaked = drop_leaks(sequences, drop=False)
-    assert leaked == {"train": 0, "valid": 1, "test": 2}
-    for name in SPLITS:
-        assert [id(s) for s in kept[name]] == [id(s) for s in sequences[name]]
-
-
-def test_held_out_sequences_are_dropped_and_training_stays_whole() -> None:
-    sequences = {"train": [A, B, A], "valid": [A, C, C], "test": [B, C, D, D, A]}
-    kept, leaked = drop_leaks(sequences, drop=True)
-    assert leaked == {"train": 0, "valid": 1, "test": 3}
-    found = {name: [s.ravel().tolist() for s in kept[name]] for name in SPLITS}
-    assert found == {
-        "train": [[1, 2], [1, 2, 3], [1, 2]],
-        "valid": [[2, 1], [2, 1]],  # copies within a split stay
-        "test": [[4], [4]],
+def leaks(
+    folder: Path, train: list[Ids], valid: list[Ids], test: list[Ids], *, drop: bool
+) -> tuple[dict[str, list[int]], dict[str, int]]:
+    """What is kept of each split, as places in it; how many had leaked into it."""
+    spool = Spool(folder, words(10))
+    splits = {
+        name: np.array(spool.add(own), np.int64)
+        for name, own in zip(SPLITS, (train, valid, test), strict=True)
     }
+    kept, leaked = drop_leaks(spool.digests, splits, drop=drop)
+    return {name: (own - splits[name][0]).tolist() for name, own in kept.items()}, leaked
 
 
-def test_what_was_dropped_from_valid_is_no_excuse_for_test() -> None:
-    kept, leaked = drop_leaks({"train": [A], "valid": [A], "test": [A]}, drop=True)
+def test_leaks_are_counted_towards_the_earlier_splits(tmp_path: Path) -> None:
+    kept, leaked = leaks(tmp_path, [A, B, A], [A, C, C], [B, C, D, D], drop=False)
+    assert leaked == {"train": 0, "valid": 1, "test": 2}
+    assert kept == {"train": [0, 1, 2], "valid": [0, 1, 2], "test": [0, 1, 2, 3]}
+
+
+def test_held_out_sequences_are_dropped_and_training_stays_whole(tmp_path: Path) -> None:
+    kept, leaked = leaks(tmp_path, [A, B, A], [A, C, C], [B, C, D, D, A], drop=True)
+    assert leaked == {"train": 0, "valid": 1, "test": 3}
+    # copies within a split stay
+    assert kept == {"train": [0, 1, 2], "valid": [1, 2], "test": [2, 3]}
+
+
+def test_what_was_dropped_from_valid_is_no_excuse_for_test(tmp_path: Path) -> None:
+    kept, leaked = leaks(tmp_path, [A], [A], [A], drop=True)
     assert leaked == {"train": 0, "valid": 1, "test": 1}
-    assert {name: len(kept[name]) for name in SPLITS} == {"train": 1, "valid": 0, "test": 0}
+    assert kept == {"train": [0], "valid": [], "test": []}
+
+
+def test_a_spool_is_copied_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "SPOOL_CHUNK", 3)
+    sequences = random_sequences(3, 10)
+    write(tmp_path / "corpus", sequences)
+    assert_same(Corpus(tmp_path / "corpus"), sequences)
+    assert names(tmp_path / "corpus") == FILES

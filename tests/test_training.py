@@ -193,7 +193,26 @@ def test_a_collapsing_run_says_so_once_with_the_setting_to_change(
     train(collapsing, tmp_path)
     told = [line for line in capsys.readouterr().err.splitlines() if "is collapsing" in line]
     assert len(told) == 1
-    assert told[0].endswith("try --objective.target_kl 8")
+    assert told[0].endswith("try another --name with --objective.target_kl 8")
+
+
+def test_a_diverged_run_is_no_success(config: Config, tmp_path: Path) -> None:
+    wild = dataclasses.replace(config, trainer=dataclasses.replace(
+        config.trainer, learning_rate=1e30, warmup_steps=0, grad_clip=1e30, optimizer="sgd",
+    ))  # fmt: skip
+    with pytest.raises(InputError, match=r"has diverged .* lower trainer\.learning_rate"):
+        train(wild, tmp_path)
+    assert not (tmp_path / "tiny" / "bundle").exists()
+
+
+@pytest.mark.parametrize(("name", "content"), [("config.yaml", ""), ("corpus.json", "{")])
+def test_a_damaged_run_cannot_be_resumed(
+    config: Config, tmp_path: Path, name: str, content: str
+) -> None:
+    run = train(config, tmp_path)
+    (run / name).write_text(content)
+    with pytest.raises(InputError, match=r"config\.yaml or corpus\.json is damaged"):
+        train(config, tmp_path, resume=True)
 
 
 def test_a_target_rate_is_reached_and_nothing_collapses(

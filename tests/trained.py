@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 import seqvae
 from seqvae.config import Config, DataConfig, ModelConfig, TrainerConfig
 from seqvae.generation import TrainedVAE
+from seqvae.notes import Piece, Tempo, make_notes, sort_notes
 from seqvae.objective import BetaSchedule, Objective
 from seqvae.store import Corpus
 from seqvae.training import train
@@ -30,6 +32,23 @@ def load_script(file: Path) -> ModuleType:
 def write_tunes(folder: Path, num_tunes: int) -> None:
     """Tunes of the embedded generator."""
     load_script(DATA / "tunes.py").write_tunes(folder, num_tunes=num_tunes, seed=0)
+
+
+def band(seed: int, num_bars: int = 4) -> Piece:
+    """Melody, bass and a performed kit."""
+    rng = np.random.default_rng(seed)
+    eighths, halves = np.arange(0, 16 * num_bars, 2), np.arange(0, 16 * num_bars, 8)
+    beats = np.arange(0, 16 * num_bars, 4)
+    tracks = [
+        make_notes(eighths, eighths + 2, 60 + rng.integers(0, 12, len(eighths)), track=0),
+        make_notes(halves, halves + 8, 36 + rng.integers(0, 7, len(halves)), program=33, track=1),
+        make_notes(
+            beats, beats + 1, np.where(beats % 8, 38, 36),
+            velocity=rng.integers(40, 120, len(beats)), is_drum=True, track=2,
+            offset=rng.uniform(0, 0.3, len(beats)),
+        ),
+    ]  # fmt: skip
+    return Piece(sort_notes(np.concatenate(tracks)), 4, tempos=(Tempo(0, 90.0),))
 
 
 @dataclass(frozen=True)

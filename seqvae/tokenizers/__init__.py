@@ -8,14 +8,27 @@ from typing import Any
 
 from seqvae.errors import InputError
 from seqvae.tokenizers.contract import MusicTokenizer, TextTokenizer, from_plain
+from seqvae.tokenizers.drums import DrumsTokenizer
+from seqvae.tokenizers.groove import GrooveTokenizer
 from seqvae.tokenizers.melody import MelodyTokenizer
+from seqvae.tokenizers.polyphony import PolyphonyTokenizer
 from seqvae.tokenizers.text import SubwordTokenizer
+from seqvae.tokenizers.trio import TrioTokenizer
 from seqvae.tokenizers.words import WordTokenizer
 
 AnyTokenizer = TextTokenizer | MusicTokenizer
 
 TOKENIZERS: dict[str, Any] = {
-    tokenizer.kind: tokenizer for tokenizer in (SubwordTokenizer, WordTokenizer, MelodyTokenizer)
+    tokenizer.kind: tokenizer
+    for tokenizer in (
+        SubwordTokenizer,
+        WordTokenizer,
+        MelodyTokenizer,
+        DrumsTokenizer,
+        GrooveTokenizer,
+        TrioTokenizer,
+        PolyphonyTokenizer,
+    )
 }
 
 TOKENIZER_FILE = "tokenizer.json"

@@ -42,7 +42,8 @@ class Example:
 class Extraction:
     """What a source gave for training, and how much was left out for which reason."""
 
-    sequences: list[Ids]
+    sequences: list[NDArray[Any]]
+    """Tokens (T, C) of any integer type."""
     dropped: Counter[str]
 
 
@@ -55,8 +56,16 @@ class Tokenizer(Protocol):
     """The token of channel 0 that ends a sequence; None where all have `max_steps`."""
 
     @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels."""
+
+    @property
     def vocab_sizes(self) -> tuple[int, ...]:
         """Tokens of each channel."""
+
+    @property
+    def given_sizes(self) -> tuple[int, ...]:
+        """Tokens of each column after the channels that is given, not predicted."""
 
     @property
     def max_steps(self) -> int:
@@ -67,6 +76,9 @@ class Tokenizer(Protocol):
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """A fresh variation of a training batch (B, T, C)."""
+
+    def seen(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """What the encoder reads of a batch (B, T, C), where it is not the batch itself."""
 
     def to_json(self) -> dict[str, Any]:
         """Everything that `from_json` needs."""
@@ -97,10 +109,16 @@ class MusicTokenizer(Tokenizer, Protocol):
     """Pieces <-> tokens."""
 
     modality: ClassVar[Literal["music"]]
+    keeps: ClassVar[frozenset[str]]
+    """What of a performance the tokens keep: velocity, timing within a step."""
 
     @property
     def steps_per_quarter(self) -> int:
         """Resolution of the grid."""
+
+    @property
+    def steps_per_bar(self) -> int:
+        """Steps of the model's bar."""
 
     def extract(self, piece: Piece) -> Extraction:
         """All training sequences of a piece."""

@@ -59,6 +59,11 @@ class SubwordTokenizer:
             raise InputError(f"text: max_steps is {self.max_steps}; it must be 2 or more")
 
     @property
+    def channels(self) -> tuple[str]:
+        """One."""
+        return ("tokens",)
+
+    @property
     def vocab_sizes(self) -> tuple[int]:
         """One channel of subwords."""
         return (self.vocab_size,)
@@ -130,6 +135,14 @@ class SubwordTokenizer:
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Text is taken as it is."""
         return ids
+
+    @property
+    def given_sizes(self) -> tuple[int, ...]:
+        """Nothing is given beside the text."""
+        return ()
+
+    def seen(self, ids: NDArray[np.int64]) -> None:
+        """The encoder reads the batch itself."""
 
     def to_json(self) -> dict[str, Any]:
         """Settings, and the SentencePiece model in base64."""

@@ -44,6 +44,11 @@ class WordTokenizer:
             raise InputError(f"words: max_steps is {self.max_steps}; it must be 2 or more")
 
     @property
+    def channels(self) -> tuple[str]:
+        """One."""
+        return ("tokens",)
+
+    @property
     def vocab_sizes(self) -> tuple[int]:
         """One channel of words."""
         return (len(self.words),)
@@ -51,12 +56,15 @@ class WordTokenizer:
     def train(self, lines: Iterable[str]) -> "WordTokenizer":
         """The same settings with the most frequent words of these lines."""
         rows = [line.split() for line in lines]
-        if len(set(map(tuple, rows))) > 1 and max(map(len, rows)) < 2:
-            raise InputError(
-                f"words: no training line has two words (such as {''.join(rows[-1])[:20]!r}); "
-                "take data.tokenizer.kind text, which needs no spaces"
-            )
         counts = Counter(word for row in rows for word in row)
+        alone = [row[0] for row in rows if len(row) == 1]
+        once = sum(counts[word] == 1 for word in alone)
+        if len(alone) > 1 and 2 * once > len(rows):
+            raise InputError(
+                f"words: {once} of {len(rows)} training lines are a single word that no other line "
+                f"has (such as {alone[-1][:20]!r}); take data.tokenizer.kind text, which needs no "
+                "spaces"
+            )
         del counts[EOS_WORD], counts[UNK_WORD]
         if not counts:
             raise InputError("words: the training lines hold no words")
@@ -86,6 +94,14 @@ class WordTokenizer:
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Text is taken as it is."""
         return ids
+
+    @property
+    def given_sizes(self) -> tuple[int, ...]:
+        """Nothing is given beside the text."""
+        return ()
+
+    def seen(self, ids: NDArray[np.int64]) -> None:
+        """The encoder reads the batch itself."""
 
     def to_json(self) -> dict[str, Any]:
         """Settings and words."""

@@ -1,0 +1,132 @@
+"""How fast MIDI files become sequences, beside the same extraction through pretty_midi.
+
+    python scripts/benchmark_ingest.py --melodies nottingham/MIDI/melody --songs pop909
+
+Melodies become what `configs/melody_2bar.yaml` trains on; songs what `configs/piano_4bar.yaml`
+does, on the beats of the beat_midi.txt beside each. Times are CPU seconds of one process, with the
+files in the page cache; the best of three rounds. Memory is the peak of the process that collects
+what workers read, for one collection and for ten of its size. The JSON comes last.
+"""
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pretty_midi
+import yaml
+
+from seqvae.beats import file_beside, read_beats
+from seqvae.extraction import FileResult, extract_file, extract_files
+from seqvae.midi import find_midi, read_midi
+from seqvae.notes import Piece
+from seqvae.store import Spool
+from seqvae.tokenizers import make_tokenizer
+from seqvae.tokenizers.contract import MusicTokenizer
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+ROUNDS = 3
+SLOW_FILES = 50  # as many go through pretty_midi, evenly from the collection
+
+
+def read_slowly(path: Path, tokenizer: MusicTokenizer, beats: str | None) -> Piece:
+    """A file on the grid that pretty_midi has parsed."""
+    track = None if beats is None else read_beats(file_beside(path, beats))
+    return read_midi(pretty_midi.PrettyMIDI(str(path)), tokenizer.steps_per_quarter, track)
+
+
+def extract_slowly(path: Path, tokenizer: MusicTokenizer, beats: str | None) -> int:
+    """The sequences of a file that pretty_midi has parsed."""
+    return len(tokenizer.extract(read_slowly(path, tokenizer, beats)).sequences)
+
+
+def read_quickly(path: Path, tokenizer: MusicTokenizer, beats: str | None) -> int:
+    """The notes of a file on the grid."""
+    track = None if beats is None else read_beats(file_beside(path, beats))
+    return len(read_midi(path, tokenizer.steps_per_quarter, track).notes)
+
+
+def extract_quickly(path: Path, tokenizer: MusicTokenizer, beats: str | None) -> int:
+    """The sequences of a file."""
+    return len(extract_file(path, tokenizer, beats).extraction.sequences)
+
+
+def seconds_per_file(
+    extract: Any, paths: Sequence[Path], tokenizer: MusicTokenizer, beats: str | None
+) -> tuple[float, int]:
+    """CPU seconds of a file, at best; the sequences of all."""
+    rounds = []
+    for _ in range(ROUNDS):
+        begin = time.process_time()
+        num_sequences = sum(extract(path, tokenizer, beats) for path in paths)
+        rounds.append((time.process_time() - begin) / len(paths))
+    return min(rounds), num_sequences
+
+
+def speed(folder: Path, config: str, beats: str | None = None) -> dict[str, float]:
+    """Files a second, and how many times that of pretty_midi."""
+    tokenizer = make_tokenizer(yaml.safe_load((CONFIGS / config).read_text())["data"]["tokenizer"])
+    assert tokenizer.modality == "music"
+    paths = find_midi(folder)
+    if beats is not None:
+        paths = [path for path in paths if file_beside(path, beats).is_file()]
+    few = paths[:: max(1, len(paths) // SLOW_FILES)]
+    ours, num_sequences = seconds_per_file(extract_quickly, paths, tokenizer, beats)
+    ours_few, found = seconds_per_file(extract_quickly, few, tokenizer, beats)
+    theirs_few, found_slowly = seconds_per_file(extract_slowly, few, tokenizer, beats)
+    read, _ = seconds_per_file(read_quickly, few, tokenizer, beats)
+    return {
+        "files": len(paths),
+        "sequences": num_sequences,
+        "files_per_second": round(1 / ours, 1),
+        "files_of_comparison": len(few),
+        "sequences_of_comparison": found,
+        "sequences_by_pretty_midi": found_slowly,
+        "times_pretty_midi": round(theirs_few / ours_few, 1),
+        # Windows and tokens are the same work for both: without it.
+        "times_pretty_midi_reading": round((theirs_few - ours_few + read) / read, 1),
+    }
+
+
+def memory(folder: Path, config: str) -> dict[str, float]:
+    """Peak MiB while a collection and ten of its size are collected; what that adds a file."""
+    tokenizer = make_tokenizer(yaml.safe_load((CONFIGS / config).read_text())["data"]["tokenizer"])
+    assert tokenizer.modality == "music"
+    paths, peaks = find_midi(folder), []
+    for copies in (1, 10):
+        with tempfile.TemporaryDirectory() as place:
+            spool = Spool(Path(place), tokenizer)
+
+            def take(_: int, result: FileResult, spool: Spool = spool) -> None:
+                spool.add(result.extraction.sequences)
+
+            extract_files(paths * copies, tokenizer, 1, take=take)
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    return {
+        "files": len(paths),
+        "peak_mib": round(peaks[0], 1),
+        "peak_mib_of_ten_times": round(peaks[1], 1),
+        "kib_per_file": round((peaks[1] - peaks[0]) * 1024 / (9 * len(paths)), 2),
+    }
+
+
+def main() -> None:
+    """Measure, and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--melodies", type=Path, required=True, help="folder of single-line MIDI")
+    parser.add_argument("--songs", type=Path, required=True, help="folder of songs with beat files")
+    places = parser.parse_args()
+    figures = {
+        "memory": memory(places.melodies, "melody_2bar.yaml"),
+        "melodies": speed(places.melodies, "melody_2bar.yaml"),
+        "songs": speed(places.songs, "piano_4bar.yaml", "beat_midi.txt"),
+    }
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()

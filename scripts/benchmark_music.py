@@ -1,0 +1,139 @@
+"""The music benchmark: trains and evaluates rows, and keeps what they gave.
+
+`python scripts/benchmark_music.py --data MIDI_FOLDER drums_2bar` makes a row, `all` makes every
+one. The folder holds the collections under their own names: nottingham, groove, pop909,
+jsb_chorales, freedoom. What is done is not done again, and what was interrupted goes on. `--table`
+prints the README's table. Flags after `--` go to `seqvae train`.
+"""
+
+import argparse
+import json
+import math
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import benchmarking
+from benchmarking import CONFIGS
+
+RESULTS = Path(__file__).parent / "results" / "music.json"
+
+TUNES = "--data.source {data}/nottingham/MIDI/melody"
+GROOVE = "--data.table {data}/groove/info.csv"
+SONGS = "--data.source {data}/pop909/*/*.mid --data.beats beat_midi.txt"
+GAMES = "--data.source {data}/freedoom"
+
+# Config and flags; flat decoders have as many weights as the hierarchical ones above them.
+ROWS = {
+    "melody_16bar": f"melody_16bar.yaml {TUNES}",
+    "melody_16bar_flat": f"melody_16bar.yaml {TUNES} --model.decoder flat "
+                         "--model.decoder_dim 857",
+    "drums_2bar": f"drums_2bar.yaml {GROOVE}",
+    "drums_2bar_high": f"drums_2bar.yaml {GROOVE} --objective.target_kl 74",
+    "drums_16bar": f"drums_16bar.yaml {GROOVE}",
+    "drums_16bar_flat": f"drums_16bar.yaml {GROOVE} --model.decoder flat "
+                        "--model.decoder_dim 841",
+    "groove_2bar": f"groove_2bar.yaml {GROOVE}",
+    "groove_2bar_hits": f"groove_2bar.yaml {GROOVE} --data.tokenizer.encoder_sees hits",
+    "trio_4bar": f"trio_4bar.yaml {GAMES}",
+    "trio_16bar": f"trio_16bar.yaml {GAMES}",
+    "piano_4bar": f"piano_4bar.yaml {SONGS}",
+    "chorale_4bar": "chorale_4bar.yaml --data.source {data}/jsb_chorales",
+}  # fmt: skip
+
+PUBLISHED = {  # of Magenta's released models, on its own data
+    "melody_16bar": "0.90 at 277 bits",
+    "drums_2bar": "0.73 at 11 bits",
+    "drums_2bar_high": "0.97 at 107 bits",
+    "trio_16bar": "0.82, 0.87, 0.90 at 1027 bits",
+}
+
+
+def main() -> None:
+    """Make rows, or print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("rows", nargs="*", help=f"all, or some of {', '.join(ROWS)}")
+    parser.add_argument("--data", type=Path, help="folder with the collections")
+    parser.add_argument("--corpora", type=Path, default=Path("corpora"), help="prepared corpora")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the results")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the training")
+    parser.add_argument("--table", action="store_true", help="print the results as a table")
+    own, after = benchmarking.split_at_dashes(sys.argv[1:])
+    options = parser.parse_args(own)
+    if options.table:
+        print(table(json.loads(options.results.read_text())))
+        return
+    names = benchmarking.names_of_rows(options.rows, list(ROWS), ())
+    if not names or options.data is None:
+        print(f"benchmark_music: give --data and rows: all, {', '.join(ROWS)}", file=sys.stderr)
+        sys.exit(2)
+    for name in names:
+        make_row(name, options, after)
+
+
+def make_row(name: str, options: argparse.Namespace, more: list[str]) -> None:
+    """Train, evaluate on the test split, and put the row into the file of results."""
+    config, *flags = shlex.split(ROWS[name].format(data=options.data))
+    figures = benchmarking.figures_of(
+        options.runs / (name + (f"_seed{options.seed}" if options.seed else "")),
+        [str(CONFIGS / config), *flags, *more, "--trainer.seed", str(options.seed),
+         "--data.corpus", str(options.corpora / name.removesuffix("_flat").removesuffix("_high"))],
+        ["--iw_samples", "1"],
+    )  # fmt: skip
+    kept = (
+        "split", "num_sequences", "neg_elbo", "kl", "active_units", "latent_dim",
+        "accuracy_teacher_forced", "accuracy_free_running", "accuracy_by_channel", "exact_match",
+        "onset_f1", "velocity_error", "timing_error_ms", "overlap", "minutes", "device",
+    )  # fmt: skip
+    row = {
+        "name": name,
+        "seed": options.seed,
+        **{key: figures[key] for key in kept if key in figures},
+        "kl_bits": figures["kl"] / math.log(2),
+        "published": PUBLISHED.get(name),
+        "command": benchmarking.command_of(
+            "benchmark_music.py", "MIDI_FOLDER", name, flags_of(options, more)
+        ),
+    }
+    benchmarking.write_row(options.results, row, list(ROWS))
+
+
+def flags_of(options: argparse.Namespace, more: list[str]) -> list[str]:
+    """The flags of this script that are not the default ones."""
+    seed = ["--seed", str(options.seed)] if options.seed else []
+    return [*seed, *(["--", *more] if more else [])]
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown."""
+    names = (
+        "row", "accuracy, free running", "onset F1", "KL", "bits", "velocity", "timing", "music",
+        "minutes", "published",
+    )  # fmt: skip
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    for row in rows:
+        channels = list((row.get("accuracy_by_channel") or {}).values())
+        # Of three voices each; of a groove what is struck.
+        accuracy = channels[:3] if len(channels) == 3 else channels[:1]
+        accuracy = accuracy or [row["accuracy_free_running"]]
+        reached, ceiling = zip(*row["overlap"].values(), strict=True)
+        cells = [
+            f"`{row['name']}`" + (f", seed {row['seed']}" if row["seed"] else ""),
+            ", ".join(f"{share:.3f}" for share in accuracy),
+            f"{row['onset_f1']:.3f}",
+            f"{row['kl']:.1f}",
+            f"{row['kl_bits']:.1f}",
+            f"{row['velocity_error']:.1f}" if "velocity_error" in row else "-",
+            f"{row['timing_error_ms']:.1f} ms" if "timing_error_ms" in row else "-",
+            f"{sum(reached) / len(reached):.2f} of {sum(ceiling) / len(ceiling):.2f}",
+            f"{row['minutes']:.0f}",
+            row["published"] or "-",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Every kind of music from files to figures: prepare, train, evaluate, generate, draw."""
+
+from pathlib import Path
+
+import pretty_midi
+import pytest
+from trained import band, train_tiny
+
+from seqvae import generation
+from seqvae.midi import read_midi, to_pretty_midi
+from seqvae.report import draw_report
+from seqvae.store import Corpus
+
+KINDS = ("melody", "drums", "groove", "trio", "polyphony")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_from_files_to_figures(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "MUSIC_SAMPLES", 40)
+    source = tmp_path / "midi"
+    source.mkdir()
+    for seed in range(6):
+        to_pretty_midi(band(seed)).write(str(source / f"{seed}.mid"))
+    trained = train_tiny(tmp_path, source, {"kind": kind, "num_bars": 2})
+    vae = trained.vae
+    figures = vae.evaluate(trained.corpus, iw_samples=2)
+    assert figures.num_sequences == len(trained.corpus.splits["test"]) >= 3
+    assert figures.overlap is not None
+    assert {"note_density", "syncopation", "self_similarity"} <= figures.overlap.keys()
+    assert all(0 <= x <= 1 for pair in figures.overlap.values() for x in pair)
+    assert (figures.accuracy_by_channel is None) == (len(vae.tokenizer.channels) == 1)
+    if kind not in ("groove", "polyphony"):
+        assert figures.velocity_error is figures.timing_error_ms is None
+    clips = vae.sample(3, seed=0)
+    files = [source / "0.mid", source / "1.mid"]
+    clips += vae.reconstruct([files[0], clips[0]])
+    clips += vae.interpolate(*files, num_steps=3)
+    for number, clip in enumerate(clips):
+        assert isinstance(clip, pretty_midi.PrettyMIDI)
+        clip.write(str(tmp_path / f"{number}.mid"))
+        read_midi(tmp_path / f"{number}.mid", 4)
+    draw_report(trained.run, trained.corpus, tmp_path / "report.png")
+    assert (tmp_path / "report.png").stat().st_size > 10_000
+    assert Corpus(trained.corpus.folder).tokenizer == vae.tokenizer
