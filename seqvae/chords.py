@@ -15,18 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
-from seqvae.notes import Notes
+from seqvae.notes import NOTE_NAMES, Notes
 
 QUALITIES = {"": (0, 4, 7), "m": (0, 3, 7), "aug": (0, 4, 8), "dim": (0, 3, 6), "sus4": (0, 5, 7)}
-ROOTS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 NO_CHORD = 0
-NUM_CHORDS = 1 + len(ROOTS) * len(QUALITIES)
+NUM_CHORDS = 1 + 12 * len(QUALITIES)
 MIN_FIT = 0.6  # share of the sounding time that a chord's own notes take; less suggests none
 
 # What names of qualities begin with, the longer ones first; what follows is left out.
 SPELLINGS = {
     "maj": "", "M": "", "min": "m", "hdim": "dim", "dim": "dim", "aug": "aug", "sus4": "sus4",
-    "sus2": "sus2", "sus": "sus4", "m7b5": "dim", "m": "m", "-": "m", "o": "dim", "+": "aug",
+    "sus2": "sus2", "sus": "sus4", "m": "m", "-": "m", "o": "dim", "+": "aug",
     "": "",
 }  # fmt: skip
 NAME = re.compile(
@@ -64,8 +63,7 @@ def parse_chord(name: str) -> int:
 
 def parse_chords(text: str) -> list[int]:
     """The numbers of chords with spaces, commas or bars between them: "C Am | F, G"."""
-    names = re.split(r"[\s,|]+", text.strip(" ,|"))
-    names = [name for name in names if name]
+    names = re.findall(r"[^\s,|]+", text)
     if not names:
         raise InputError(f"no chords in {text!r}; write them as {ACCEPTED}")
     return [parse_chord(name) for name in names]
@@ -81,7 +79,7 @@ def chord_name(chord: int) -> str:
     if chord == NO_CHORD:
         return "N"
     quality, root = divmod(chord - 1, 12)
-    return ROOTS[root] + list(QUALITIES)[quality]
+    return NOTE_NAMES[root] + list(QUALITIES)[quality]
 
 
 def transpose_chords(chords: NDArray[np.int64], semitones: NDArray[np.int64]) -> NDArray[np.int64]:

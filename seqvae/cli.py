@@ -112,9 +112,7 @@ def reconstruct(arguments: Sequence[str]) -> None:
     """Send sentences or MIDI files through the latent code and back."""
     parser = _run_parser("reconstruct", reconstruct)
     parser.add_argument("inputs", nargs="+", help="sentences, or MIDI files")
-    parser.add_argument("--bar", type=int, help="take the window that begins at this bar, from 1")
-    parser.add_argument("--beats", help="beat file beside each MIDI file, such as beat_midi.txt")
-    parser.add_argument("--chord_file", help="chord file beside each, such as chord_midi.txt")
+    _add_clips(parser)
     _add_sampling(parser, temperature=0.0)
     options = _options(parser, arguments)
     _generate(options, "reconstruct")
@@ -127,9 +125,7 @@ def interpolate(arguments: Sequence[str]) -> None:
     parser.add_argument("end", help="a sentence, or a MIDI file")
     parser.add_argument("--num_steps", type=int, default=9, help="outputs, both ends included")
     parser.add_argument("--method", default="slerp", help="slerp or lerp")
-    parser.add_argument("--bar", type=int, help="take the windows that begin at this bar, from 1")
-    parser.add_argument("--beats", help="beat file beside each MIDI file, such as beat_midi.txt")
-    parser.add_argument("--chord_file", help="chord file beside each, such as chord_midi.txt")
+    _add_clips(parser)
     _add_sampling(parser, temperature=0.0)
     options = _options(parser, arguments)
     _generate(options, "interpolate")
@@ -238,6 +234,12 @@ def _run_parser(verb: str, function: Callable[..., None]) -> Parser:
     parser = Parser(prog=f"seqvae {verb}", description=function.__doc__)
     parser.add_argument("run", help="a run or a bundle")
     return parser
+
+
+def _add_clips(parser: Parser) -> None:
+    parser.add_argument("--bar", type=int, help="take the window that begins at this bar, from 1")
+    parser.add_argument("--beats", help="beat file beside each MIDI file, such as beat_midi.txt")
+    parser.add_argument("--chord_file", help="chord file beside each, such as chord_midi.txt")
 
 
 def _add_sampling(parser: Parser, *, temperature: float) -> None:

@@ -78,6 +78,13 @@ class Sequences:
     lengths: Int[Tensor, " B"]
 
 
+def state_of(values: Float[Tensor, "B _"], num_layers: int) -> State:
+    """The hidden and cell states of all layers: tanh of their values side by side."""
+    layers = torch.tanh(values).view(len(values), 2, num_layers, -1)
+    hidden, cell = layers.permute(1, 2, 0, 3).contiguous()
+    return hidden, cell
+
+
 Z_WIRINGS = ("state", "input", "output")
 
 
@@ -135,10 +142,7 @@ class FlatDecoder(nn.Module):
         if self.initial_state is None:
             zeros = z.new_zeros(self.num_layers, len(z), self.hidden_dim)
             return zeros, zeros
-        flat = torch.tanh(self.initial_state(z))
-        layers = flat.view(len(z), 2, self.num_layers, self.hidden_dim)
-        hidden, cell = layers.permute(1, 2, 0, 3).contiguous()
-        return hidden, cell
+        return state_of(self.initial_state(z), self.num_layers)
 
     def run(
         self, inputs: Float[Tensor, "B T E"], z: Float[Tensor, "B Z"], state: State
@@ -262,11 +266,9 @@ class HierarchicalDecoder(FlatDecoder):
     def codes(self, z: Float[Tensor, "B Z"], num_steps: int) -> Float[Tensor, "B U S"]:
         """The conductor's output for each segment; it reads z at each, and no token."""
         num_segments = num_steps // self.segment_length
-        flat = torch.tanh(self.conductor_state(z))
-        layers = flat.view(len(z), 2, self.conductor_layers, -1)
-        hidden, cell = layers.permute(1, 2, 0, 3).contiguous()
         inputs = z[:, None].expand(-1, num_segments, -1)
-        codes: Tensor = self.conductor(inputs, (hidden, cell))[0]
+        state = state_of(self.conductor_state(z), self.conductor_layers)
+        codes: Tensor = self.conductor(inputs, state)[0]
         return codes
 
 

@@ -271,8 +271,8 @@ class TrainedVAE:
         self,
         source: Source,
         bar: int | None,
-        beats: str | None = None,
-        chord_file: str | None = None,
+        beats: str | None,
+        chord_file: str | None,
     ) -> list[Example]:
         """The windows of one input."""
         if self.model.latent_dim == 0:

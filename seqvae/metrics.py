@@ -26,7 +26,7 @@ from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer, TextTokeniz
 ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, sec. 5.3
 IW_SAMPLES = 500  # what the text literature takes
 MI_BATCH = 32  # sequences of a group in the estimator of He et al. 2019
-MAX_LOGITS = 2**26  # that are held at a time: 256 MiB in float32
+MAX_SCORED_LOGITS = 2**26  # that are held at a time: 256 MiB in float32
 MAX_ELEMENTS = 2**22  # numbers that are held at a time: 16 MiB in float32
 
 
@@ -228,7 +228,7 @@ class Tally:
         z = posterior.sample(self.generator)
         per_sequence = ids.shape[1] * sum(self.model.vocab_sizes)
         per_sequence *= self.model.settings["num_softmaxes"]
-        num_rows = max(1, MAX_LOGITS // per_sequence)
+        num_rows = max(1, MAX_SCORED_LOGITS // per_sequence)
         parts = [
             self._score(*part)
             for part in zip(*(torch.split(x, num_rows) for x in (z, ids, lengths)), strict=True)

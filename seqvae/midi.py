@@ -29,6 +29,7 @@ from seqvae.notes import (
     Notes,
     Piece,
     Tempo,
+    changes_of_metre,
     join,
     sort_notes,
     steps_per_bar,
@@ -279,20 +280,11 @@ def _by_ticks(
         return min((2 * tick * steps_per_quarter + resolution) // (2 * resolution), MAX_STEPS)
 
     # Sorted by tick alone: of several at a tick the last one of the file holds.
-    metre_at = {0: (4, 4)}
+    metre_at = {0: Metre(0, 4, 4)}
     for tick, numerator, denominator in sorted(metres, key=itemgetter(0)):
         if numerator < 1 or denominator < 1:
             raise InputError(f"{where}: time signature {numerator}/{denominator}")
-        metre_at[tick] = numerator, denominator
-    found: dict[int, Metre] = {}
-    last_tick, last_metre, bar = 0, (0, 0), 1
-    for tick, metre in metre_at.items():
-        if (
-            metre != last_metre or (tick - last_tick) % bar
-        ):  # repeated on a bar line it says nothing
-            found[step(tick)] = Metre(step(tick), *metre)
-            last_tick, last_metre = tick, metre
-            bar = max(1, 4 * metre[0] * resolution // metre[1])
+        metre_at[step(tick)] = Metre(step(tick), numerator, denominator)
     tempo_at = {0: DEFAULT_QPM}
     for tick, qpm in sorted(tempos, key=itemgetter(0)):
         if not (math.isfinite(qpm) and QPM_RANGE[0] <= qpm <= QPM_RANGE[1]):
@@ -302,7 +294,7 @@ def _by_ticks(
     return Piece(
         notes=_on_grid(tracks, places, where),
         steps_per_quarter=steps_per_quarter,
-        metres=tuple(found.values()),
+        metres=changes_of_metre(metre_at.values(), steps_per_quarter),
         tempos=tuple(by_step.values()),
         chords=()
         if chords is None

@@ -52,6 +52,7 @@ class SequenceVAE(nn.Module):
         embedding_dropout: float,
         weight_dropout: float,
         token_dropout: float,
+        # Bundles from before there were conductors and chords name none of these.
         conductor_dim: int = 256,
         conductor_layers: int = 1,
         segment_length: int = 16,

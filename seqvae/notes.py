@@ -5,7 +5,7 @@ the start of the piece, ranges are half open. Seconds and ticks exist in `midi.p
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,8 @@ NOTE = np.dtype(
 )
 Notes = NDArray[Any]  # records of NOTE, sorted by start, then pitch
 
+NOTE_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+NUM_VELOCITIES = 127  # of MIDI: 1 to 127
 DEFAULT_QPM = 120.0  # of a MIDI file that names no tempo
 
 
@@ -178,6 +180,30 @@ def chord_share(notes: Notes) -> float:
     return float(struck_with[begins].mean())
 
 
+def changes_of_metre(metres: Iterable[Metre], steps_per_quarter: int) -> tuple[Metre, ...]:
+    """Those that change something: repeated on one of its own bar lines a metre says nothing."""
+    kept: list[Metre] = []
+    for metre in metres:
+        bar = steps_per_bar(metre, steps_per_quarter)
+        goes_on = bool(kept and bar) and str(metre) == str(kept[-1])
+        if not goes_on or (metre.start_step - kept[-1].start_step) % (bar or 1):
+            kept.append(metre)
+    return tuple(kept)
+
+
+def velocity_bins(notes: Notes, num_bins: int) -> NDArray[np.int64]:
+    """How hard each note is struck, as one of `num_bins` bins of equal width, from 0."""
+    bins: NDArray[np.int64] = (notes["velocity"].astype(np.int64) - 1) * num_bins // NUM_VELOCITIES
+    return bins
+
+
+def bin_velocities(bins: NDArray[np.int64], num_bins: int) -> NDArray[np.int64]:
+    """The MIDI velocity in the middle of each bin."""
+    width = NUM_VELOCITIES / num_bins
+    middles: NDArray[np.int64] = np.ceil(1 + bins * width + (width - 1) / 2).astype(np.int64)
+    return middles
+
+
 def join(pieces: Sequence[Piece]) -> Piece:
     """The pieces one after the other, each with its metres, tempos and chords."""
     begins = np.cumsum([0, *(piece.end_step for piece in pieces)]).tolist()
@@ -191,19 +217,14 @@ def join(pieces: Sequence[Piece]) -> Piece:
         own["end"] += begin
         notes.append(own)
         chords += [(start + begin, number) for start, number in piece.chords]
-        for metre in piece.metres:
-            moved = replace(metre, start_step=metre.start_step + begin)
-            bar = steps_per_bar(metre, piece.steps_per_quarter) or 1
-            since = moved.start_step - metres[-1].start_step if metres else 0
-            if not metres or str(metre) != str(metres[-1]) or since % bar:
-                metres.append(moved)
+        metres += [replace(metre, start_step=metre.start_step + begin) for metre in piece.metres]
         for tempo in piece.tempos:
             if not tempos or tempo.qpm != tempos[-1].qpm:
                 tempos.append(replace(tempo, start_step=tempo.start_step + begin))
     return Piece(
         np.concatenate(notes),
         pieces[0].steps_per_quarter,
-        tuple(metres),
+        changes_of_metre(metres, pieces[0].steps_per_quarter),
         tuple(tempos),
         begins[-1],
         tuple(chords),

@@ -79,7 +79,7 @@ def test_segments_differ_and_come_from_the_conductor_alone() -> None:
     ids = random_ids((7,), 2, LENGTH).repeat(1, NUM_SEGMENTS, 1)
     second, third = decoder(z, ids)[0].view(2, NUM_SEGMENTS, LENGTH, 7)[:, 1:].unbind(1)
     assert ((second - third).abs().amax(2) > 1e-4).all()
-    decoder.codes = lambda z, num_steps: torch.ones(len(z), NUM_SEGMENTS, 5)  # type: ignore[method-assign]
+    decoder.codes = lambda z, num_steps: torch.ones(len(z), NUM_SEGMENTS, 5)  # type: ignore[method-assign]  # a conductor that never changes
     second, third = decoder(z, ids)[0].view(2, NUM_SEGMENTS, LENGTH, 7)[:, 1:].unbind(1)
     torch.testing.assert_close(second, third)
 

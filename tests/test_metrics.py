@@ -342,7 +342,7 @@ def test_figures_do_not_depend_on_what_is_held_at_a_time(
 ) -> None:
     model = text_model(num_softmaxes=2)
     whole = evaluate(model, text_batches(4), WORDS, iw_samples=3)
-    monkeypatch.setattr(metrics, "MAX_LOGITS", most)
+    monkeypatch.setattr(metrics, "MAX_SCORED_LOGITS", most)
     monkeypatch.setattr(metrics, "MAX_ELEMENTS", most)
     parts = evaluate(model, text_batches(4), WORDS, iw_samples=3)
     for name in ("nll", "accuracy_teacher_forced", "mi_aggregate", "mi_batch"):

@@ -36,7 +36,6 @@ WRITTEN = np.array([pitches[0] for pitches in CLASSES.values()])
 CLASS_OF = np.full(128, -1)
 for _number, _pitches in enumerate(CLASSES.values()):
     CLASS_OF[list(_pitches)] = _number
-VELOCITY = 80  # of decoded hits: the tokens do not keep loudness
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +88,14 @@ def kit_roll(hits: Notes, starts: NDArray[np.int64], num_steps: int, end_step: i
     sets = np.zeros(max(end_step, int(starts[-1]) + num_steps), np.int64)
     np.bitwise_or.at(sets, hits["start"], 1 << CLASS_OF[hits["pitch"]])
     tokens = sets[window_steps(starts, num_steps)]
-    return Roll(tokens=tokens[..., None], onset=tokens > 0, silent=tokens == 0, refused={})
+    return Roll(tokens=tokens[..., None], silent=tokens == 0, refused={})
 
 
 def kit_notes(tokens: NDArray[np.int64], *, track: int = 0) -> Notes:
     """The hits of a window's tokens, (T,)."""
     steps, classes = struck(tokens)
     return make_notes(
-        start=steps, end=steps + 1, pitch=WRITTEN[classes], velocity=VELOCITY, is_drum=True,
-        track=track,
+        start=steps, end=steps + 1, pitch=WRITTEN[classes], is_drum=True, track=track
     )  # fmt: skip
 
 

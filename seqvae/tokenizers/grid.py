@@ -27,8 +27,7 @@ class Roll:
     """Windows of one voice, and what may keep them from being taken."""
 
     tokens: NDArray[np.int64]  # (N, T, C)
-    onset: NDArray[np.bool_]  # (N, T): something is struck
-    silent: NDArray[np.bool_]  # (N, T): nothing sounds
+    silent: NDArray[np.bool_]  # (N, T): nothing sounds that was struck in the window
     refused: Mapping[str, NDArray[np.bool_]]  # a reason -> which windows it refuses, (N,)
 
 
@@ -75,9 +74,10 @@ class GridTokenizer(WindowTokenizer):
                 refused |= which
         if gap_bars > 0:
             gap = np.zeros(len(starts), np.bool_)
+            # One that is silent throughout is left out however short it is.
+            length = min(math.ceil(gap_bars * self.steps_per_bar), self.max_steps)
             for roll in rolls:
-                gap |= has_run(roll.silent, math.ceil(gap_bars * self.steps_per_bar))
-                gap |= ~roll.onset.any(1)  # a note held through the window is not heard in it
+                gap |= has_run(roll.silent, length)
             if (gap & ~refused).any():
                 dropped[f"a rest of {gap_bars:g} bars or more"] += int((gap & ~refused).sum())
             refused |= gap

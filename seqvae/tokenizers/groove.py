@@ -20,7 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
-from seqvae.notes import Notes, Piece, make_notes
+from seqvae.notes import (
+    NUM_VELOCITIES,
+    Notes,
+    Piece,
+    bin_velocities,
+    make_notes,
+    velocity_bins,
+)
 from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.drums import (
     CLASS_OF,
@@ -37,7 +44,6 @@ from seqvae.tokenizers.windows import Part
 
 VIEWS = ("performance", "hits", "taps")
 TAPPED = 3  # the open hi-hat: what MusicVAE's tap models are played on
-NUM_VELOCITIES = 128
 VELOCITY_CHANNELS = slice(1, 1 + NUM_CLASSES)
 OFFSET_CHANNELS = slice(1 + NUM_CLASSES, 1 + 2 * NUM_CLASSES)
 
@@ -63,10 +69,7 @@ class GrooveTokenizer(GridTokenizer):
         super().__post_init__()
         self._at_least(1, "num_velocity_bins", "num_offset_bins")
         self._at_least(0, "max_velocity_change")
-        if self.num_velocity_bins > NUM_VELOCITIES - 1:
-            raise InputError(
-                f"groove: num_velocity_bins is {self.num_velocity_bins}; MIDI has 127 velocities"
-            )
+        self._at_most(NUM_VELOCITIES, "num_velocity_bins", "velocities")
         if self.encoder_sees not in VIEWS:
             raise InputError(
                 f"groove: encoder_sees is {self.encoder_sees!r}; there are {', '.join(VIEWS)}"
@@ -96,7 +99,7 @@ class GrooveTokenizer(GridTokenizer):
         played = np.zeros((max(end_step, int(starts[-1]) + self.max_steps), 2, NUM_CLASSES), int)
         where = hits["start"], slice(None), CLASS_OF[hits["pitch"]]
         played[where] = np.stack([
-            1 + (hits["velocity"].astype(int) - 1) * self.num_velocity_bins // (NUM_VELOCITIES - 1),
+            1 + velocity_bins(hits, self.num_velocity_bins),
             1 + np.clip(
                 np.floor((hits["offset"] + 0.5) * self.num_offset_bins),
                 0, self.num_offset_bins - 1,
@@ -104,7 +107,7 @@ class GrooveTokenizer(GridTokenizer):
         ], axis=1)  # fmt: skip
         windows = played[window_steps(starts, self.max_steps)]  # (N, T, 2, 9)
         tokens = np.concatenate([roll.tokens, windows.reshape(*windows.shape[:2], -1)], axis=2)
-        return [Roll(tokens, roll.onset, roll.silent, roll.refused)]
+        return [Roll(tokens, roll.silent, roll.refused)]
 
     def decode(self, example: Example) -> Piece:
         """The hits of a window where they were played; the middle of each bin."""
@@ -113,12 +116,11 @@ class GrooveTokenizer(GridTokenizer):
         offset = example.ids[:, OFFSET_CHANNELS][steps, classes]
         # A model may draw silence for a class that it struck: then the middle of the range.
         velocity = np.where(velocity > 0, velocity, 1 + self.num_velocity_bins // 2)
-        width = (NUM_VELOCITIES - 1) / self.num_velocity_bins
         notes = make_notes(
             start=steps,
             end=steps + 1,
             pitch=WRITTEN[classes],
-            velocity=np.ceil(1 + (velocity - 1) * width + (width - 1) / 2).astype(int),
+            velocity=bin_velocities(velocity - 1, self.num_velocity_bins),
             is_drum=True,
             offset=np.where(offset > 0, (offset - 0.5) / self.num_offset_bins - 0.5, 0.0),
         )
@@ -127,8 +129,7 @@ class GrooveTokenizer(GridTokenizer):
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Make each window (N, T, 19 + K) louder or softer; where in its bin a hit was is drawn."""
         varied, velocity = ids.copy(), ids[..., VELOCITY_CHANNELS]
-        width = (NUM_VELOCITIES - 1) / self.num_velocity_bins
-        most = self.max_velocity_change / width
+        most = self.max_velocity_change * self.num_velocity_bins / NUM_VELOCITIES
         change = rng.uniform(-most, most, (len(ids), 1, 1))
         place = rng.random(velocity.shape) if most else 0.5
         louder = np.floor(velocity + place + change).astype(np.int64)

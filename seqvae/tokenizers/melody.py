@@ -15,21 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
-from seqvae.notes import Notes, Piece, chord_share, make_notes, melody_line
+from seqvae.notes import NOTE_NAMES, Notes, Piece, chord_share, make_notes, melody_line
 from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.grid import GridTokenizer, Roll, window_steps
 from seqvae.tokenizers.windows import Part
 
 NO_EVENT, NOTE_OFF, FIRST_PITCH = 0, 1, 2
-NOTE_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-VELOCITY = 80  # of decoded notes: the grid does not keep loudness
 
 
 @dataclass(frozen=True, kw_only=True)
-class MelodyTokenizer(GridTokenizer):
-    """One line of notes."""
-
-    kind: ClassVar[str] = "melody"
+class LineTokenizer(GridTokenizer):
+    """Lines of notes, alone or with other voices: their range, and which tracks are lines."""
 
     min_pitch: int = 21
     """Lowest MIDI pitch of the vocabulary."""
@@ -38,7 +34,7 @@ class MelodyTokenizer(GridTokenizer):
     max_chord_share: float = 0.5
     """A track counts as accompaniment when more of its onsets than this are chords."""
     max_transpose: int = 5
-    """Training transposes every window afresh by up to this many semitones."""
+    """Training transposes every window afresh by up to this many semitones; drums stay."""
 
     def __post_init__(self) -> None:
         """Refuse settings that no window can satisfy."""
@@ -46,8 +42,21 @@ class MelodyTokenizer(GridTokenizer):
         self._at_least(0, "max_transpose")
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
             raise InputError(
-                f"melody: pitches {self.min_pitch}..{self.max_pitch}; they must rise within 0..127"
+                f"{self.kind}: pitches {self.min_pitch}..{self.max_pitch}; "
+                "they must rise within 0..127"
             )
+
+    @property
+    def num_events(self) -> int:
+        """Two events and the pitches."""
+        return FIRST_PITCH + self.max_pitch - self.min_pitch + 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class MelodyTokenizer(LineTokenizer):
+    """One line of notes."""
+
+    kind: ClassVar[str] = "melody"
 
     @property
     def channels(self) -> tuple[str]:
@@ -56,8 +65,8 @@ class MelodyTokenizer(GridTokenizer):
 
     @property
     def vocab_sizes(self) -> tuple[int]:
-        """One channel: two events and the pitches."""
-        return (FIRST_PITCH + self.max_pitch - self.min_pitch + 1,)
+        """One channel of events."""
+        return (self.num_events,)
 
     def _parts(self, notes: Notes, dropped: Counter[str]) -> list[Part]:
         """A line for each pitched track that is not an accompaniment of chords."""
@@ -137,7 +146,6 @@ def line_roll(
     outside = np.any(onset & ((pitch < min_pitch) | (pitch > max_pitch)), axis=1)
     return Roll(
         tokens=np.where(heard, tokens, NO_EVENT)[..., None],
-        onset=onset,
         silent=silent | ~heard,
         refused={f"a note outside {min_pitch}..{max_pitch}": outside},
     )
@@ -152,7 +160,6 @@ def line_notes(tokens: NDArray[np.int64], min_pitch: int, *, program: int, track
         start=onsets,
         end=np.append(stops, len(tokens))[following],
         pitch=tokens[onsets] - FIRST_PITCH + min_pitch,
-        velocity=VELOCITY,
         program=program,
         track=track,
     )

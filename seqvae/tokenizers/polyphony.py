@@ -16,17 +16,23 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.errors import InputError
-from seqvae.notes import Notes, Piece, make_notes, sort_notes
+from seqvae.notes import (
+    NOTE_NAMES,
+    NUM_VELOCITIES,
+    Notes,
+    Piece,
+    bin_velocities,
+    make_notes,
+    sort_notes,
+    velocity_bins,
+)
 from seqvae.tokenizers.contract import Example, Ids
-from seqvae.tokenizers.melody import NOTE_NAMES
 from seqvae.tokenizers.windows import Given, Part, WindowTokenizer
 
 ONSET, PITCH, DURATION, VELOCITY, PROGRAM = range(5)
 END = 0
 DRUMS = 128  # the program that means a drum kit
 NUM_PITCHES = 128
-NUM_VELOCITIES = 127  # 1 to 127
 TIME = 2**21  # more than the steps of any piece
 
 
@@ -52,11 +58,7 @@ class PolyphonyTokenizer(WindowTokenizer):
         super().__post_init__()
         self._at_least(1, "max_notes", "num_velocity_bins")
         self._at_least(0, "max_transpose")
-        if self.num_velocity_bins > NUM_VELOCITIES:
-            raise InputError(
-                f"polyphony: num_velocity_bins is {self.num_velocity_bins}; "
-                f"MIDI has {NUM_VELOCITIES} velocities"
-            )
+        self._at_most(NUM_VELOCITIES, "num_velocity_bins", "velocities")
 
     @property
     def max_steps(self) -> int:
@@ -142,8 +144,7 @@ class PolyphonyTokenizer(WindowTokenizer):
         own[:, ONSET] = 1 + np.diff(notes["start"], prepend=0)
         own[:, PITCH] = notes["pitch"]
         own[:, DURATION] = notes["end"] - notes["start"] - 1
-        own[:, VELOCITY] = (notes["velocity"].astype(int) - 1) * self.num_velocity_bins
-        own[:, VELOCITY] //= NUM_VELOCITIES
+        own[:, VELOCITY] = velocity_bins(notes, self.num_velocity_bins)
         own[:, PROGRAM] = notes["program"]
         return ids
 
@@ -155,12 +156,11 @@ class PolyphonyTokenizer(WindowTokenizer):
         start = (ids[:, ONSET] - 1).cumsum()
         ids, start = ids[start < self.window_length], start[start < self.window_length]
         is_drum = ids[:, PROGRAM] == DRUMS
-        width = NUM_VELOCITIES / self.num_velocity_bins
         notes = make_notes(
             start=start,
             end=np.minimum(start + 1 + ids[:, DURATION], self.window_length),
             pitch=ids[:, PITCH],
-            velocity=np.ceil(1 + ids[:, VELOCITY] * width + (width - 1) / 2).astype(int),
+            velocity=bin_velocities(ids[:, VELOCITY], self.num_velocity_bins),
             program=np.where(is_drum, 0, ids[:, PROGRAM]),
             is_drum=is_drum,
             track=ids[:, PROGRAM],
@@ -187,10 +187,8 @@ class PolyphonyTokenizer(WindowTokenizer):
         pitch = ids[..., PITCH]
         room_down = np.where(pitched, pitch, NUM_PITCHES - 1).min(1)
         room_up = NUM_PITCHES - 1 - np.where(pitched, pitch, 0).max(1)
-        low, high = (
-            -np.minimum(self.max_transpose, room_down),
-            np.minimum(self.max_transpose, room_up),
-        )
+        low = -np.minimum(self.max_transpose, room_down)
+        high = np.minimum(self.max_transpose, room_up)
         moved = ids.copy()
         moved[..., PITCH] += np.where(pitched, rng.integers(low, high + 1)[:, None], 0)
         return moved

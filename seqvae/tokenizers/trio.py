@@ -15,13 +15,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.errors import InputError
 from seqvae.notes import Notes, Piece, sort_notes
 from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.drums import NUM_CLASSES, kit_notes, kit_roll, kit_symbols, kits_of
-from seqvae.tokenizers.grid import GridTokenizer, Roll
+from seqvae.tokenizers.grid import Roll
 from seqvae.tokenizers.melody import (
-    FIRST_PITCH,
+    LineTokenizer,
     line_notes,
     line_roll,
     line_symbols,
@@ -36,7 +35,7 @@ WRITTEN_BASS = 33  # electric bass, fingered
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrioTokenizer(GridTokenizer):
+class TrioTokenizer(LineTokenizer):
     """Three voices; a window to train on needs all of them."""
 
     kind: ClassVar[str] = "trio"
@@ -45,23 +44,6 @@ class TrioTokenizer(GridTokenizer):
     """Bars of a window."""
     gap_bars: float = 2.0
     """Training leaves out windows in which a voice rests this many bars or more; 0 leaves none."""
-    min_pitch: int = 21
-    """Lowest MIDI pitch of melody and bass."""
-    max_pitch: int = 108
-    """Highest MIDI pitch of melody and bass."""
-    max_chord_share: float = 0.5
-    """A track counts as accompaniment when more of its onsets than this are chords."""
-    max_transpose: int = 5
-    """Training transposes melody and bass afresh, together, by up to this many semitones."""
-
-    def __post_init__(self) -> None:
-        """Refuse settings that no window can satisfy."""
-        super().__post_init__()
-        self._at_least(0, "max_transpose")
-        if not 0 <= self.min_pitch <= self.max_pitch <= 127:
-            raise InputError(
-                f"trio: pitches {self.min_pitch}..{self.max_pitch}; they must rise within 0..127"
-            )
 
     @property
     def channels(self) -> tuple[str, str, str]:
@@ -71,8 +53,7 @@ class TrioTokenizer(GridTokenizer):
     @property
     def vocab_sizes(self) -> tuple[int, int, int]:
         """Events of the melody, of the bass; sets of drums."""
-        events = FIRST_PITCH + self.max_pitch - self.min_pitch + 1
-        return events, events, 2**NUM_CLASSES
+        return self.num_events, self.num_events, 2**NUM_CLASSES
 
     def _voices(
         self, notes: Notes, dropped: Counter[str]

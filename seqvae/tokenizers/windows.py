@@ -69,6 +69,11 @@ class WindowTokenizer(ABC):
                 value = getattr(self, name)
                 raise InputError(f"{self.kind}: {name} is {value}; it must be {low} or more")
 
+    def _at_most(self, high: int, name: str, what: str) -> None:
+        if getattr(self, name) > high:
+            value = getattr(self, name)
+            raise InputError(f"{self.kind}: {name} is {value}; MIDI has {high} {what}")
+
     @property
     def steps_per_bar(self) -> int:
         """Steps of the model's bar, that of the first metre."""
