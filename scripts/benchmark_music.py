@@ -7,15 +7,12 @@ prints the README's table. Flags after `--` go to `seqvae train`.
 """
 
 import argparse
-import json
 import math
 import shlex
-import sys
 from pathlib import Path
-from typing import Any
 
 import benchmarking
-from benchmarking import CONFIGS
+from benchmarking import CONFIGS, Benchmark, Row
 
 RESULTS = Path(__file__).parent / "results" / "music.json"
 
@@ -50,63 +47,31 @@ PUBLISHED = {  # of Magenta's released models, on its own data
 }
 
 
-def main() -> None:
-    """Make rows, or print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("rows", nargs="*", help=f"all, or some of {', '.join(ROWS)}")
-    parser.add_argument("--data", type=Path, help="folder with the collections")
-    parser.add_argument("--corpora", type=Path, default=Path("corpora"), help="prepared corpora")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the results")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the training")
-    parser.add_argument("--table", action="store_true", help="print the results as a table")
-    own, after = benchmarking.split_at_dashes(sys.argv[1:])
-    options = parser.parse_args(own)
-    if options.table:
-        print(table(json.loads(options.results.read_text())))
-        return
-    names = benchmarking.names_of_rows(options.rows, list(ROWS), ())
-    if not names or options.data is None:
-        print(f"benchmark_music: give --data and rows: all, {', '.join(ROWS)}", file=sys.stderr)
-        sys.exit(2)
-    for name in names:
-        make_row(name, options, after)
+KEPT = (
+    "split", "num_sequences", "neg_elbo", "kl", "active_units", "latent_dim",
+    "accuracy_teacher_forced", "accuracy_free_running", "accuracy_by_channel", "exact_match",
+    "onset_f1", "velocity_error", "timing_error_ms", "overlap", "minutes", "device",
+)  # fmt: skip
 
 
-def make_row(name: str, options: argparse.Namespace, more: list[str]) -> None:
-    """Train, evaluate on the test split, and put the row into the file of results."""
+def make_row(name: str, options: argparse.Namespace, more: list[str]) -> Row:
+    """Train, and evaluate on the test split."""
     config, *flags = shlex.split(ROWS[name].format(data=options.data))
+    corpus = options.corpora / name.removesuffix("_flat").removesuffix("_high")
     figures = benchmarking.figures_of(
-        options.runs / (name + (f"_seed{options.seed}" if options.seed else "")),
+        benchmarking.run_of(options.runs, name, options.seed),
         [str(CONFIGS / config), *flags, *more, "--trainer.seed", str(options.seed),
-         "--data.corpus", str(options.corpora / name.removesuffix("_flat").removesuffix("_high"))],
-        ["--iw_samples", "1"],
+         "--data.corpus", str(corpus)],
+        ["--iw_samples", str(options.iw_samples)],
     )  # fmt: skip
-    kept = (
-        "split", "num_sequences", "neg_elbo", "kl", "active_units", "latent_dim",
-        "accuracy_teacher_forced", "accuracy_free_running", "accuracy_by_channel", "exact_match",
-        "onset_f1", "velocity_error", "timing_error_ms", "overlap", "minutes", "device",
-    )  # fmt: skip
-    row = {
-        "name": name,
-        "seed": options.seed,
-        **{key: figures[key] for key in kept if key in figures},
+    return {
+        **{key: figures[key] for key in KEPT if key in figures},
         "kl_bits": figures["kl"] / math.log(2),
         "published": PUBLISHED.get(name),
-        "command": benchmarking.command_of(
-            "benchmark_music.py", "MIDI_FOLDER", name, flags_of(options, more)
-        ),
     }
-    benchmarking.write_row(options.results, row, list(ROWS))
 
 
-def flags_of(options: argparse.Namespace, more: list[str]) -> list[str]:
-    """The flags of this script that are not the default ones."""
-    seed = ["--seed", str(options.seed)] if options.seed else []
-    return [*seed, *(["--", *more] if more else [])]
-
-
-def table(rows: list[dict[str, Any]]) -> str:
+def table(rows: list[Row]) -> str:
     """Markdown."""
     names = (
         "row", "accuracy, free running", "onset F1", "KL", "bits", "velocity", "timing", "music",
@@ -135,5 +100,16 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+BENCHMARK = Benchmark(
+    script="benchmark_music.py",
+    about=__doc__,
+    rows=list(ROWS),
+    place="MIDI_FOLDER",
+    results=RESULTS,
+    iw_samples=1,
+    make_row=make_row,
+    table=table,
+)
+
 if __name__ == "__main__":
-    main()
+    BENCHMARK.main()

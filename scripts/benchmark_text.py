@@ -7,14 +7,11 @@ again, and what was interrupted goes on. `--table` prints the README's table. Fl
 """
 
 import argparse
-import json
 import shlex
-import sys
 from pathlib import Path
-from typing import Any
 
 import benchmarking
-from benchmarking import CONFIGS
+from benchmarking import CONFIGS, Benchmark, Row
 
 RESULTS = Path(__file__).parent / "results" / "ptb.json"
 
@@ -42,45 +39,17 @@ ROWS = {
 FOR_A_GPU = ("big_lm", "big")
 
 
-def main() -> None:
-    """Make rows, or print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("rows", nargs="*", help=f"all, or some of {', '.join(ROWS)}")
-    parser.add_argument("--data", type=Path, help="folder with train.txt, valid.txt, test.txt")
-    parser.add_argument("--corpus", default="corpora/ptb", help="folder of the prepared corpus")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the results")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the training")
-    parser.add_argument("--iw_samples", type=int, default=500, help="draws a sentence")
-    parser.add_argument("--table", action="store_true", help="print the results as a table")
-    own, after = benchmarking.split_at_dashes(sys.argv[1:])
-    options = parser.parse_args(own)
-    if options.table:
-        print(table(json.loads(options.results.read_text())))
-        return
-    if options.iw_samples < 1:
-        parser.error(f"iw_samples is {options.iw_samples}; it must be 1 or more")
-    names = benchmarking.names_of_rows(options.rows, list(ROWS), FOR_A_GPU)
-    if not names or options.data is None:
-        print(f"benchmark_text: give --data and rows: all, {', '.join(ROWS)}", file=sys.stderr)
-        sys.exit(2)
-    for name in names:
-        make_row(name, options, after)
-
-
-def make_row(name: str, options: argparse.Namespace, more: list[str]) -> None:
-    """Train, evaluate on the test split, and put the row into the file of results."""
-    run = options.runs / (f"ptb_{name}" + (f"_seed{options.seed}" if options.seed else ""))
+def make_row(name: str, options: argparse.Namespace, more: list[str]) -> Row:
+    """Train, and evaluate on the test split."""
     config, *flags = shlex.split(ROWS[name])
     splits = [f"--data.{split}={options.data / split}.txt" for split in ("train", "valid", "test")]
     figures = benchmarking.figures_of(
-        run,
-        [str(CONFIGS / config), *flags, *more, *splits, "--data.corpus", options.corpus,
-         "--trainer.seed", str(options.seed)],
+        benchmarking.run_of(options.runs, f"ptb_{name}", options.seed),
+        [str(CONFIGS / config), *flags, *more, *splits, "--trainer.seed", str(options.seed),
+         "--data.corpus", str(options.corpora / "ptb")],
         ["--precision", "bf16", "--iw_samples", str(options.iw_samples)],
     )  # fmt: skip
-    row = {
-        "name": name,
+    return {
         "split": figures["split"],
         "neg_elbo": figures["neg_elbo"],
         "iw_nll": figures["iw_nll"],
@@ -91,24 +60,12 @@ def make_row(name: str, options: argparse.Namespace, more: list[str]) -> None:
         "mi_estimator": f"aggregate posterior of {figures['num_sequences']} sentences, "
         f"ceiling {figures['mi_aggregate_ceiling']:.2f} nats",
         "active_units": figures["active_units"],
-        "seed": options.seed,
         "minutes": figures["minutes"],
         "device": figures["device"],
-        "command": benchmarking.command_of(
-            "benchmark_text.py", "PTB_FOLDER", name, flags_of(options, more)
-        ),
     }
-    benchmarking.write_row(options.results, row, list(ROWS))
 
 
-def flags_of(options: argparse.Namespace, more: list[str]) -> list[str]:
-    """The flags of this script that are not the default ones."""
-    seed = ["--seed", str(options.seed)] if options.seed else []
-    draws = ["--iw_samples", str(options.iw_samples)] if options.iw_samples != 500 else []
-    return [*seed, *draws, *(["--", *more] if more else [])]
-
-
-def table(rows: list[dict[str, Any]]) -> str:
+def table(rows: list[Row]) -> str:
     """Markdown."""
     lines = [
         "| row | -ELBO | IW-NLL | IW-PPL | KL | MI | active units | minutes | device |",
@@ -124,5 +81,17 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+BENCHMARK = Benchmark(
+    script="benchmark_text.py",
+    about=__doc__,
+    rows=list(ROWS),
+    not_in_all=FOR_A_GPU,
+    place="PTB_FOLDER",
+    results=RESULTS,
+    iw_samples=500,
+    make_row=make_row,
+    table=table,
+)
+
 if __name__ == "__main__":
-    main()
+    BENCHMARK.main()

@@ -4,18 +4,83 @@ What is done is not done again, and what was interrupted goes on; a run that was
 flags is no such thing, and refused.
 """
 
+import argparse
 import csv
 import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """The rows of a script, how each is made and shown, and where they are kept."""
+
+    script: str
+    about: str
+    rows: Sequence[str]
+    not_in_all: Sequence[str] = ()
+    place: str
+    """What stands for the data in the command that a row tells of itself."""
+    results: Path
+    iw_samples: int
+    """Draws a sequence of the importance-weighted likelihood."""
+    make_row: Callable[[str, argparse.Namespace, list[str]], Row]
+    """From a name, the script's flags and those of `seqvae train`."""
+    table: Callable[[list[Row]], str]
+
+    def main(self) -> None:
+        """Make rows, or print the table."""
+        own, for_train = split_at_dashes(sys.argv[1:])
+        options = self.parser().parse_args(own)
+        if options.table:
+            print(self.table(json.loads(options.results.read_text())))
+            return
+        names = names_of_rows(options.rows, self.rows, self.not_in_all)
+        if options.data is None or not names or options.iw_samples < 1:
+            print(
+                f"{self.script}: give --data, draws above 0, and rows: all, {', '.join(self.rows)}",
+                file=sys.stderr,
+            )
+            sys.exit(2)
+        for name in names:
+            made = self.make_row(name, options, for_train)
+            told = {"seed": options.seed, "command": self.command_of(name, options, for_train)}
+            write_row(options.results, {"name": name, **made, **told}, self.rows)
+
+    def command_of(self, name: str, options: argparse.Namespace, for_train: list[str]) -> str:
+        """What made a row, for who wants to repeat it."""
+        words = ["python", f"scripts/{self.script}", "--data", self.place, name]
+        for flag in ("seed", "iw_samples"):
+            if getattr(options, flag) != self.parser().get_default(flag):
+                words += [f"--{flag}", str(getattr(options, flag))]
+        return " ".join([*words, *(["--", *for_train] if for_train else [])])
+
+    def parser(self) -> argparse.ArgumentParser:
+        """The script's flags."""
+        parser = argparse.ArgumentParser(description=self.about, allow_abbrev=False)
+        parser.add_argument("rows", nargs="*", help=f"all, or some of {', '.join(self.rows)}")
+        parser.add_argument("--data", type=Path, help="folder of the data")
+        parser.add_argument("--corpora", type=Path, default=Path("corpora"), help="prepared ones")
+        parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
+        parser.add_argument("--results", type=Path, default=self.results, help="file of the rows")
+        parser.add_argument("--seed", type=int, default=0, help="seed of the training")
+        parser.add_argument(
+            "--iw_samples", type=int, default=self.iw_samples, help="draws a sequence"
+        )
+        parser.add_argument("--table", action="store_true", help="print the results as a table")
+        return parser
 
 
 def split_at_dashes(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -31,7 +96,12 @@ def names_of_rows(asked: list[str], rows: Sequence[str], not_in_all: Sequence[st
     return asked if set(asked) <= set(rows) else []
 
 
-def figures_of(run: Path, training: Sequence[str], evaluation: Sequence[str]) -> dict[str, Any]:
+def run_of(folder: Path, name: str, seed: int) -> Path:
+    """The run of a row."""
+    return folder / (name + (f"_seed{seed}" if seed else ""))
+
+
+def figures_of(run: Path, training: Sequence[str], evaluation: Sequence[str]) -> Row:
     """The figures of a run on its test split and its minutes, trained where that is not done."""
     file, about = run / "test.json", run / "row.json"
     flags = {"train": list(training), "evaluate": list(evaluation)}
@@ -48,13 +118,8 @@ def figures_of(run: Path, training: Sequence[str], evaluation: Sequence[str]) ->
             sys.exit(2)
     with (run / "metrics.csv").open(newline="") as opened:
         minutes = float(list(csv.DictReader(opened))[-1]["minutes"])
-    figures: dict[str, Any] = json.loads(file.read_text())
+    figures: Row = json.loads(file.read_text())
     return figures | {"minutes": minutes, "device": made["device"]}
-
-
-def command_of(script: str, place: str, name: str, flags: Sequence[str]) -> str:
-    """What made a row, for who wants to repeat it."""
-    return " ".join(["python", f"scripts/{script}", "--data", place, name, *flags])
 
 
 def seqvae(*arguments: str) -> None:
@@ -72,7 +137,7 @@ def device() -> str:
     return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def write_row(file: Path, row: dict[str, Any], order: Sequence[str]) -> None:
+def write_row(file: Path, row: Row, order: Sequence[str]) -> None:
     """Replace the row of the same name and seed; rows stand in the order of their names."""
     rows = json.loads(file.read_text()) if file.is_file() else []
     rows = [other for other in rows if (other["name"], other["seed"]) != (row["name"], row["seed"])]

@@ -58,14 +58,14 @@ def call(
         folder,
         "--runs",
         folder / "runs",
-        "--corpus",
-        folder / "corpus",
+        "--corpora",
+        folder / "corpora",
         "--results",
         results,
     ]
     own += ["--iw_samples", "3", "--", *TINY]
     monkeypatch.setattr(sys, "argv", ["benchmark_text.py", *map(str, own)])
-    benchmark.main()
+    benchmark.BENCHMARK.main()
     rows: list[dict[str, object]] = json.loads(results.read_text())
     return rows
 
@@ -144,6 +144,6 @@ def test_unknown_rows_are_refused(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["benchmark_text.py", "--data", "x", *arguments])
     with pytest.raises(SystemExit) as stop:
-        benchmark.main()
+        benchmark.BENCHMARK.main()
     assert stop.value.code == 2
     assert "annealing" in capsys.readouterr().err
