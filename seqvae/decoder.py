@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqvae.dropout import LockedDropout, WeightDropLSTM
-from seqvae.encoder import StepEmbedding
+from seqvae.embedding import StepEmbedding
 from seqvae.errors import InputError
 from seqvae.heads import ChannelHeads
 
@@ -95,6 +95,7 @@ class FlatDecoder(nn.Module):
         self,
         *,
         vocab_sizes: tuple[int, ...],
+        num_members: tuple[int, ...] = (),
         given_sizes: tuple[int, ...] = (),
         embedding_dim: int,
         hidden_dim: int,
@@ -116,7 +117,7 @@ class FlatDecoder(nn.Module):
         wiring = z_wiring if latent_dim > 0 else ()
         beside = latent_dim if "input" in wiring else 0
         self.z_beside_input = beside > 0
-        self.embedding = StepEmbedding(vocab_sizes, embedding_dim, embedding_dropout)
+        self.embedding = StepEmbedding(vocab_sizes, embedding_dim, num_members, embedding_dropout)
         self.given = StepEmbedding(given_sizes, embedding_dim) if given_sizes else None
         self.num_channels = len(vocab_sizes)
         self.start = nn.Parameter(torch.zeros(embedding_dim))
@@ -132,10 +133,10 @@ class FlatDecoder(nn.Module):
         width = embedding_dim if tied_embeddings else hidden_dim
         self.project = nn.Linear(hidden_dim, width) if width != hidden_dim else nn.Identity()
         self.skip = nn.Linear(latent_dim, width) if "output" in wiring else None
-        self.heads = ChannelHeads(vocab_sizes, width, num_softmaxes)
+        self.heads = ChannelHeads(vocab_sizes, width, num_softmaxes, num_members)
         if tied_embeddings:  # Press & Wolf 2017
             for head, channel in zip(self.heads.logits, self.embedding.channels, strict=True):
-                head.tie(channel.weight)  # type: ignore[operator]
+                head.tie(channel)  # type: ignore[operator]
 
     def begin(self, z: Float[Tensor, "B Z"]) -> State:
         """Initial hidden and cell state of every layer: tanh(Linear(z)), or zero."""

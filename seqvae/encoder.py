@@ -12,36 +12,11 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm, embedding
+from torch.nn.functional import batch_norm
 
-from seqvae.dropout import LockedDropout, drop_types
+from seqvae.dropout import LockedDropout
+from seqvae.embedding import StepEmbedding
 from seqvae.latent import DiagonalGaussian
-
-
-class StepEmbedding(nn.Module):
-    """One vector per step: the sum of the embeddings of its channels' tokens."""
-
-    def __init__(
-        self, vocab_sizes: tuple[int, ...], embedding_dim: int, type_dropout: float = 0.0
-    ) -> None:
-        """In training a share `type_dropout` of each vocabulary is embedded as zero."""
-        super().__init__()
-        self.type_dropout = type_dropout
-        channels = [nn.Embedding(size, embedding_dim) for size in vocab_sizes]
-        for channel in channels:
-            nn.init.normal_(channel.weight, std=0.1)
-        self.channels = nn.ModuleList(channels)
-
-    def forward(self, ids: Int[Tensor, "B T C"]) -> Float[Tensor, "B T E"]:
-        """Embed every step."""
-        vectors = [self.embed(ids[..., c], embed.weight) for c, embed in enumerate(self.channels)]  # type: ignore[arg-type]
-        return torch.stack(vectors).sum(0) if len(vectors) > 1 else vectors[0]
-
-    def embed(self, ids: Int[Tensor, "B T"], weight: Float[Tensor, "V E"]) -> Tensor:
-        """Look tokens of one channel up, without the types that are dropped: (B, T, E)."""
-        if self.training and self.type_dropout > 0:
-            weight = drop_types(weight, self.type_dropout)
-        return embedding(ids, weight)
 
 
 def reverse_within_length(
@@ -122,13 +97,14 @@ class Encoder(nn.Module):
         hidden_dim: int,
         num_layers: int,
         latent_dim: int,
+        num_members: tuple[int, ...] = (),
         pooling: str = "last",
         dropout: float = 0.0,
         bn_gamma: float = 0.0,
     ) -> None:
         super().__init__()
         self.pool = POOLINGS[pooling]
-        self.embedding = StepEmbedding(vocab_sizes, embedding_dim)
+        self.embedding = StepEmbedding(vocab_sizes, embedding_dim, num_members)
         self.dropout = LockedDropout(dropout)
         input_dims = [embedding_dim] + [2 * hidden_dim] * (num_layers - 1)
         self.forward_layers = nn.ModuleList(

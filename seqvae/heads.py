@@ -14,6 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
+from seqvae.embedding import TokenEmbedding, members_of
+
 MAX_LOGITS = 2**21  # that are held at a time where no gradient is wanted: 8 MiB
 
 Draw = Callable[[Float[Tensor, "B V"]], Int[Tensor, " B"]]
@@ -59,16 +61,25 @@ class _SoftmaxNLL(torch.autograd.Function):
 class Softmax(nn.Linear):
     """Logits as a linear function of the state."""
 
-    def tie(self, weight: nn.Parameter) -> None:
+    def __init__(self, hidden_dim: int, vocab_size: int, num_members: int = 0) -> None:
+        """Where tokens are subsets, their weights share those of their members."""
+        super().__init__(hidden_dim, vocab_size)
+        self.members = members_of(num_members, hidden_dim, hidden_dim**-0.5)
+
+    def tie(self, embedding: TokenEmbedding) -> None:
         """Share the output weights, (V, H)."""
-        self.weight = weight
+        self.weight, self.members = embedding.weight, embedding.members
+
+    def forward(self, hidden: Float[Tensor, "*B H"]) -> Float[Tensor, "*B V"]:
+        """W hidden + b."""
+        return linear(hidden, self.members(self.weight), self.bias)
 
     def nll(self, hidden: Float[Tensor, "B T H"], tokens: Int[Tensor, "B T"]) -> Tensor:
         """-log p(token) at each step, in nats: (B, T)."""
         if not torch.is_grad_enabled():
             return _sliced_nll(self, hidden, tokens, MAX_LOGITS // self.out_features)
         flat: Tensor = _SoftmaxNLL.apply(  # type: ignore[no-untyped-call]  # of torch
-            hidden.flatten(0, 1), self.weight, self.bias, tokens.flatten()
+            hidden.flatten(0, 1), self.members(self.weight), self.bias, tokens.flatten()
         )
         return flat.view(tokens.shape)
 
@@ -76,17 +87,19 @@ class Softmax(nn.Linear):
 class SoftmaxMixture(nn.Module):
     """A mixture of softmaxes: log-probabilities of a higher rank than H (Yang et al. 2018)."""
 
-    def __init__(self, hidden_dim: int, vocab_size: int, num_softmaxes: int) -> None:
+    def __init__(
+        self, hidden_dim: int, vocab_size: int, num_softmaxes: int, num_members: int = 0
+    ) -> None:
         """The components share the output weights."""
         super().__init__()
         self.num_softmaxes = num_softmaxes
         self.contexts = nn.Linear(hidden_dim, num_softmaxes * hidden_dim)
         self.priors = nn.Linear(hidden_dim, num_softmaxes)
-        self.output = nn.Linear(hidden_dim, vocab_size)
+        self.output = Softmax(hidden_dim, vocab_size, num_members)
 
-    def tie(self, weight: nn.Parameter) -> None:
+    def tie(self, embedding: TokenEmbedding) -> None:
         """Share the output weights, (V, H)."""
-        self.output.weight = weight
+        self.output.tie(embedding)
 
     def forward(self, hidden: Float[Tensor, "*B H"]) -> Float[Tensor, "*B V"]:
         """Log sum_k pi_k softmax(W tanh(P_k hidden)): normalised, so they are logits too."""
@@ -139,17 +152,26 @@ def in_float32(x: Tensor) -> Tensor:
 class ChannelHeads(nn.Module):
     """Distributions of a step's channels, each conditioned on the channels before it."""
 
-    def __init__(self, vocab_sizes: tuple[int, ...], hidden_dim: int, num_softmaxes: int) -> None:
+    def __init__(
+        self,
+        vocab_sizes: tuple[int, ...],
+        hidden_dim: int,
+        num_softmaxes: int,
+        num_members: tuple[int, ...] = (),
+    ) -> None:
         """One softmax a channel, or a mixture of several."""
         super().__init__()
+        channels = list(zip(vocab_sizes, num_members or (0,) * len(vocab_sizes), strict=True))
         self.logits = nn.ModuleList(
-            Softmax(hidden_dim, size)
+            Softmax(hidden_dim, size, members)
             if num_softmaxes == 1
-            else SoftmaxMixture(hidden_dim, size, num_softmaxes)
-            for size in vocab_sizes
+            else SoftmaxMixture(hidden_dim, size, num_softmaxes, members)
+            for size, members in channels
         )
-        self.embeddings = nn.ModuleList(nn.Embedding(size, hidden_dim) for size in vocab_sizes[:-1])
-        self.mixers = nn.ModuleList(nn.Linear(2 * hidden_dim, hidden_dim) for _ in vocab_sizes[:-1])
+        self.embeddings = nn.ModuleList(
+            TokenEmbedding(size, hidden_dim, members) for size, members in channels[:-1]
+        )
+        self.mixers = nn.ModuleList(nn.Linear(2 * hidden_dim, hidden_dim) for _ in channels[:-1])
 
     def condition(
         self, hidden: Float[Tensor, "*B H"], channel: int, tokens: Int[Tensor, "*B"]

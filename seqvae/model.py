@@ -52,22 +52,28 @@ class SequenceVAE(nn.Module):
         embedding_dropout: float,
         weight_dropout: float,
         token_dropout: float,
-        # Bundles from before there were conductors and chords name none of these.
+        # Bundles from before there were conductors, chords and subsets name none of these.
         conductor_dim: int = 256,
         conductor_layers: int = 1,
         segment_length: int = 16,
         given_sizes: tuple[int, ...] = (),
+        num_members: tuple[int, ...] = (),
     ) -> None:
-        """Build the model; `max_steps` bounds decoding, `eos_id` is None for fixed lengths."""
+        """Build the model; `max_steps` bounds decoding, `eos_id` is None for fixed lengths.
+
+        `num_members` tells of each channel of how many things its tokens are subsets, or 0.
+        """
         super().__init__()
         self.settings: dict[str, Any] = {
             name: value for name, value in locals().items() if name not in ("self", "__class__")
         }
         self.vocab_sizes, self.max_steps, self.eos_id = vocab_sizes, max_steps, eos_id
         self.latent_dim, self.given_sizes = latent_dim, given_sizes
+        members = num_members or (0,) * len(vocab_sizes)
         self.encoder = (
             Encoder(
                 vocab_sizes=vocab_sizes + given_sizes,
+                num_members=members + (0,) * len(given_sizes),
                 embedding_dim=embedding_dim,
                 hidden_dim=encoder_dim,
                 num_layers=encoder_layers,
@@ -89,6 +95,7 @@ class SequenceVAE(nn.Module):
         decoder: FlatDecoder = DECODERS[settings["decoder"]](
             **{name: settings[name] for name in own if hierarchical},
             vocab_sizes=self.vocab_sizes,
+            num_members=settings["num_members"],
             given_sizes=self.given_sizes,
             embedding_dim=settings["embedding_dim"],
             hidden_dim=settings["decoder_dim"],
@@ -174,8 +181,8 @@ class SequenceVAE(nn.Module):
                 raise InputError(f"{folder}: {file.name} is missing; is this a seqvae bundle?")
         try:
             settings = json.loads(settings_file.read_text())
-            sizes = {n: tuple(settings.get(n, ())) for n in ("vocab_sizes", "given_sizes")}
-            model = cls(**settings | sizes)
+            names = ("vocab_sizes", "given_sizes", "num_members")
+            model = cls(**settings | {name: tuple(settings.get(name, ())) for name in names})
         except (ValueError, TypeError, KeyError, RuntimeError) as error:
             raise InputError(f"{settings_file}: not the settings of a model ({error})") from error
         try:

@@ -99,6 +99,7 @@ class VAETraining(lightning.LightningModule):
         self.model = SequenceVAE(
             vocab_sizes=self.tokenizer.vocab_sizes,
             given_sizes=self.tokenizer.given_sizes,
+            num_members=self.tokenizer.num_members,
             max_steps=self.tokenizer.max_steps,
             eos_id=self.tokenizer.eos_id,
             **asdict(config.model),

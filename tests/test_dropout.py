@@ -6,7 +6,8 @@ from torch.nn.functional import dropout
 
 from seqvae.decoder import FlatDecoder
 from seqvae.dropout import LockedDropout, WeightDropLSTM, drop_types
-from seqvae.encoder import Encoder, StepEmbedding
+from seqvae.embedding import StepEmbedding
+from seqvae.encoder import Encoder
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}  # float32, a recurrence of a few steps
 SHARES = pytest.mark.parametrize("p", [0.2, 0.5, 0.8])

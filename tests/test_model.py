@@ -200,7 +200,11 @@ def test_settings_are_plain_json(tmp_path: Path) -> None:
     model = tiny_vae(vocab_sizes=(5, 3))
     model.save(tmp_path)
     saved = json.loads((tmp_path / "config.json").read_text())
-    assert saved == model.settings | {"vocab_sizes": [5, 3], "given_sizes": []}
+    assert saved == model.settings | {
+        "vocab_sizes": [5, 3],
+        "given_sizes": [],
+        "num_members": [],
+    }
 
 
 @pytest.mark.parametrize("name", FILES)

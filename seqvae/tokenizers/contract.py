@@ -64,6 +64,10 @@ class Tokenizer(Protocol):
         """Tokens of each channel."""
 
     @property
+    def num_members(self) -> tuple[int, ...]:
+        """Of how many things the tokens of each channel are subsets, or 0; () where none are."""
+
+    @property
     def given_sizes(self) -> tuple[int, ...]:
         """Tokens of each column after the channels that is given, not predicted."""
 

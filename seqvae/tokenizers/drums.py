@@ -54,6 +54,11 @@ class DrumsTokenizer(GridTokenizer):
         """One channel: the subsets of the classes."""
         return (2**NUM_CLASSES,)
 
+    @property
+    def num_members(self) -> tuple[int]:
+        """Tokens are subsets of the classes."""
+        return (NUM_CLASSES,)
+
     def _parts(self, notes: Notes, dropped: Counter[str]) -> list[Part]:
         """The kit, if there is one."""
         return [(hits,) for hits in kits_of(notes, dropped)]

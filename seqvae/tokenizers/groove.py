@@ -87,6 +87,11 @@ class GrooveTokenizer(GridTokenizer):
         velocities = (1 + self.num_velocity_bins,) * NUM_CLASSES
         return (2**NUM_CLASSES, *velocities, *(1 + self.num_offset_bins,) * NUM_CLASSES)
 
+    @property
+    def num_members(self) -> tuple[int, ...]:
+        """The hits are subsets of the classes."""
+        return (NUM_CLASSES,) + (0,) * (2 * NUM_CLASSES)
+
     def _parts(self, notes: Notes, dropped: Counter[str]) -> list[Part]:
         """The kit, if there is one."""
         return [(hits,) for hits in kits_of(notes, dropped)]

@@ -55,6 +55,11 @@ class TrioTokenizer(LineTokenizer):
         """Events of the melody, of the bass; sets of drums."""
         return self.num_events, self.num_events, 2**NUM_CLASSES
 
+    @property
+    def num_members(self) -> tuple[int, int, int]:
+        """The hits are subsets of the classes."""
+        return 0, 0, NUM_CLASSES
+
     def _voices(
         self, notes: Notes, dropped: Counter[str]
     ) -> tuple[list[Notes], list[Notes], list[Notes]]:

@@ -101,6 +101,11 @@ class WindowTokenizer(ABC):
         """Tokens of each channel."""
 
     @property
+    def num_members(self) -> tuple[int, ...]:
+        """No token is a subset."""
+        return ()
+
+    @property
     def given_sizes(self) -> tuple[int, ...]:
         """Nothing is given beside the tokens."""
         return ()

@@ -96,6 +96,11 @@ class WordTokenizer:
         return ids
 
     @property
+    def num_members(self) -> tuple[int, ...]:
+        """No token is a subset."""
+        return ()
+
+    @property
     def given_sizes(self) -> tuple[int, ...]:
         """Nothing is given beside the text."""
         return ()
