@@ -123,7 +123,8 @@ def training_loader(
     """
 
     def augment(ids: NDArray[np.int64], number: int) -> NDArray[np.int64]:
-        return tokenizer.augment(ids, np.random.default_rng((seed, epoch, number)))
+        rng = np.random.default_rng((seed, epoch, number))
+        return tokenizer.mix(tokenizer.augment(ids, rng), rng)
 
     batches = []
     for one_pass in range(epoch * num_passes, (epoch + 1) * num_passes):

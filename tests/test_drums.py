@@ -109,3 +109,37 @@ def test_real_windows_survive_a_file(data_folder: Path, tmp_path: Path, collecti
         to_pretty_midi(tokenizer.decode(Example(ids))).write(str(tmp_path / "clip.mid"))
         (again,) = tokenizer.encode(read_midi(tmp_path / "clip.mid", 4))
         assert np.array_equal(again.ids, ids)
+
+
+def test_training_mixes_the_classes_of_two_windows() -> None:
+    rng = np.random.default_rng(0)
+    ids = rng.integers(512, size=(400, 16, 1))
+    before = ids.copy()
+    mixed = DrumsTokenizer(num_bars=1, mix_share=0.5).mix(ids, np.random.default_rng(0))
+    assert np.array_equal(ids, before)
+    own, made = (x[:, :, 0, None] >> np.arange(9) & 1 for x in (ids, mixed))
+    kept = (own == made).all(1)  # (N, 9): random rhythms agree by accident once in 65,536
+    untouched = kept.all(1)
+    assert 150 < untouched.sum() < 250  # half of the windows, and 0.2 % that drew no class
+    assert abs(kept[~untouched].mean() - 0.5) < 0.05
+    rhythms = [{row.tobytes() for row in own[..., i]} for i in range(9)]
+    for i in range(9):  # what is not its own is the same class of another window, at its steps
+        assert {row.tobytes() for row in made[..., i]} <= rhythms[i]
+    for window, taken in zip(made[~untouched][:50], ~kept[~untouched][:50], strict=True):
+        donors = [(own[:, :, i] == window[:, i]).all(1) for i in np.nonzero(taken)[0]]
+        assert np.logical_and.reduce(donors).sum() == 1  # all from one
+
+
+def test_what_is_given_stays_with_its_window() -> None:
+    ids = np.random.default_rng(0).integers(512, size=(40, 16, 2))
+    mixed = DrumsTokenizer(num_bars=1, mix_share=1.0).mix(ids, np.random.default_rng(0))
+    assert np.array_equal(mixed[..., 1], ids[..., 1])
+    assert not np.array_equal(mixed[..., 0], ids[..., 0])
+
+
+def test_mixing_can_be_turned_off() -> None:
+    ids = np.random.default_rng(0).integers(512, size=(40, 16, 1))
+    still = DrumsTokenizer(num_bars=1, mix_share=0.0)
+    assert np.array_equal(still.mix(ids, np.random.default_rng(0)), ids)
+    with pytest.raises(InputError, match=r"drums: mix_share is 1.5; it must lie in \[0, 1\]"):
+        DrumsTokenizer(mix_share=1.5)

@@ -173,3 +173,20 @@ def test_training_varies_how_loud_a_window_is() -> None:
     assert set(coarse[:, 0, 1 + KICK].tolist()) == {3, 4, 5}
     stiff = GrooveTokenizer(num_bars=1, max_velocity_change=0)
     assert np.array_equal(stiff.augment(many % 33, np.random.default_rng(0)), many % 33)
+
+
+def test_a_drum_goes_into_another_window_as_it_is_played() -> None:
+    rng = np.random.default_rng(0)
+    ids = np.zeros((50, 16, 19), np.int64)
+    struck = rng.random((50, 16, 9)) < 0.3
+    ids[..., 0] = (struck << np.arange(9)).sum(-1)
+    ids[..., 1:10] = struck * rng.integers(1, 33, struck.shape)
+    ids[..., 10:] = struck * rng.integers(1, 33, struck.shape)
+    mixed = GrooveTokenizer(num_bars=1, mix_share=1.0).mix(ids, np.random.default_rng(0))
+    assert not np.array_equal(mixed, ids)
+    hits = mixed[..., 0, None] >> np.arange(9) & 1
+    assert np.array_equal(hits > 0, mixed[..., 1:10] > 0)
+    assert np.array_equal(hits > 0, mixed[..., 10:] > 0)
+    for drum in range(9):  # velocity and timing stay together
+        played = {ids[n, :, [1 + drum, 10 + drum]].tobytes() for n in range(50)}
+        assert {mixed[n, :, [1 + drum, 10 + drum]].tobytes() for n in range(50)} <= played

@@ -81,6 +81,9 @@ class Tokenizer(Protocol):
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """A fresh variation of a training batch (B, T, C)."""
 
+    def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """A training batch (B, T, C) with parts of one sequence in the place of another's."""
+
     def seen(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """What the encoder reads of a batch (B, T, C), where it is not the batch itself."""
 

@@ -44,6 +44,14 @@ class DrumsTokenizer(GridTokenizer):
 
     kind: ClassVar[str] = "drums"
 
+    mix_share: float = 0.5
+    """Share of the training windows that take some of their drums from another window."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that make no sense."""
+        super().__post_init__()
+        self._share("mix_share")
+
     @property
     def channels(self) -> tuple[str]:
         """Names of the channels."""
@@ -71,6 +79,12 @@ class DrumsTokenizer(GridTokenizer):
         """The hits of a window."""
         return self._piece(kit_notes(example.ids[:, 0]), example)
 
+    def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Windows (N, T, 1 + K) of which a share has each class from one of two."""
+        mixed, classes = ids.copy(), mixed_classes(len(ids), self.mix_share, rng)
+        mixed[..., 0] = mixed_sets(ids[..., 0], ids[rng.permutation(len(ids)), :, 0], classes)
+        return mixed
+
     def show(self, ids: Ids) -> str:
         """The letters of the classes struck, `.` for none, `|` between quarters."""
         return self._in_quarters(kit_symbols(ids[:, 0]))
@@ -94,6 +108,23 @@ def kit_roll(hits: Notes, starts: NDArray[np.int64], num_steps: int, end_step: i
     np.bitwise_or.at(sets, hits["start"], 1 << CLASS_OF[hits["pitch"]])
     tokens = sets[window_steps(starts, num_steps)]
     return Roll(tokens=tokens[..., None], silent=tokens == 0, refused={})
+
+
+def mixed_classes(num_windows: int, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Which classes each window takes from another, half of them where it does: (N, 9)."""
+    taken = rng.random((num_windows, NUM_CLASSES)) < 0.5
+    return taken & (rng.random((num_windows, 1)) < share)
+
+
+def mixed_sets(
+    own: NDArray[np.int64], other: NDArray[np.int64], classes: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Subsets (N, T) with some classes, (N, 9), from others: a kick here and a ride from there.
+
+    A rhythm of one drum goes with many rhythms of the rest, and most of these no corpus holds.
+    """
+    mask = (classes << np.arange(NUM_CLASSES)).sum(1)[:, None]
+    return own & ~mask | other & mask
 
 
 def kit_notes(tokens: NDArray[np.int64], *, track: int = 0) -> Notes:

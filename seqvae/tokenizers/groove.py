@@ -37,6 +37,8 @@ from seqvae.tokenizers.drums import (
     kit_roll,
     kit_symbols,
     kits_of,
+    mixed_classes,
+    mixed_sets,
     struck,
 )
 from seqvae.tokenizers.grid import GridTokenizer, Roll, window_steps
@@ -61,6 +63,8 @@ class GrooveTokenizer(GridTokenizer):
     """Places within a step, from half a step early to half a step late."""
     max_velocity_change: int = 8
     """Training makes every window afresh louder or softer by up to this much MIDI velocity."""
+    mix_share: float = 0.5
+    """Share of the training windows that take some of their drums from another window."""
     encoder_sees: str = "performance"
     """What the encoder reads: performance, hits (no velocity, no timing) or taps (nor drum)."""
 
@@ -69,6 +73,7 @@ class GrooveTokenizer(GridTokenizer):
         super().__post_init__()
         self._at_least(1, "num_velocity_bins", "num_offset_bins")
         self._at_least(0, "max_velocity_change")
+        self._share("mix_share")
         self._at_most(NUM_VELOCITIES, "num_velocity_bins", "velocities")
         if self.encoder_sees not in VIEWS:
             raise InputError(
@@ -141,6 +146,15 @@ class GrooveTokenizer(GridTokenizer):
         louder = np.clip(louder, 1, self.num_velocity_bins)
         varied[..., VELOCITY_CHANNELS] = np.where(velocity > 0, louder, 0)
         return varied
+
+    def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Windows (N, T, 19 + K) of which a share has each class, as it is played, of one of two."""
+        classes = mixed_classes(len(ids), self.mix_share, rng)
+        mixed, other = ids.copy(), ids[rng.permutation(len(ids))]
+        mixed[..., 0] = mixed_sets(ids[..., 0], other[..., 0], classes)
+        for played in (VELOCITY_CHANNELS, OFFSET_CHANNELS):
+            mixed[..., played] = np.where(classes[:, None], other[..., played], ids[..., played])
+        return mixed
 
     def seen(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """Tokens (N, T, 19) without what is hidden from the encoder."""

@@ -40,6 +40,7 @@ class LineTokenizer(GridTokenizer):
         """Refuse settings that no window can satisfy."""
         super().__post_init__()
         self._at_least(0, "max_transpose")
+        self._share("max_chord_share")
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
             raise InputError(
                 f"{self.kind}: pitches {self.min_pitch}..{self.max_pitch}; "

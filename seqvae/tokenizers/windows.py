@@ -74,6 +74,11 @@ class WindowTokenizer(ABC):
             value = getattr(self, name)
             raise InputError(f"{self.kind}: {name} is {value}; MIDI has {high} {what}")
 
+    def _share(self, name: str) -> None:
+        if not 0 <= getattr(self, name) <= 1:
+            value = getattr(self, name)
+            raise InputError(f"{self.kind}: {name} is {value}; it must lie in [0, 1]")
+
     @property
     def steps_per_bar(self) -> int:
         """Steps of the model's bar, that of the first metre."""
@@ -216,6 +221,10 @@ class WindowTokenizer(ABC):
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """As they are."""
+        return ids
+
+    def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Nothing is mixed."""
         return ids
 
     def seen(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:

@@ -95,6 +95,10 @@ class WordTokenizer:
         """Text is taken as it is."""
         return ids
 
+    def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Nothing is mixed."""
+        return ids
+
     @property
     def num_members(self) -> tuple[int, ...]:
         """No token is a subset."""
