@@ -123,8 +123,9 @@ def mixed_sets(
 
     A rhythm of one drum goes with many rhythms of the rest, and most of these no corpus holds.
     """
-    mask = (classes << np.arange(NUM_CLASSES)).sum(1)[:, None]
-    return own & ~mask | other & mask
+    mask: NDArray[np.int64] = (classes << np.arange(NUM_CLASSES)).sum(1)[:, None]
+    mixed: NDArray[np.int64] = own & ~mask | other & mask
+    return mixed
 
 
 def kit_notes(tokens: NDArray[np.int64], *, track: int = 0) -> Notes:

@@ -148,7 +148,7 @@ class GrooveTokenizer(GridTokenizer):
         return varied
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Windows (N, T, 19 + K) of which a share has each class, as it is played, of one of two."""
+        """Windows (N, T, 19 + K) of which a share has each class, as played, from one of two."""
         classes = mixed_classes(len(ids), self.mix_share, rng)
         mixed, other = ids.copy(), ids[rng.permutation(len(ids))]
         mixed[..., 0] = mixed_sets(ids[..., 0], other[..., 0], classes)
