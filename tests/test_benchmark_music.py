@@ -91,6 +91,7 @@ def test_flat_and_hierarchical_rows_have_as_many_weights(benchmark: ModuleType) 
             tokenizer = make_tokenizer(parsed.data.tokenizer)
             model = SequenceVAE(
                 vocab_sizes=tokenizer.vocab_sizes,
+                num_members=tokenizer.num_members,
                 max_steps=tokenizer.max_steps,
                 eos_id=None,
                 **vars(parsed.model),
