@@ -45,7 +45,7 @@ class DrumsTokenizer(GridTokenizer):
     kind: ClassVar[str] = "drums"
 
     mix_share: float = 0.5
-    """Share of the training windows that take some of their drums from another window."""
+    """Share of the training windows that take drums of some bars from another window."""
 
     def __post_init__(self) -> None:
         """Refuse settings that make no sense."""
@@ -80,9 +80,10 @@ class DrumsTokenizer(GridTokenizer):
         return self._piece(kit_notes(example.ids[:, 0]), example)
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Windows (N, T, 1 + K) of which a share has each class from one of two."""
-        mixed, classes = ids.copy(), mixed_classes(len(ids), self.mix_share, rng)
-        mixed[..., 0] = mixed_sets(ids[..., 0], ids[rng.permutation(len(ids)), :, 0], classes)
+        """Windows (N, T, 1 + K) of which a share has some classes of some bars from another."""
+        taken = taken_classes(ids, self.steps_per_bar, self.mix_share, rng)
+        mixed, other = ids.copy(), ids[rng.permutation(len(ids)), :, 0]
+        mixed[..., 0] = mixed_sets(ids[..., 0], other, taken)
         return mixed
 
     def show(self, ids: Ids) -> str:
@@ -110,20 +111,25 @@ def kit_roll(hits: Notes, starts: NDArray[np.int64], num_steps: int, end_step: i
     return Roll(tokens=tokens[..., None], silent=tokens == 0, refused={})
 
 
-def mixed_classes(num_windows: int, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Which classes each window takes from another, half of them where it does: (N, 9)."""
-    taken = rng.random((num_windows, NUM_CLASSES)) < 0.5
-    return taken & (rng.random((num_windows, 1)) < share)
+def taken_classes(
+    ids: NDArray[np.int64], steps_per_bar: int, share: float, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Which classes windows take from others, half of them in each bar where they do: (N, T, 9)."""
+    num_windows, num_steps = ids.shape[:2]
+    bars = rng.random((num_windows, -(-num_steps // steps_per_bar), NUM_CLASSES)) < 0.5
+    bars &= rng.random((num_windows, 1, 1)) < share
+    taken: NDArray[np.bool_] = bars.repeat(steps_per_bar, axis=1)[:, :num_steps]
+    return taken
 
 
 def mixed_sets(
-    own: NDArray[np.int64], other: NDArray[np.int64], classes: NDArray[np.bool_]
+    own: NDArray[np.int64], other: NDArray[np.int64], taken: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """Subsets (N, T) with some classes, (N, 9), from others: a kick here and a ride from there.
+    """Subsets (N, T) with the classes that are taken from others: a kick here, a ride from there.
 
     A rhythm of one drum goes with many rhythms of the rest, and most of these no corpus holds.
     """
-    mask: NDArray[np.int64] = (classes << np.arange(NUM_CLASSES)).sum(1)[:, None]
+    mask: NDArray[np.int64] = (taken << np.arange(NUM_CLASSES)).sum(-1)
     mixed: NDArray[np.int64] = own & ~mask | other & mask
     return mixed
 

@@ -37,9 +37,9 @@ from seqvae.tokenizers.drums import (
     kit_roll,
     kit_symbols,
     kits_of,
-    mixed_classes,
     mixed_sets,
     struck,
+    taken_classes,
 )
 from seqvae.tokenizers.grid import GridTokenizer, Roll, window_steps
 from seqvae.tokenizers.windows import Part
@@ -64,7 +64,7 @@ class GrooveTokenizer(GridTokenizer):
     max_velocity_change: int = 8
     """Training makes every window afresh louder or softer by up to this much MIDI velocity."""
     mix_share: float = 0.5
-    """Share of the training windows that take some of their drums from another window."""
+    """Share of the training windows that take drums of some bars from another window."""
     encoder_sees: str = "performance"
     """What the encoder reads: performance, hits (no velocity, no timing) or taps (nor drum)."""
 
@@ -148,12 +148,12 @@ class GrooveTokenizer(GridTokenizer):
         return varied
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Windows (N, T, 19 + K) of which a share has each class, as played, from one of two."""
-        classes = mixed_classes(len(ids), self.mix_share, rng)
+        """Windows (N, T, 19 + K) of which a share has drums of another, as they are played."""
+        taken = taken_classes(ids, self.steps_per_bar, self.mix_share, rng)
         mixed, other = ids.copy(), ids[rng.permutation(len(ids))]
-        mixed[..., 0] = mixed_sets(ids[..., 0], other[..., 0], classes)
+        mixed[..., 0] = mixed_sets(ids[..., 0], other[..., 0], taken)
         for played in (VELOCITY_CHANNELS, OFFSET_CHANNELS):
-            mixed[..., played] = np.where(classes[:, None], other[..., played], ids[..., played])
+            mixed[..., played] = np.where(taken, other[..., played], ids[..., played])
         return mixed
 
     def seen(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
