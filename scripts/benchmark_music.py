@@ -25,12 +25,12 @@ GAMES = "--data.source {data}/freedoom"
 ROWS = {
     "melody_16bar": f"melody_16bar.yaml {TUNES}",
     "melody_16bar_flat": f"melody_16bar.yaml {TUNES} --model.decoder flat "
-                         "--model.decoder_dim 611",
+                         "--model.decoder_dim 723",
     "drums_2bar": f"drums_2bar.yaml {GROOVE}",
     "drums_2bar_high": f"drums_2bar.yaml {GROOVE} --objective.target_kl 74",
     "drums_16bar": f"drums_16bar.yaml {GROOVE}",
     "drums_16bar_flat": f"drums_16bar.yaml {GROOVE} --model.decoder flat "
-                        "--model.decoder_dim 605",
+                        "--model.decoder_dim 712",
     "groove_2bar": f"groove_2bar.yaml {GROOVE}",
     "groove_2bar_hits": f"groove_2bar.yaml {GROOVE} --data.tokenizer.encoder_sees hits",
     "trio_4bar": f"trio_4bar.yaml {GAMES}",

@@ -115,13 +115,14 @@ class ModelConfig:
     is then latent_dim * bn_gamma^2 / 2 nats or more in training, and about as much elsewhere; 0.5
     to 0.7 are usual."""
     decoder: str = "flat"
-    """flat (one LSTM over all steps) or hierarchical (a conductor gives each segment its code)."""
+    """flat (one LSTM over all steps) or hierarchical (a conductor gives each segment its code, and
+    the encoder reads segments too)."""
     decoder_dim: int = 512
     """Hidden units of the decoder."""
     decoder_layers: int = 1
     """LSTM layers of the decoder."""
     conductor_dim: int = 256
-    """Hidden units of a hierarchical decoder's conductor, and width of a segment's code."""
+    """Width of a segment's code: hidden units of the conductor, half of them a direction."""
     conductor_layers: int = 1
     """LSTM layers of the conductor."""
     segment_length: int = 16
@@ -159,6 +160,8 @@ class ModelConfig:
                 raise InputError(f"z_wiring has {way!r}; there are {', '.join(Z_WIRINGS)}")
         if self.decoder == "hierarchical" and self.latent_dim == 0:
             raise InputError("decoder is hierarchical, but latent_dim 0 has no code to conduct by")
+        if self.conductor_dim % 2:
+            raise InputError(f"conductor_dim is {self.conductor_dim}; its two directions want half")
         if self.latent_dim > 0 and not self.z_wiring:
             raise InputError(
                 f"z_wiring is empty, so the {self.latent_dim} dimensions of z reach nothing; give "
@@ -269,6 +272,12 @@ class Config:
             raise InputError(
                 f"segment_length is {length}, which does not divide the {tokenizer.max_steps} "
                 f"steps of a sequence of {tokenizer.kind}"
+            )
+        num_segments, size = tokenizer.max_steps // length, self.model.latent_dim
+        if size % num_segments:
+            raise InputError(
+                f"latent_dim is {size}, which {num_segments} segments cannot share evenly; give "
+                f"{-(-size // num_segments) * num_segments}"
             )
 
     def _check_rate(self) -> None:

@@ -164,7 +164,7 @@ class FlatDecoder(nn.Module):
             x = x + self.skip(z)[:, None]
         return x, (torch.cat(hidden), torch.cat(cell))
 
-    def codes(self, z: Float[Tensor, "B Z"], num_steps: int) -> Float[Tensor, "B U S"]:
+    def codes(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B U S"]:
         """The code of each segment: here there is one, and it is z."""
         return z[:, None]
 
@@ -179,7 +179,7 @@ class FlatDecoder(nn.Module):
             blank = torch.rand(tokens.shape[:2], device=tokens.device) < self.token_dropout
             tokens = tokens.masked_fill(blank[..., None], 0.0)
         start = self.start.expand(len(ids), 1, -1)
-        codes = self.codes(z, ids.shape[1]).flatten(0, 1)  # (B * U, S)
+        codes = self.codes(z).flatten(0, 1)  # (B * U, S)
         inputs = torch.cat([start, tokens], dim=1)
         if self.given is not None:
             inputs = inputs + self.given(ids[..., self.num_channels :])
@@ -215,7 +215,7 @@ class FlatDecoder(nn.Module):
         `num_steps`. What is given beside the tokens, such as chords, is returned with them. Meant
         for evaluation mode.
         """
-        codes = self.codes(z, num_steps)
+        codes = self.codes(z)
         segment_length = num_steps // codes.shape[1]
         previous = self.start.expand(len(z), 1, -1)
         lengths = torch.full((len(z),), num_steps, device=z.device)
@@ -246,7 +246,8 @@ class HierarchicalDecoder(FlatDecoder):
     """A conductor draws a code for each segment from z, and its steps see that and the last token.
 
     After Roberts et al. 2018, section 3.2: the LSTM over the steps starts afresh with each segment,
-    so what holds a long piece together has to pass through z.
+    so what holds a long piece together has to pass through z. The conductor here reads z slice by
+    slice, one a segment, in both directions: a segment's code depends on all of z, most on its own.
     """
 
     def __init__(
@@ -255,21 +256,23 @@ class HierarchicalDecoder(FlatDecoder):
         latent_dim: int,
         conductor_dim: int,
         conductor_layers: int,
-        segment_length: int,
+        num_segments: int,
         **settings: Any,
     ) -> None:
-        """`conductor_dim` is the width of a code; `segment_length` counts steps."""
+        """`conductor_dim` is the width of a code, half of it for each direction."""
         super().__init__(latent_dim=conductor_dim, **settings)
-        self.conductor_layers, self.segment_length = conductor_layers, segment_length
-        self.conductor_state = nn.Linear(latent_dim, 2 * conductor_layers * conductor_dim)
-        self.conductor = nn.LSTM(latent_dim, conductor_dim, conductor_layers, batch_first=True)
+        self.num_segments = num_segments
+        self.conductor = nn.LSTM(
+            latent_dim // num_segments,
+            conductor_dim // 2,
+            conductor_layers,
+            batch_first=True,
+            bidirectional=True,
+        )
 
-    def codes(self, z: Float[Tensor, "B Z"], num_steps: int) -> Float[Tensor, "B U S"]:
-        """The conductor's output for each segment; it reads z at each, and no token."""
-        num_segments = num_steps // self.segment_length
-        inputs = z[:, None].expand(-1, num_segments, -1)
-        state = state_of(self.conductor_state(z), self.conductor_layers)
-        codes: Tensor = self.conductor(inputs, state)[0]
+    def codes(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B U S"]:
+        """The conductor's output for each segment; it reads no token."""
+        codes: Tensor = self.conductor(z.reshape(len(z), self.num_segments, -1))[0]
         return codes
 
 

@@ -1,6 +1,7 @@
-"""The encoder: token ids -> posterior q(z|x).
+"""The encoders: token ids -> posterior q(z|x).
 
-Axes: B sequences, T steps, C channels, E embedding, D states of both directions, Z latent.
+Axes: B sequences, T steps, C channels, E embedding, D states of both directions, U segments, L
+steps of a segment, Z latent.
 
 Sequences are padded, not packed: packing is two to four times slower on a CPU. The backward
 direction runs over sequences that are reversed within their own length, and pooling reads valid
@@ -127,3 +128,53 @@ class Encoder(nn.Module):
             )
         mean, log_stddev = self.posterior(self.pool(states, lengths)).float().chunk(2, dim=-1)
         return DiagonalGaussian(self.normalise(mean), log_stddev)
+
+
+class HierarchicalEncoder(nn.Module):
+    """Reads the segments side by side, then the row of segments; each gives its slice of z.
+
+    Two levels as in the hierarchical encoders of MusicVAE. What is new are the slices: where one
+    state tells all of z, an LSTM has to learn where in it each bar's notes belong, and of 16 bars
+    of melody it hardly does. A slice is told what is in its segment and what is around it, by
+    weights that all segments share.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocab_sizes: tuple[int, ...],
+        embedding_dim: int,
+        hidden_dim: int,
+        num_layers: int,
+        latent_dim: int,
+        num_segments: int,
+        num_members: tuple[int, ...] = (),
+        pooling: str = "last",
+        dropout: float = 0.0,
+        bn_gamma: float = 0.0,
+    ) -> None:
+        """`latent_dim` is that of all slices together."""
+        super().__init__()
+        self.num_segments = num_segments
+        self.pool = POOLINGS[pooling]
+        self.embedding = StepEmbedding(vocab_sizes, embedding_dim, num_members)
+        self.dropout = LockedDropout(dropout)
+        both = {"batch_first": True, "bidirectional": True}
+        self.reader = nn.LSTM(embedding_dim, hidden_dim, num_layers, **both)
+        self.overview = nn.LSTM(2 * hidden_dim, hidden_dim, **both)
+        self.posterior = nn.Linear(4 * hidden_dim, 2 * latent_dim // num_segments)
+        self.normalise = NormalisedMeans(latent_dim, bn_gamma) if bn_gamma > 0 else nn.Identity()
+
+    def forward(self, ids: Int[Tensor, "B T C"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
+        """Read sequences that fill all their steps."""
+        steps = self.dropout(self.embedding(ids))
+        states = self.reader(steps.reshape(len(ids) * self.num_segments, -1, steps.shape[-1]))[0]
+        full = torch.full_like(states[:, 0, 0], states.shape[1], dtype=torch.long)
+        own = self.pool(states, full).view(len(ids), self.num_segments, -1)  # (B, U, D)
+        around = self.overview(own)[0]
+        slices = self.posterior(torch.cat([own, around], dim=-1)).float()  # (B, U, 2 Z / U)
+        mean, log_stddev = (part.flatten(1) for part in slices.chunk(2, dim=-1))
+        return DiagonalGaussian(self.normalise(mean), log_stddev)
+
+
+ENCODERS = {"flat": Encoder, "hierarchical": HierarchicalEncoder}  # by the decoders they serve

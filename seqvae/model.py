@@ -15,7 +15,7 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 from seqvae.decoder import DECODERS, GREEDY, FlatDecoder, Sampling, Sequences
-from seqvae.encoder import Encoder
+from seqvae.encoder import ENCODERS, Encoder, HierarchicalEncoder
 from seqvae.errors import InputError
 from seqvae.latent import DiagonalGaussian
 from seqvae.objective import NegativeELBO, over_sequence
@@ -70,8 +70,12 @@ class SequenceVAE(nn.Module):
         self.vocab_sizes, self.max_steps, self.eos_id = vocab_sizes, max_steps, eos_id
         self.latent_dim, self.given_sizes = latent_dim, given_sizes
         members = num_members or (0,) * len(vocab_sizes)
-        self.encoder = (
-            Encoder(
+        self.segments = (
+            {"num_segments": max_steps // segment_length} if decoder == "hierarchical" else {}
+        )
+        self.encoder: Encoder | HierarchicalEncoder | None = (
+            ENCODERS[decoder](
+                **self.segments,
                 vocab_sizes=vocab_sizes + given_sizes,
                 num_members=members + (0,) * len(given_sizes),
                 embedding_dim=embedding_dim,
@@ -90,10 +94,10 @@ class SequenceVAE(nn.Module):
     def make_decoder(self) -> FlatDecoder:
         """A decoder with fresh weights."""
         settings = self.settings
-        own = ("conductor_dim", "conductor_layers", "segment_length")
-        hierarchical = settings["decoder"] == "hierarchical"
+        conductor = ("conductor_dim", "conductor_layers") if self.segments else ()
         decoder: FlatDecoder = DECODERS[settings["decoder"]](
-            **{name: settings[name] for name in own if hierarchical},
+            **self.segments,
+            **{name: settings[name] for name in conductor},
             vocab_sizes=self.vocab_sizes,
             num_members=settings["num_members"],
             given_sizes=self.given_sizes,

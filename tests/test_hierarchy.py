@@ -9,7 +9,9 @@ from tiny import random_ids, randomised
 
 from seqvae.config import Config, DataConfig, ModelConfig
 from seqvae.decoder import Z_WIRINGS, HierarchicalDecoder, Sampling
+from seqvae.encoder import HierarchicalEncoder
 from seqvae.errors import InputError
+from seqvae.latent import DiagonalGaussian
 
 NUM_SEGMENTS, LENGTH = 3, 4
 NUM_STEPS = NUM_SEGMENTS * LENGTH
@@ -29,13 +31,13 @@ SETTINGS = pytest.mark.parametrize(
 def tiny_decoder(
     vocab_sizes: tuple[int, ...] = (7,), std: float = 0.8, **settings: Any
 ) -> HierarchicalDecoder:
-    sizes = {"embedding_dim": 4, "hidden_dim": 6, "num_layers": 1, "latent_dim": 3}
-    sizes |= {"conductor_dim": 5, "conductor_layers": 1, "segment_length": LENGTH}
+    sizes = {"embedding_dim": 4, "hidden_dim": 6, "num_layers": 1, "latent_dim": 6}
+    sizes |= {"conductor_dim": 4, "conductor_layers": 1, "num_segments": NUM_SEGMENTS}
     return randomised(HierarchicalDecoder(vocab_sizes=vocab_sizes, **sizes | settings), std=std)
 
 
 def codes(num_sequences: int) -> torch.Tensor:
-    return torch.randn(num_sequences, 3, generator=torch.Generator().manual_seed(0))
+    return torch.randn(num_sequences, 6, generator=torch.Generator().manual_seed(0))
 
 
 @SETTINGS
@@ -79,20 +81,60 @@ def test_segments_differ_and_come_from_the_conductor_alone() -> None:
     ids = random_ids((7,), 2, LENGTH).repeat(1, NUM_SEGMENTS, 1)
     second, third = decoder(z, ids)[0].view(2, NUM_SEGMENTS, LENGTH, 7)[:, 1:].unbind(1)
     assert ((second - third).abs().amax(2) > 1e-4).all()
-    decoder.codes = lambda z, num_steps: torch.ones(len(z), NUM_SEGMENTS, 5)  # type: ignore[method-assign]  # a conductor that never changes
+    decoder.codes = lambda z: torch.ones(len(z), NUM_SEGMENTS, 4)  # type: ignore[method-assign]  # a conductor that never changes
     second, third = decoder(z, ids)[0].view(2, NUM_SEGMENTS, LENGTH, 7)[:, 1:].unbind(1)
     torch.testing.assert_close(second, third)
 
 
 @torch.no_grad()
-def test_the_conductor_is_an_lstm_over_segments() -> None:
-    decoder, z = tiny_decoder(conductor_layers=2), codes(4)
-    hidden, cell = torch.tanh(decoder.conductor_state(z)).view(4, 2, 2, 5).permute(1, 2, 0, 3)
-    state, outputs = (hidden.contiguous(), cell.contiguous()), []
-    for _ in range(NUM_SEGMENTS):
-        output, state = decoder.conductor(z[:, None], state)
-        outputs.append(output)
-    torch.testing.assert_close(decoder.codes(z, NUM_STEPS), torch.cat(outputs, dim=1))
+def test_the_conductor_reads_a_slice_a_segment_in_both_directions() -> None:
+    decoder, z = tiny_decoder(), codes(4)
+    lstm, slices = decoder.conductor, z.view(4, NUM_SEGMENTS, 2)
+    alone = torch.nn.LSTM(2, 2, batch_first=True)
+    outputs = []
+    for direction in ("", "_reverse"):
+        own = {name: getattr(lstm, name + direction) for name in dict(alone.named_parameters())}
+        alone.load_state_dict(own)
+        read = alone(slices.flip(1) if direction else slices)[0]
+        outputs.append(read.flip(1) if direction else read)
+    torch.testing.assert_close(decoder.codes(z), torch.cat(outputs, dim=2))
+
+
+def tiny_encoder(**settings: Any) -> HierarchicalEncoder:
+    sizes = {"vocab_sizes": (7, 3), "embedding_dim": 4, "hidden_dim": 5, "num_layers": 1}
+    sizes |= {"latent_dim": 6, "num_segments": NUM_SEGMENTS}
+    return randomised(HierarchicalEncoder(**sizes | settings), std=0.8)
+
+
+def read(encoder: HierarchicalEncoder, ids: torch.Tensor) -> DiagonalGaussian:
+    posterior: DiagonalGaussian = encoder(ids, torch.full((len(ids),), NUM_STEPS))
+    return posterior
+
+
+@pytest.mark.parametrize("settings", [{}, {"num_layers": 2, "pooling": "max"}, {"bn_gamma": 0.6}])
+@torch.no_grad()
+def test_every_slice_of_the_code_has_read_every_step(settings: dict[str, Any]) -> None:
+    encoder, ids = tiny_encoder(**settings), random_ids((7, 3), 2, NUM_STEPS)
+    before = read(encoder, ids)
+    assert before.mean.shape == before.log_stddev.shape == (2, 6)
+    for step in range(NUM_STEPS):
+        changed = ids.clone()
+        changed[:, step, 0] = (ids[:, step, 0] + 1) % 7
+        after = read(encoder, changed)
+        for old, new in ((before.mean, after.mean), (before.log_stddev, after.log_stddev)):
+            assert (old != new).all() or settings.get("pooling") == "max"
+
+
+@torch.no_grad()
+def test_a_slice_tells_its_own_segment_by_weights_that_all_share() -> None:
+    """Without an overview, turning the segments about turns the slices about."""
+    encoder, ids = tiny_encoder(), random_ids((7, 3), 2, NUM_STEPS)
+    for weight in encoder.overview.parameters():
+        weight.zero_()
+    turned = ids.view(2, NUM_SEGMENTS, LENGTH, 2).roll(1, dims=1).view(2, NUM_STEPS, 2)
+    slices = read(encoder, ids).mean.view(2, NUM_SEGMENTS, 2)
+    assert not torch.allclose(slices, slices.roll(1, dims=1))
+    torch.testing.assert_close(read(encoder, turned).mean, slices.roll(1, dims=1).flatten(1))
 
 
 @SETTINGS
@@ -121,6 +163,8 @@ def test_step_by_step_equals_parallel(
         ({"segment_length": 64}, {"kind": "melody"}, "64, which does not divide the 32 steps"),
         ({}, {"kind": "melody", "metres": ["3/4"], "num_bars": 4}, "a bar of 12 steps; give 12"),
         ({"segment_length": 0}, {"kind": "melody"}, "segment_length is 0"),
+        ({"conductor_dim": 5}, {"kind": "melody"}, "conductor_dim is 5; its two directions"),
+        ({"latent_dim": 63}, {"kind": "melody"}, "63, which 2 segments cannot share.*give 64"),
     ],
 )
 def test_segments_that_make_up_no_sequence_are_refused(
