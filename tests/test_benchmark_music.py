@@ -76,6 +76,11 @@ def test_a_row_is_made_and_shown(
     assert len(cells[1].split(", ")) == (3 if name == "trio_4bar" else 1)
 
 
+def test_the_table_of_the_readme_is_made_from_the_results(benchmark: ModuleType) -> None:
+    made = benchmark.table(json.loads(benchmark.RESULTS.read_text()))
+    assert made in (ROOT / "README.md").read_text()
+
+
 def test_every_row_can_be_trained(benchmark: ModuleType, tmp_path: Path) -> None:
     for flags in benchmark.ROWS.values():
         config, *rest = flags.format(data=tmp_path).split()

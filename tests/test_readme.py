@@ -59,15 +59,18 @@ def test_every_command_and_the_python_of_the_readme_run(
         (tmp_path / name).write_text(lines)
     demo = commands((ROOT / "scripts/demo").read_text())
     examples = load_script(ROOT / "scripts/make_examples.py")
-    benchmark = load_script(ROOT / "scripts/benchmark_text.py")
+    benchmarks = {
+        name: load_script(ROOT / name)
+        for name in ("scripts/benchmark_text.py", "scripts/benchmark_music.py")
+    }
     monkeypatch.setattr(generation, "MUSIC_SAMPLES", 40)
     monkeypatch.setattr(examples, "EXAMPLES", tmp_path / "examples")
     for command in (line for block in blocks("bash") for line in commands(block)):
         arguments = shlex.split(command)
         if "demo/" in command:
             assert command in demo
-        elif arguments[1] == "scripts/benchmark_text.py":
-            assert set(arguments[4:]) <= {"all", *benchmark.ROWS}  # they run in a test of their own
+        elif arguments[1] in benchmarks:  # which run in tests of their own
+            assert set(arguments[4:]) <= {"all", *benchmarks[arguments[1]].ROWS}
         elif arguments[0] == "python":
             assert arguments[1] == "scripts/make_examples.py"
             for run in arguments[2:]:
