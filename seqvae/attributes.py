@@ -5,6 +5,7 @@ modality and name; a new one is a function and a line. Definitions with a source
 al. 2018, section 5.3; units stand in the docstrings, steps are those of the piece's grid.
 """
 
+import itertools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -37,11 +38,9 @@ def pitch_range(piece: Piece) -> float:
 
 def average_interval(piece: Piece) -> float:
     """Mean semitones, up or down, from one note of a track to the next (Roberts et al. 2018)."""
-    steps = [np.empty(0)]
     pitched = _pitched(piece)
-    for track in np.unique(pitched["track"]):
-        steps.append(np.abs(np.diff(pitched["pitch"][pitched["track"] == track].astype(float))))
-    every = np.concatenate(steps)
+    lines = [pitched["pitch"][pitched["track"] == track] for track in np.unique(pitched["track"])]
+    every = np.concatenate([np.empty(0), *(np.abs(np.diff(line.astype(float))) for line in lines)])
     return float(every.mean()) if len(every) else 0.0
 
 
@@ -58,14 +57,12 @@ def scale_membership(piece: Piece) -> float:
 
 
 def eighth_syncopation(piece: Piece) -> float:
-    """Share of onsets on an eighth off the quarter with nothing struck on the quarter before or
-    after (Roberts et al. 2018).
-    """
+    """Share of onsets between two quarters of which neither is struck (Roberts et al. 2018)."""
     return _syncopation(piece, piece.steps_per_quarter // 2)
 
 
 def sixteenth_syncopation(piece: Piece) -> float:
-    """The same a level lower: on a sixteenth off the eighth, and none on the eighths beside it."""
+    """Share of onsets between two eighths of which neither is struck (ibid.)."""
     return _syncopation(piece, piece.steps_per_quarter // 4)
 
 
@@ -76,9 +73,7 @@ def repetition(piece: Piece) -> float:
     struck = place * 128 + piece.notes["pitch"]
     bars = [set(struck[number == n].tolist()) for n in range(-(-piece.end_step // bar))]
     shares = [
-        len(before & after) / len(after)
-        for before, after in zip(bars, bars[1:], strict=False)
-        if after
+        len(before & after) / len(after) for before, after in itertools.pairwise(bars) if after
     ]
     return float(np.mean(shares)) if shares else 0.0
 
