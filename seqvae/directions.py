@@ -105,7 +105,8 @@ def linear_probe(z: Float[Tensor, "N Z"], values: Float[Tensor, " N"]) -> Float[
     ridge = RIDGE * covariance.diagonal().mean() * torch.eye(z.shape[1], dtype=torch.float64)
     weights = torch.linalg.solve(covariance + ridge, centred.T @ wanted / len(z))
     distance = wanted[high].mean() - wanted[low].mean()
-    return (weights * distance / weights.square().sum()).to(z.dtype)
+    direction: Tensor = (weights * distance / weights.square().sum()).to(z.dtype)
+    return direction
 
 
 METHODS = {"quartiles": difference_of_means, "probe": linear_probe}

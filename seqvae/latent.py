@@ -57,4 +57,15 @@ def slerp(
     return (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / torch.sin(angle)
 
 
+def weighted(z: Float[Tensor, "N *W Z"], weights: Float[Tensor, " N"]) -> Float[Tensor, "*W Z"]:
+    """The weighted mean of N points, as long as their lengths are on the weighted average.
+
+    Plain means of codes are too short: almost all of the prior lies near the radius sqrt(Z).
+    """
+    mean = torch.tensordot(weights, z, dims=1)
+    length = torch.tensordot(weights, z.norm(dim=-1, keepdim=True), dims=1)
+    point: Tensor = mean * length / mean.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+    return point
+
+
 INTERPOLATIONS = {"slerp": slerp, "lerp": lerp}

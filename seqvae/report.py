@@ -11,9 +11,10 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
+from seqvae.codec import BATCH_SIZE
 from seqvae.data import held_out_loader
 from seqvae.errors import InputError
-from seqvae.generation import BATCH_SIZE, TrainedVAE
+from seqvae.generation import TrainedVAE
 from seqvae.latent import DiagonalGaussian, slerp
 from seqvae.metrics import rows
 from seqvae.midi import read_midi
