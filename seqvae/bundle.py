@@ -19,17 +19,25 @@ from seqvae.tokenizers import load_tokenizer, save_tokenizer
 BUNDLE = "bundle"  # its folder in a run
 
 
-def load_bundle(folder: Path) -> tuple[SequenceVAE, Any]:
-    """The model and the tokenizer of a run or of a bundle.
+def bundle_in(folder: Path) -> Path:
+    """The bundle of a run; a bundle is its own.
 
     Raises:
-        InputError: the folder is neither, or a file of it is missing or damaged.
+        InputError: the folder is neither.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give a run or a bundle")
     if (folder / "config.yaml").is_file() and not (folder / BUNDLE).is_dir():
         raise InputError(f"{folder}: this run has no bundle yet; let it reach a validation")
-    bundle = folder / BUNDLE if (folder / BUNDLE).is_dir() else folder
+    return folder / BUNDLE if (folder / BUNDLE).is_dir() else folder
+
+
+def load_bundle(bundle: Path) -> tuple[SequenceVAE, Any]:
+    """The model and the tokenizer of a bundle.
+
+    Raises:
+        InputError: a file of it is missing or damaged.
+    """
     tokenizer = load_tokenizer(bundle)
     model = SequenceVAE.load(bundle)
     if (model.vocab_sizes, model.given_sizes) != (tokenizer.vocab_sizes, tokenizer.given_sizes):

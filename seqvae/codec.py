@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seqvae.beats import file_beside, read_beats
-from seqvae.bundle import load_bundle
+from seqvae.bundle import bundle_in, load_bundle
 from seqvae.chords import parse_chords, read_chords
 from seqvae.decoder import GREEDY, Sampling
 from seqvae.errors import InputError
@@ -84,6 +84,7 @@ class Codec:
     def __init__(self, model: SequenceVAE, tokenizer: AnyTokenizer) -> None:
         """Use `load` for a model from disk."""
         self.model, self.tokenizer = model.eval(), tokenizer
+        self.bundle: Path | None = None
 
     @classmethod
     def load(cls: type[C], folder: str | Path) -> C:
@@ -92,8 +93,11 @@ class Codec:
         Raises:
             InputError: the folder is neither, or a file of it is missing or damaged.
         """
-        model, tokenizer = load_bundle(Path(folder).expanduser())
-        return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer)
+        bundle = bundle_in(Path(folder).expanduser())
+        model, tokenizer = load_bundle(bundle)
+        loaded = cls(model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer)
+        loaded.bundle = bundle
+        return loaded
 
     @property
     def device(self) -> torch.device:
@@ -105,7 +109,7 @@ class Codec:
 
         A clip longer than the model's window gives several rows. `how` is that of `Reading`.
         """
-        examples = [self._examples(source, **how) for source in several(inputs)]
+        examples = [self.windows(source, **how) for source in several(inputs)]
         return self.posterior([window for own in examples for window in own])
 
     def decode(
@@ -129,7 +133,7 @@ class Codec:
     def read(self, inputs: Source | Sequence[Source], how: Mapping[str, Any]) -> list[Clip]:
         """Each input with the posterior means of its windows."""
         own = {name: how[name] for name in Reading.__annotations__ if name in how}
-        examples = [self._examples(source, **own) for source in several(inputs)]
+        examples = [self.windows(source, **own) for source in several(inputs)]
         means = self.posterior([window for own in examples for window in own]).mean
         codes = torch.split(means, [len(own) for own in examples])
         return [Clip(own, z) for own, z in zip(examples, codes, strict=True)]
@@ -212,13 +216,17 @@ class Codec:
             ids += rows(self.model.decode(z[chunk], sampling, generator, given=beside))
         return ids
 
+    def content(self, ids: Ids) -> str | Piece:
+        """The text, or the notes of one window."""
+        return self.tokenizer.decode(ids) if self.tokenizer.modality == "text" else self.piece(ids)
+
     def piece(self, ids: Ids) -> Piece:
         """The notes of one window."""
         assert self.tokenizer.modality == "music"
         piece: Piece = self.tokenizer.decode(Example(ids))
         return piece
 
-    def _examples(
+    def windows(
         self,
         source: Source,
         bar: int | None = None,

@@ -1,79 +1,147 @@
-"""Directions of the latent space along which an attribute grows.
+"""Directions of the latent space along which attributes grow.
 
-Axes: N sequences, A attributes, Z latent. One unit of a direction is the way from what has little
-of an attribute to what has much of it.
+An attribute has a score: a function of z that is high for the codes of what has much of it, the
+highest quarter of a corpus, and low for those of the lowest. Its direction is the slope of that
+score, so that one may go along it from anywhere. There are three kinds of scores:
+
+- means: linear, along the difference of the two quarters' mean codes (Roberts et al. 2018, sec.
+  5.3), the same direction everywhere;
+- probe: the log-odds of a logistic regression, linear too;
+- network: the log-odds of a small network. It finds what no line can: large intervals, say, lie on
+  many sides of any melody.
+
+Probe and network learn from draws of q(z|x), not from its means: along the dimensions that a model
+leaves unused the means hardly vary, so that a score could be anything there.
+
+Axes: N sequences or codes, A attributes, Z latent, H hidden.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, normalize
+from tqdm import tqdm
 
 from seqvae.errors import InputError
+from seqvae.latent import DiagonalGaussian
 
-DIRECTIONS = "attributes.json"  # their file in a bundle
-RIDGE = 1e-3  # of the probe, as a share of the mean variance of z
+ABOUT, WEIGHTS = "attributes.json", "attributes.safetensors"  # their files in a bundle
+METHODS = ("network", "probe", "means")
+HIDDEN_DIM = 256
+STEPS, BATCH_SIZE, LEARNING_RATE = 4000, 512, 3e-3  # of fitting
+PATH_STEPS = 10  # of a way along a slope
+UNIT = 0.25  # of the prior's radius sqrt(Z): how far an amount of 1 goes
 
 
 @dataclass(frozen=True, eq=False)
 class Directions:
-    """What was fitted, by name, and on which model."""
+    """The scores of attributes, and what they were fitted on."""
 
     names: tuple[str, ...]
-    vectors: Float[Tensor, "A Z"]
-    low: tuple[float, ...]
-    """The mean of each attribute where there is little of it."""
-    high: tuple[float, ...]
-    """The mean where there is much."""
+    score: nn.Module
+    """(N, Z) -> (N, A)."""
+    spread: tuple[float, ...]
+    """What lies between the means of the lowest and of the highest quarter, in the attribute's own
+    unit."""
     method: str
     model: str
     """Fingerprint of the weights that the codes came from."""
 
-    def __getitem__(self, name: str) -> Float[Tensor, " Z"]:
-        """The direction of an attribute.
+    def shift(
+        self, z: Float[Tensor, "N Z"], name: str, amount: float, *, apart: bool = False
+    ) -> Float[Tensor, "N Z"]:
+        """Go along a direction: an amount of 1 is a quarter of the prior's radius.
+
+        `apart` goes at right angles to the slopes of all other attributes.
 
         Raises:
-            InputError: it has none.
+            InputError: there is no such attribute.
         """
         if name not in self.names:
             raise InputError(f"attribute is {name!r}; there are {', '.join(self.names)}")
-        return self.vectors[self.names.index(name)]
+        step = amount * UNIT * z.shape[1] ** 0.5 / PATH_STEPS
+        for _ in range(PATH_STEPS):
+            slopes = self.slopes(z)
+            slope = slopes[:, self.names.index(name)]
+            if apart and len(self.names) > 1:
+                slope = at_right_angles(slopes, self.names.index(name))
+            z = z + step * normalize(slope, dim=-1)
+        return z
+
+    def slopes(self, z: Float[Tensor, "N Z"]) -> Float[Tensor, "N A Z"]:
+        """The gradient of each score."""
+        z = z.detach().requires_grad_()
+        with torch.enable_grad():
+            score = self.score(z)
+            slopes = [
+                torch.autograd.grad(score[:, a].sum(), z, retain_graph=True)[0]
+                for a in range(len(self.names))
+            ]
+        return torch.stack(slopes, dim=1)
 
     def save(self, bundle: Path) -> None:
-        """Write `attributes.json`."""
-        about = vars(self) | {"vectors": self.vectors.tolist()}
-        beside = bundle / f".{DIRECTIONS}.partial"
-        beside.write_text(json.dumps(about) + "\n")
-        beside.replace(bundle / DIRECTIONS)
+        """Write `attributes.json` and `attributes.safetensors`."""
+        about = {name: getattr(self, name) for name in ("names", "spread", "method", "model")}
+        (bundle / ABOUT).unlink(missing_ok=True)  # old attributes, new weights: none at all
+        save_file(self.score.state_dict(), bundle / WEIGHTS)
+        (bundle / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
 
     @classmethod
     def load(cls, bundle: Path, model: str) -> "Directions":
         """Read what `save` wrote.
 
         Raises:
-            InputError: there is none, it is damaged, or it was fitted on another model.
+            InputError: there is nothing, it is damaged, or it was fitted on another model.
         """
-        file = bundle / DIRECTIONS
-        if not file.is_file():
+        if not (bundle / ABOUT).is_file():
             raise InputError(f"{bundle}: no attributes yet; fit them with seqvae attributes")
         try:
-            saved = json.loads(file.read_text())
-            plain = {name: tuple(saved[name]) for name in ("names", "low", "high")}
-            vectors = torch.tensor(saved["vectors"])
-            found = cls(vectors=vectors, method=saved["method"], model=saved["model"], **plain)
-        except (ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{file}: damaged; fit the attributes again") from error
+            about = json.loads((bundle / ABOUT).read_text())
+            weights = load_file(bundle / WEIGHTS)
+            names, spread = tuple(about["names"]), tuple(about["spread"])
+            score = make_score(next(iter(weights.values())).shape[1], len(names), about["method"])
+            score.load_state_dict(weights)
+            found = cls(names, score, spread, about["method"], about["model"])
+        except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+            raise InputError(f"{bundle / ABOUT}: damaged; fit the attributes again") from error
         if found.model != model:
-            raise InputError(f"{file}: fitted on another model; fit the attributes again")
+            raise InputError(
+                f"{bundle / ABOUT}: fitted on another model; fit them again with seqvae attributes"
+            )
         return found
 
 
+def at_right_angles(slopes: Float[Tensor, "N A Z"], which: int) -> Float[Tensor, "N Z"]:
+    """One of the slopes without what it shares with the others."""
+    others = torch.cat([slopes[:, :which], slopes[:, which + 1 :]], dim=1)
+    basis = torch.linalg.qr(normalize(others, dim=-1).mT).Q  # (N, Z, A - 1)
+    own = slopes[:, which, :, None]
+    rest: Tensor = (own - basis @ (basis.mT @ own))[..., 0]
+    return rest
+
+
+def make_score(latent_dim: int, num_attributes: int, method: str) -> nn.Module:
+    """Untrained."""
+    if method != "network":
+        return nn.Sequential(nn.Linear(latent_dim, num_attributes))
+    return nn.Sequential(
+        nn.Linear(latent_dim, HIDDEN_DIM),
+        nn.SiLU(),
+        nn.Linear(HIDDEN_DIM, HIDDEN_DIM),
+        nn.SiLU(),
+        nn.Linear(HIDDEN_DIM, num_attributes),
+    )
+
+
 def extremes(values: Float[Tensor, " N"]) -> tuple[Bool[Tensor, " N"], Bool[Tensor, " N"]]:
-    """The lowest and the highest quarter; of a yes or no those below and above the mean.
+    """The lowest and the highest quarter; where those are equal what is below the mean and above.
 
     Raises:
         InputError: all values are equal.
@@ -86,88 +154,57 @@ def extremes(values: Float[Tensor, " N"]) -> tuple[Bool[Tensor, " N"], Bool[Tens
     return values < values.mean(), values > values.mean()
 
 
-def difference_of_means(
-    z: Float[Tensor, "N Z"], values: Float[Tensor, " N"]
-) -> Float[Tensor, " Z"]:
-    """The mean code of the highest quarter minus that of the lowest (Roberts et al. 2018, 5.3)."""
-    low, high = extremes(values)
-    return z[high].mean(0) - z[low].mean(0)
-
-
-def linear_probe(z: Float[Tensor, "N Z"], values: Float[Tensor, " N"]) -> Float[Tensor, " Z"]:
-    """The direction of the ridge regression of the values on z.
-
-    As long as takes its prediction from the lowest quarter's mean to that of the highest.
-    """
-    low, high = extremes(values)
-    centred, wanted = z.double() - z.double().mean(0), values.double() - values.double().mean()
-    covariance = centred.T @ centred / len(z)
-    ridge = RIDGE * covariance.diagonal().mean() * torch.eye(z.shape[1], dtype=torch.float64)
-    weights = torch.linalg.solve(covariance + ridge, centred.T @ wanted / len(z))
-    distance = wanted[high].mean() - wanted[low].mean()
-    direction: Tensor = (weights * distance / weights.square().sum()).to(z.dtype)
-    return direction
-
-
-METHODS = {"quartiles": difference_of_means, "probe": linear_probe}
-
-
-def apart(vectors: Float[Tensor, "A Z"]) -> Float[Tensor, "A Z"]:
-    """Each direction without what it shares with the others: its part at right angles to them all.
-
-    Raises:
-        InputError: nothing is left of one; there are too many for so few dimensions.
-    """
-    kept = []
-    for i, vector in enumerate(vectors):
-        others = torch.cat([vectors[:i], vectors[i + 1 :]]).double()
-        coefficients = torch.linalg.lstsq(
-            others.T, vector.double()[:, None], driver="gelsd"
-        ).solution
-        rest = vector.double() - (others.T @ coefficients)[:, 0]
-        if rest.norm() < 1e-3 * vector.double().norm():
-            raise InputError(
-                f"{len(vectors)} attributes cannot be told apart in {vectors.shape[1]} dimensions; "
-                "name fewer"
-            )
-        kept.append(rest.to(vectors.dtype))
-    return torch.stack(kept)
-
-
 def fit_directions(
-    z: Float[Tensor, "N Z"],
+    posterior: DiagonalGaussian,
     values: dict[str, Float[Tensor, " N"]],
     *,
     method: str,
-    orthogonal: bool,
     model: str,
+    seed: int = 0,
 ) -> Directions:
-    """A direction for each attribute.
+    """Scores of attributes from the posteriors of N sequences and their values.
 
     Raises:
         InputError: the method is unknown, or an attribute is the same everywhere.
     """
     if method not in METHODS:
         raise InputError(f"method is {method!r}; there are {', '.join(METHODS)}")
-    vectors, ends = [], []
+    quarters, spread = [], []
     for name, own in values.items():
         try:
-            vectors.append(METHODS[method](z, own))
-            ends.append([float(own[part].double().mean()) for part in extremes(own)])
+            low, high = extremes(own)
         except InputError as error:
             raise InputError(f"attribute {name}: {error}") from error
-    stacked = torch.stack(vectors)
-    low, high = (tuple(side) for side in zip(*ends, strict=True))
-    return Directions(
-        names=tuple(values),
-        vectors=apart(stacked) if orthogonal and len(vectors) > 1 else stacked,
-        low=low,
-        high=high,
-        method=method + (", orthogonal" if orthogonal else ""),
-        model=model,
-    )
+        quarters.append((low, high))
+        spread.append(float(own[high].double().mean() - own[low].double().mean()))
+    latent_dim = posterior.mean.shape[1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        score = make_score(latent_dim, len(values), method)
+    if method == "means":
+        z = posterior.mean
+        weight = torch.stack([z[high].mean(0) - z[low].mean(0) for low, high in quarters])
+        score.load_state_dict({"0.weight": weight, "0.bias": torch.zeros(len(values))})
+    else:
+        _fit(score, posterior, quarters, torch.Generator().manual_seed(seed))
+    return Directions(tuple(values), score.requires_grad_(False), tuple(spread), method, model)
 
 
-def names_of(directions: Directions, asked: Sequence[str]) -> Sequence[str]:
-    """Those that are asked for, or all."""
-    return asked or directions.names
+def _fit(
+    score: nn.Module, posterior: DiagonalGaussian, quarters: Any, rng: torch.Generator
+) -> None:
+    """Logistic regression of the highest quarters on the lowest, both of equal weight in all."""
+    low, high = (torch.stack(own, dim=1) for own in zip(*quarters, strict=True))  # (N, A)
+    weight = low / low.sum(0) + high / high.sum(0)
+    weight = weight / weight.mean(0)
+    mean, stddev = posterior.mean, posterior.log_stddev.exp()
+    optimizer = torch.optim.AdamW(score.parameters(), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, STEPS)
+    for _ in tqdm(range(STEPS), desc="attributes", unit=" steps", leave=False):
+        rows = torch.randint(len(mean), (BATCH_SIZE,), generator=rng)
+        z = mean[rows] + stddev[rows] * torch.randn(mean[rows].shape, generator=rng)
+        loss = binary_cross_entropy_with_logits(score(z), high[rows].float(), weight[rows])
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # of torch
+        optimizer.step()
+        schedule.step()

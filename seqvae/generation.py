@@ -5,27 +5,52 @@ of several windows has several codes: clips are combined window by window, as fa
 goes. Axes: W windows of a clip, Z latent.
 """
 
+import logging
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seqvae.codec import BATCH_SIZE, Clip, Codec, How, Item, Source, Writing
-from seqvae.data import held_out_loader
+from seqvae.codec import (
+    BATCH_SIZE,
+    Clip,
+    Codec,
+    How,
+    Item,
+    Reading,
+    Source,
+    Writing,
+    padded,
+    several,
+)
+from seqvae.data import Batch, held_out_loader
 from seqvae.decoder import Sampling
+from seqvae.directions import Directions
 from seqvae.errors import InputError
 from seqvae.latent import INTERPOLATIONS, weighted
-from seqvae.metrics import IW_SAMPLES, Evaluation, evaluate
+from seqvae.metrics import IW_SAMPLES, Evaluation, evaluate, importance_weighted_nll
+from seqvae.movement import Movement, fingerprint, fit_attributes, measure_movement
 from seqvae.musicality import overlap
 from seqvae.notes import DEFAULT_QPM
 from seqvae.store import Corpus
 
 MUSIC_SAMPLES = 1000  # drawn from the prior to be compared with music
 MAX_CORNERS = 4  # of a blend
+FAR = 2.0  # an amount beyond which a shift leaves the data
+
+logger = logging.getLogger(__name__)
+
+
+class Scoring(Reading, total=False):
+    """How inputs are read and codes are drawn."""
+
+    seed: int
+    """Repeats the figures exactly."""
 
 
 class TrainedVAE(Codec):
@@ -123,6 +148,89 @@ class TrainedVAE(Codec):
         first, second, third = (clip.z[:depth] for clip in clips)
         return self.write([Clip(clips[0].windows[:depth], first - second + third)], how)
 
+    def shift(
+        self,
+        inputs: Source | Sequence[Source],
+        *,
+        attribute: str,
+        amount: float = 1.0,
+        apart: bool = False,
+        **how: Unpack[How],
+    ) -> list[Item]:
+        """Each input moved along an attribute, which an `amount` below 0 lessens.
+
+        An amount of 1 goes a quarter of the prior's radius; `apart`
+        leaves the other attributes as they are, as far as it can.
+        """
+        if not math.isfinite(amount):
+            raise InputError(f"amount is {amount}; it must be finite")
+        if abs(amount) > FAR:
+            logger.warning(
+                "amount is %g: codes further than %g from their clip are unlike any of the corpus",
+                amount, FAR,
+            )  # fmt: skip
+        clips = self.read(inputs, how)
+        directions = self.directions
+        moved = [
+            replace(clip, z=directions.shift(clip.z.cpu(), attribute, amount, apart=apart))
+            for clip in clips
+        ]
+        return self.write([replace(clip, z=clip.z.to(self.device)) for clip in moved], how)
+
+    def attributes(
+        self,
+        corpus: Corpus | str | Path,
+        names: Sequence[str] = (),
+        *,
+        method: str = "network",
+        labels: str | Path | None = None,
+        seed: int = 0,
+    ) -> Movement:
+        """Fit the directions that `shift` takes, and measure what moving along them does.
+
+        All attributes that vary, where none are named; see `movement.fit_attributes`.
+        """
+        corpus = self._corpus(corpus)
+        labels = None if labels is None else Path(labels).expanduser()
+        self._directions = fit_attributes(
+            self, corpus, names, method=method, labels=labels, seed=seed
+        )
+        return measure_movement(self, self._directions, seed=seed)
+
+    @property
+    def directions(self) -> Directions:
+        """Those that were fitted last, here or into the bundle.
+
+        Raises:
+            InputError: there are none, or they belong to another model.
+        """
+        if self._directions is None:
+            if self.bundle is None:
+                raise InputError("no attributes yet; fit them with attributes()")
+            self._directions = Directions.load(self.bundle, fingerprint(self))
+        return self._directions
+
+    def score(
+        self, inputs: Source | Sequence[Source], *, iw_samples: int = 20, **how: Unpack[Scoring]
+    ) -> list[float]:
+        """Nats per step of each input, importance-weighted: how unlikely the model finds it.
+
+        With one draw it is the evidence lower bound.
+        """
+        generator = self.generator(how.get("seed", 0))
+        own: dict[str, Any] = {name: value for name, value in how.items() if name != "seed"}
+        scores = []
+        for source in several(inputs):
+            windows = [window.ids for window in self.windows(source, **own)]
+            ids, lengths = padded(windows)
+            seen = self.tokenizer.seen(ids)
+            batch = Batch(
+                torch.from_numpy(ids), lengths, None if seen is None else torch.from_numpy(seen)
+            ).to(self.device)
+            nats = importance_weighted_nll(self.model, batch, iw_samples, generator).nll
+            scores.append(float(nats.sum() / lengths.sum()))
+        return scores
+
     def evaluate(
         self,
         corpus: Corpus | str | Path,
@@ -143,14 +251,11 @@ class TrainedVAE(Codec):
         """
         if iw_samples < 1:
             raise InputError(f"iw_samples is {iw_samples}; it must be 1 or more (500 is usual)")
-        if not isinstance(corpus, Corpus):
-            corpus = Corpus(Path(corpus).expanduser())
+        corpus = self._corpus(corpus)
         if split not in corpus.splits:
             raise InputError(f"split is {split!r}; there are {', '.join(corpus.splits)}")
         if not len(corpus.splits[split]):
             raise InputError(f"{corpus.folder}: the {split} split is empty")
-        if corpus.tokenizer.to_json() != self.tokenizer.to_json():
-            raise InputError(f"{corpus.folder}: prepared with another tokenizer than the model's")
         self.generator(seed)  # which refuses what is no seed
         loader = held_out_loader(corpus.splits[split], BATCH_SIZE, self.tokenizer)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
@@ -158,6 +263,14 @@ class TrainedVAE(Codec):
             if self.tokenizer.modality == "text" or not self.model.latent_dim:
                 return figures
             return replace(figures, overlap=self._overlaps(corpus, split, seed))
+
+    def _corpus(self, corpus: Corpus | str | Path) -> Corpus:
+        """An opened corpus of the model's tokens."""
+        if not isinstance(corpus, Corpus):
+            corpus = Corpus(Path(corpus).expanduser())
+        if corpus.tokenizer.to_json() != self.tokenizer.to_json():
+            raise InputError(f"{corpus.folder}: prepared with another tokenizer than the model's")
+        return corpus
 
     def _overlaps(self, corpus: Corpus, split: str, seed: int) -> dict[str, tuple[float, float]]:
         """Samples against a split, and the training split against it, windows varied as there."""

@@ -1,0 +1,171 @@
+"""Attributes of a model: their directions are fitted, and what moving along them does is measured.
+
+Axes: N sequences, A attributes, Z latent.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from seqvae.attributes import ATTRIBUTES
+from seqvae.codec import Codec
+from seqvae.directions import Directions, fit_directions
+from seqvae.errors import InputError
+from seqvae.latent import DiagonalGaussian
+from seqvae.store import Corpus
+from seqvae.tokenizers.contract import Example, Ids
+
+NUM_FITTED = 20_000  # sequences of the training split that scores are fitted on
+NUM_MOVED = 256  # samples of the prior that are moved, as in Roberts et al. 2018
+
+
+@dataclass(frozen=True, eq=False)
+class Movement:
+    """What moving samples of the prior by each direction does to every attribute."""
+
+    names: tuple[str, ...]
+    measured: tuple[str, ...]
+    """Those of the names that can be measured: labels cannot."""
+    change: Float[Tensor, "A M"]
+    """Mean change of each measured attribute, in units of its spread."""
+    rising: Float[Tensor, " A"]
+    """Share of the samples whose own attribute rises; nan where it cannot be measured."""
+    able: Float[Tensor, " A"]
+    """The same of those that are not at the attribute's highest value in the corpus already."""
+
+
+def fingerprint(codec: Codec) -> str:
+    """A name for the weights of a model."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(codec.model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(weight.cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def fit_attributes(
+    codec: Codec,
+    corpus: Corpus,
+    names: Sequence[str] = (),
+    *,
+    method: str = "network",
+    labels: Path | None = None,
+    seed: int = 0,
+) -> Directions:
+    """Directions of attributes, all that vary where none are named, from the training split.
+
+    A file of labels, a line a label, a tab and a sentence or a MIDI file, gives one more: the name
+    of the file.
+
+    Raises:
+        InputError: an attribute is unknown or the same everywhere, or labels cannot be used.
+    """
+    known = ATTRIBUTES[codec.tokenizer.modality]
+    for name in names:
+        if name not in known:
+            raise InputError(f"attribute is {name!r}; there are {', '.join(known)}")
+    rng = np.random.default_rng(seed)
+    if labels is not None:
+        examples, label = read_labels(codec, labels)
+        values = {labels.stem: label}
+    else:
+        split = corpus.splits["train"]
+        chosen = rng.permutation(len(split))[:NUM_FITTED]
+        examples = [Example(split[i]) for i in chosen]
+        values = measure(codec, [example.ids for example in examples], list(names or known))
+        if not names:  # what is the same everywhere, such as the loudness of melodies, is no matter
+            values = {name: own for name, own in values.items() if own.min() < own.max()}
+    posterior = codec.posterior(examples)
+    on_cpu = DiagonalGaussian(posterior.mean.cpu(), posterior.log_stddev.cpu())
+    return fit_directions(on_cpu, values, method=method, model=fingerprint(codec), seed=seed)
+
+
+def measure(
+    codec: Codec, sequences: Sequence[Ids], names: Sequence[str]
+) -> dict[str, Float[Tensor, " N"]]:
+    """Attributes of sequences."""
+    known = ATTRIBUTES[codec.tokenizer.modality]
+    contents = [codec.content(ids) for ids in sequences]
+    return {name: torch.tensor([known[name](content) for content in contents]) for name in names}
+
+
+def measure_movement(
+    codec: Codec, directions: Directions, *, amount: float = 1.0, seed: int = 0
+) -> Movement:
+    """Move samples of the prior along every direction."""
+    known = ATTRIBUTES[codec.tokenizer.modality]
+    measured = tuple(name for name in directions.names if name in known)
+    generator = torch.Generator().manual_seed(seed)
+    z = torch.randn(NUM_MOVED, codec.model.latent_dim, generator=generator)
+    before = measure(codec, codec.tokens(z.to(codec.device)), measured)
+    change, rising, able = [], [], []
+    spread = dict(zip(directions.names, directions.spread, strict=True))
+    for name in directions.names:
+        moved = directions.shift(z, name, amount).to(codec.device)
+        after = measure(codec, codec.tokens(moved), measured)
+        change.append([float((after[m] - before[m]).mean()) / spread[m] for m in measured])
+        if name in measured:
+            up = (after[name] > before[name]).double()
+            highest = max(float(before[name].max()), float(after[name].max()))
+            below = before[name] < highest
+            rising.append(float(up.mean()))
+            able.append(float(up[below].mean()))
+        else:
+            rising.append(float("nan"))
+            able.append(float("nan"))
+    return Movement(
+        directions.names, measured, torch.tensor(change), torch.tensor(rising), torch.tensor(able)
+    )
+
+
+def read_labels(codec: Codec, file: Path) -> tuple[list[Example], Float[Tensor, " N"]]:
+    """The windows of labelled sentences or MIDI files, and the label of each.
+
+    Labels are numbers, or two words, of which the later in the alphabet counts as much.
+
+    Raises:
+        InputError: the file cannot be read, or rows of it cannot be used; it says which.
+    """
+    try:
+        lines = file.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read ({error})") from error
+    examples: list[Example] = []
+    labels: list[str] = []
+    wrong: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        label, tab, content = line.partition("\t")
+        if not tab:
+            wrong.append(f"{number} (no tab)")
+            continue
+        source = content if codec.tokenizer.modality == "text" else str(file.parent / content)
+        try:
+            own = codec.windows(source)
+        except InputError as error:
+            wrong.append(f"{number} ({error})")
+            continue
+        examples += own
+        labels += [label] * len(own)
+    if wrong:
+        shown = ", ".join(wrong[:3]) + (", ..." if len(wrong) > 3 else "")
+        raise InputError(f"{file}: {len(wrong)} of {len(lines)} lines cannot be used: {shown}")
+    return examples, torch.tensor(_as_numbers(labels, file))
+
+
+def _as_numbers(labels: list[str], file: Path) -> list[float]:
+    try:
+        return [float(label) for label in labels]
+    except ValueError:
+        kinds = sorted(set(labels))
+        if len(kinds) == 2:
+            return [float(label == kinds[1]) for label in labels]
+        shown = ", ".join(kinds[:4])
+        raise InputError(
+            f"{file}: labels are numbers or two words; these are {len(kinds)}: {shown}"
+        ) from None
