@@ -57,23 +57,25 @@ def scale_membership(piece: Piece) -> float:
 
 
 def eighth_syncopation(piece: Piece) -> float:
-    """Share of onsets between two quarters of which neither is struck (Roberts et al. 2018)."""
+    """Share of onsets on the second eighth of a quarter whose first is not struck (ibid.)."""
     return _syncopation(piece, piece.steps_per_quarter // 2)
 
 
 def sixteenth_syncopation(piece: Piece) -> float:
-    """Share of onsets between two eighths of which neither is struck (ibid.)."""
+    """Share of onsets on the second sixteenth of an eighth whose first is not struck (ibid.)."""
     return _syncopation(piece, piece.steps_per_quarter // 4)
 
 
 def repetition(piece: Piece) -> float:
-    """Share of the onsets of a bar, by place and pitch, that the bar before has too."""
+    """Share of the places struck in a bar or the one before, drum by drum, that are so in both."""
     bar = _bar(piece)
     number, place = np.divmod(piece.notes["start"].astype(np.int64), bar)
-    struck = place * 128 + piece.notes["pitch"]
+    struck = place * 128 + np.where(piece.notes["is_drum"], piece.notes["pitch"], 0)
     bars = [set(struck[number == n].tolist()) for n in range(-(-piece.end_step // bar))]
     shares = [
-        len(before & after) / len(after) for before, after in itertools.pairwise(bars) if after
+        len(before & after) / len(before | after)
+        for before, after in itertools.pairwise(bars)
+        if before or after
     ]
     return float(np.mean(shares)) if shares else 0.0
 
@@ -91,13 +93,12 @@ def swing(piece: Piece) -> float:
 
 
 def _syncopation(piece: Piece, distance: int) -> float:
-    """Share of onsets `distance` steps off a coarser grid whose neighbours on it are silent."""
+    """Share of onsets `distance` steps after a point of a grid twice as wide that is silent."""
     onsets = np.unique(piece.notes["start"])
     if not len(onsets) or distance < 1:
         return 0.0
-    off = onsets[onsets % (2 * distance) == distance]
-    alone = ~np.isin(off - distance, onsets) & ~np.isin(off + distance, onsets)
-    return float(alone.sum() / len(onsets))
+    late = onsets[onsets % (2 * distance) == distance]
+    return float((~np.isin(late - distance, onsets)).sum() / len(onsets))
 
 
 def _pitched(piece: Piece) -> Notes:

@@ -103,19 +103,14 @@ def sample(arguments: Sequence[str]) -> None:
     parser = _run_parser("sample", sample)
     parser.add_argument("-n", type=int, default=8, help="how many")
     parser.add_argument("--qpm", type=float, help="tempo of clips, quarters/minute; default 120")
-    _add_sampling(parser, temperature=1.0)
-    options = _options(parser, arguments)
-    _generate(options, "sample")
+    _generate(parser, arguments, "sample", reads=False, temperature=1.0)
 
 
 def reconstruct(arguments: Sequence[str]) -> None:
     """Send sentences or MIDI files through the latent code and back."""
     parser = _run_parser("reconstruct", reconstruct)
     parser.add_argument("inputs", nargs="+", help="sentences, or MIDI files")
-    _add_clips(parser)
-    _add_sampling(parser, temperature=0.0)
-    options = _options(parser, arguments)
-    _generate(options, "reconstruct")
+    _generate(parser, arguments, "reconstruct")
 
 
 def interpolate(arguments: Sequence[str]) -> None:
@@ -125,10 +120,88 @@ def interpolate(arguments: Sequence[str]) -> None:
     parser.add_argument("end", help="a sentence, or a MIDI file")
     parser.add_argument("--num_steps", type=int, default=9, help="outputs, both ends included")
     parser.add_argument("--method", default="slerp", help="slerp or lerp")
+    _generate(parser, arguments, "interpolate")
+
+
+def blend(arguments: Sequence[str]) -> None:
+    """Mix two to four sentences or MIDI files on a line, a triangle or a square."""
+    parser = _run_parser("blend", blend)
+    parser.add_argument("inputs", nargs="+", help="two to four sentences, or MIDI files")
+    parser.add_argument("--num_steps", type=int, default=5, help="outputs along a side; default 5")
+    _generate(parser, arguments, "blend")
+
+
+def vary(arguments: Sequence[str]) -> None:
+    """Make variations of a sentence or MIDI file."""
+    parser = _run_parser("vary", vary)
+    parser.add_argument("source", help="a sentence, or a MIDI file")
+    parser.add_argument("-n", type=int, default=8, help="how many")
+    parser.add_argument(
+        "--distance", type=float, default=0.3,
+        help="0 is the reconstruction, 1 is as far as a random sample; default 0.3",
+    )  # fmt: skip
+    _generate(parser, arguments, "vary")
+
+
+def analogy(arguments: Sequence[str]) -> None:
+    """Give a sentence or MIDI file what tells a third from a second: a - b + c."""
+    parser = _run_parser("analogy", analogy)
+    for name in "abc":
+        parser.add_argument(name, help="a sentence, or a MIDI file")
+    _generate(parser, arguments, "analogy")
+
+
+def attributes(arguments: Sequence[str]) -> None:
+    """Fit the directions that shift takes, and print what moving along each does to all."""
+    parser = _run_parser("attributes", attributes)
+    parser.add_argument("names", nargs="*", help="attributes; by default all that vary")
+    parser.add_argument("--corpus", help="prepared corpus; by default the one of the run")
+    parser.add_argument(
+        "--labels", metavar="FILE", help="lines of a label, a tab, and a sentence or a MIDI file"
+    )
+    parser.add_argument("--method", default="network", help="network, probe or means")
+    parser.add_argument("--amount", type=float, default=1.0, help="of the table's moves; default 1")
+    parser.add_argument("--seed", type=int, default=0, help="of the fit and of the samples moved")
+    options = vars(parser.parse_args(arguments))
+    import seqvae
+
+    run, corpus = options.pop("run"), options.pop("corpus")
+    vae = seqvae.load(run)
+    if corpus or not options["labels"]:
+        corpus = _open_corpus(run, corpus)
+    print(vae.attributes(corpus, **options).table())
+
+
+def shift(arguments: Sequence[str]) -> None:
+    """Move sentences or MIDI files along an attribute."""
+    parser = _run_parser("shift", shift)
+    parser.add_argument("inputs", nargs="+", help="sentences, or MIDI files")
+    parser.add_argument("--attribute", required=True, help="one that seqvae attributes has fitted")
+    parser.add_argument(
+        "--amount", type=float, default=1.0, help="how far; below 0 is less of it; default 1"
+    )
+    parser.add_argument("--apart", action="store_true", help="leave the other attributes alone")
+    _generate(parser, arguments, "shift")
+
+
+def score(arguments: Sequence[str]) -> None:
+    """Print how unlikely the model finds sentences or MIDI files, the least likely first."""
+    parser = _run_parser("score", score)
+    parser.add_argument("inputs", nargs="+", help="sentences, or MIDI files")
+    parser.add_argument(
+        "--iw_samples", type=int, default=20, help="draws of the likelihood; default 20"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the draws")
     _add_clips(parser)
-    _add_sampling(parser, temperature=0.0)
-    options = _options(parser, arguments)
-    _generate(options, "interpolate")
+    options = vars(parser.parse_args(arguments))
+    import seqvae
+
+    vae = seqvae.load(options.pop("run"))
+    _refuse_flags_of_music(vae, options)
+    scores = vae.score(**options)
+    print("nats/step")
+    for own, name in sorted(zip(scores, options["inputs"], strict=True), reverse=True):
+        print(f"{own:9.4f}  {name}")
 
 
 def report(arguments: Sequence[str]) -> None:
@@ -144,9 +217,10 @@ def report(arguments: Sequence[str]) -> None:
     print(out)
 
 
+MAKING = (prepare, train, evaluate)
+PLAYING = (sample, reconstruct, interpolate, blend, vary, analogy, attributes, shift, score, report)
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
-    verb.__name__: verb
-    for verb in (prepare, train, evaluate, sample, reconstruct, interpolate, report)
+    verb.__name__: verb for verb in (*MAKING, *PLAYING)
 }
 
 
@@ -252,24 +326,28 @@ def _add_sampling(parser: Parser, *, temperature: float) -> None:
     parser.add_argument("--seed", type=int, help="repeats the output exactly")
     parser.add_argument("--chords", help='chords to play over, such as "C Am F G"')
     parser.add_argument("--out", help="folder for the results; clips go to out/ by default")
+    parser.add_argument("--audio", action="store_true", help="write WAV files beside MIDI files")
 
 
-def _options(parser: Parser, arguments: Sequence[str]) -> dict[str, Any]:
-    return vars(parser.parse_args(arguments))
-
-
-def _generate(options: dict[str, Any], verb: str) -> None:
+def _generate(
+    parser: Parser, arguments: Sequence[str], verb: str, *, reads: bool = True,
+    temperature: float = 0.0,
+) -> None:  # fmt: skip
     """Call a verb of the model and print or write what comes back."""
+    if reads:
+        _add_clips(parser)
+    _add_sampling(parser, temperature=temperature)
+    options = vars(parser.parse_args(arguments))
     import seqvae
+    from seqvae.audio import check_audio, write_audio
     from seqvae.midi import write_clips
 
     vae = seqvae.load(options.pop("run"))
     out = options.pop("out")
-    if vae.tokenizer.modality == "text":
-        for name in ("qpm", "bar", "beats", "chord_file", "chords"):
-            if options.pop(name, None) is not None:
-                raise InputError(f"--{name} is for music; this model takes text")
-    elif options.get("qpm", 0) is None:
+    _refuse_flags_of_music(vae, options)
+    if audio := options.pop("audio", False):
+        check_audio()
+    if options.get("qpm", 0) is None:
         del options["qpm"]
     folder = Path(out or "out") if out or vae.tokenizer.modality == "music" else None
     if folder is not None:
@@ -277,7 +355,8 @@ def _generate(options: dict[str, Any], verb: str) -> None:
     results = getattr(vae, verb)(**options)
     if vae.tokenizer.modality == "music":
         assert folder is not None
-        for path in write_clips(results, folder, verb):
+        files = write_clips(results, folder, verb)
+        for path in files + (write_audio(results, files) if audio else []):
             print(path)
         return
     # A model may spell a line break in byte pieces; here a line is an output.
@@ -285,6 +364,13 @@ def _generate(options: dict[str, Any], verb: str) -> None:
     print(text, end="")
     if folder is not None:
         (folder / f"{verb}.txt").write_text(text)
+
+
+def _refuse_flags_of_music(vae: Any, options: dict[str, Any]) -> None:
+    if vae.tokenizer.modality == "text":
+        for name in ("qpm", "bar", "beats", "chord_file", "chords", "audio"):
+            if options.pop(name, None):
+                raise InputError(f"--{name} is for music; this model takes text")
 
 
 def _open_corpus(run: str, given: str | None) -> Any:

@@ -235,7 +235,7 @@ class Codec:
     ) -> list[Example]:
         """The windows of one input."""
         if self.tokenizer.modality == "text":
-            if not isinstance(source, str):
+            if not isinstance(source, str) or source.lower().endswith((".mid", ".midi")):
                 raise InputError(f"{source!r}: this model takes text")
             tokens = self.tokenizer.encode(source)
             if len(tokens) > self.tokenizer.max_steps:

@@ -106,7 +106,7 @@ class Directions:
             about = json.loads((bundle / ABOUT).read_text())
             weights = load_file(bundle / WEIGHTS)
             names, spread = tuple(about["names"]), tuple(about["spread"])
-            score = make_score(next(iter(weights.values())).shape[1], len(names), about["method"])
+            score = make_score(weights["0.weight"].shape[1], len(names), about["method"])
             score.load_state_dict(weights)
             found = cls(names, score, spread, about["method"], about["model"])
         except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:

@@ -15,6 +15,7 @@ from typing import Any, Literal, Unpack
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from seqvae.codec import (
     BATCH_SIZE,
@@ -38,6 +39,7 @@ from seqvae.movement import Movement, fingerprint, fit_attributes, measure_movem
 from seqvae.musicality import overlap
 from seqvae.notes import DEFAULT_QPM
 from seqvae.store import Corpus
+from seqvae.tokenizers.contract import Example, Ids
 
 MUSIC_SAMPLES = 1000  # drawn from the prior to be compared with music
 MAX_CORNERS = 4  # of a blend
@@ -55,6 +57,8 @@ class Scoring(Reading, total=False):
 
 class TrainedVAE(Codec):
     """A model with its tokenizer, and what can be done with them."""
+
+    _directions: Directions | None = None
 
     def sample(self, n: int = 8, *, qpm: float = DEFAULT_QPM, **how: Unpack[Writing]) -> list[Item]:
         """Outputs from `n` codes drawn from the prior, at temperature 1; a seed repeats them."""
@@ -162,13 +166,7 @@ class TrainedVAE(Codec):
         An amount of 1 goes a quarter of the prior's radius; `apart`
         leaves the other attributes as they are, as far as it can.
         """
-        if not math.isfinite(amount):
-            raise InputError(f"amount is {amount}; it must be finite")
-        if abs(amount) > FAR:
-            logger.warning(
-                "amount is %g: codes further than %g from their clip are unlike any of the corpus",
-                amount, FAR,
-            )  # fmt: skip
+        self._check_amount(amount)
         clips = self.read(inputs, how)
         directions = self.directions
         moved = [
@@ -179,23 +177,33 @@ class TrainedVAE(Codec):
 
     def attributes(
         self,
-        corpus: Corpus | str | Path,
+        corpus: Corpus | str | Path | None = None,
         names: Sequence[str] = (),
         *,
-        method: str = "network",
         labels: str | Path | None = None,
+        method: str = "network",
+        amount: float = 1.0,
         seed: int = 0,
     ) -> Movement:
-        """Fit the directions that `shift` takes, and measure what moving along them does.
+        """Fit the directions that `shift` takes, and measure what an `amount` of each does.
 
-        All attributes that vary, where none are named; see `movement.fit_attributes`.
+        All attributes that vary, where none are named; see `movement.fit_attributes`. Both are
+        kept in the bundle that the model comes from.
         """
-        corpus = self._corpus(corpus)
-        labels = None if labels is None else Path(labels).expanduser()
+        self._check_amount(amount)
         self._directions = fit_attributes(
-            self, corpus, names, method=method, labels=labels, seed=seed
+            self,
+            None if corpus is None else self._corpus(corpus),
+            names,
+            method=method,
+            labels=None if labels is None else Path(labels).expanduser(),
+            seed=seed,
         )
-        return measure_movement(self, self._directions, seed=seed)
+        moved = measure_movement(self, self._directions, amount=amount, seed=seed)
+        if self.bundle is not None:
+            self._directions.save(self.bundle)
+            moved.save(self.bundle)
+        return moved
 
     @property
     def directions(self) -> Directions:
@@ -210,25 +218,35 @@ class TrainedVAE(Codec):
             self._directions = Directions.load(self.bundle, fingerprint(self))
         return self._directions
 
+    @property
+    def movement(self) -> Movement | None:
+        """What was measured when the bundle's directions were fitted, if they were."""
+        return None if self.bundle is None else Movement.load(self.bundle)
+
     def score(
         self, inputs: Source | Sequence[Source], *, iw_samples: int = 20, **how: Unpack[Scoring]
     ) -> list[float]:
         """Nats per step of each input, importance-weighted: how unlikely the model finds it.
 
-        With one draw it is the evidence lower bound.
+        With one draw it is the evidence lower bound. What cannot be read as the model's data is
+        infinitely unlikely; a warning says why.
         """
         generator = self.generator(how.get("seed", 0))
         own: dict[str, Any] = {name: value for name, value in how.items() if name != "seed"}
-        scores = []
+        examples: list[list[Example]] = []
         for source in several(inputs):
-            windows = [window.ids for window in self.windows(source, **own)]
-            ids, lengths = padded(windows)
-            seen = self.tokenizer.seen(ids)
-            batch = Batch(
-                torch.from_numpy(ids), lengths, None if seen is None else torch.from_numpy(seen)
-            ).to(self.device)
-            nats = importance_weighted_nll(self.model, batch, iw_samples, generator).nll
-            scores.append(float(nats.sum() / lengths.sum()))
+            try:
+                examples.append(self.windows(source, **own))
+            except InputError as error:
+                logger.warning("%s", error)
+                examples.append([])
+        ids = [window.ids for windows in examples for window in windows]
+        nats = iter(self._nats(ids, iw_samples, generator))
+        scores = []
+        for windows in examples:
+            num_steps = sum(len(window.ids) for window in windows)
+            total = sum(next(nats) for _ in windows)
+            scores.append(total / num_steps if num_steps else math.inf)
         return scores
 
     def evaluate(
@@ -263,6 +281,29 @@ class TrainedVAE(Codec):
             if self.tokenizer.modality == "text" or not self.model.latent_dim:
                 return figures
             return replace(figures, overlap=self._overlaps(corpus, split, seed))
+
+    def _nats(
+        self, sequences: Sequence[Ids], iw_samples: int, generator: torch.Generator
+    ) -> list[float]:
+        """-log p(x) of each, importance-weighted."""
+        nats: list[float] = []
+        for start in tqdm(range(0, len(sequences), BATCH_SIZE), desc="score", leave=False):
+            ids, lengths = padded(sequences[start : start + BATCH_SIZE])
+            seen = self.tokenizer.seen(ids)
+            batch = Batch(
+                torch.from_numpy(ids), lengths, None if seen is None else torch.from_numpy(seen)
+            ).to(self.device)
+            nats += importance_weighted_nll(self.model, batch, iw_samples, generator).nll.tolist()
+        return nats
+
+    def _check_amount(self, amount: float) -> None:
+        if not math.isfinite(amount) or amount == 0:
+            raise InputError(f"amount is {amount}; it must be finite, and not 0")
+        if abs(amount) > FAR:
+            logger.warning(
+                "amount is %g: codes moved further than %g are unlike any of the corpus",
+                amount, FAR,
+            )  # fmt: skip
 
     def _corpus(self, corpus: Corpus | str | Path) -> Corpus:
         """An opened corpus of the model's tokens."""

@@ -4,6 +4,7 @@ Axes: N sequences, A attributes, Z latent.
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from seqvae.store import Corpus
 from seqvae.tokenizers.contract import Example, Ids
 
 NUM_FITTED = 20_000  # sequences of the training split that scores are fitted on
+FILE = "movement.json"  # in a bundle
 NUM_MOVED = 256  # samples of the prior that are moved, as in Roberts et al. 2018
 
 
@@ -29,15 +31,55 @@ NUM_MOVED = 256  # samples of the prior that are moved, as in Roberts et al. 201
 class Movement:
     """What moving samples of the prior by each direction does to every attribute."""
 
+    amount: float
+    """How far they are moved."""
     names: tuple[str, ...]
     measured: tuple[str, ...]
     """Those of the names that can be measured: labels cannot."""
     change: Float[Tensor, "A M"]
-    """Mean change of each measured attribute, in units of its spread."""
+    """Mean change of each measured attribute, in units of its spread: 1 is from the lowest quarter
+    of the corpus to the highest."""
     rising: Float[Tensor, " A"]
-    """Share of the samples whose own attribute rises; nan where it cannot be measured."""
+    """Share of the samples whose own attribute moves as wanted; nan where it is not measured."""
     able: Float[Tensor, " A"]
-    """The same of those that are not at the attribute's highest value in the corpus already."""
+    """The same of those that were not at the end already."""
+
+    def table(self) -> str:
+        """For people: a row a direction, a column an attribute."""
+        width = max(map(len, self.names))
+        short = [name[:9] for name in self.measured]
+        head = " ".join([" " * width, *(f"{name:>9}" for name in short), "   wanted", "of able"])
+        lines = [f"changes where {NUM_MOVED} samples go {self.amount:g} along a row", head]
+        for name, change, rising, able in zip(
+            self.names, self.change.tolist(), self.rising.tolist(), self.able.tolist(), strict=True
+        ):
+            cells = [f"{value:>+9.2f}" for value in change]
+            lines.append(" ".join([f"{name:<{width}}", *cells, f"{rising:>9.2f}", f"{able:>7.2f}"]))
+        return "\n".join(lines)
+
+    def save(self, bundle: Path) -> None:
+        """Write `movement.json`."""
+        plain = {
+            name: value.tolist() if isinstance(value, Tensor) else value
+            for name, value in vars(self).items()
+        }
+        (bundle / FILE).write_text(json.dumps(plain, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, bundle: Path) -> "Movement | None":
+        """Read what `save` wrote; None where nothing is.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        if not (bundle / FILE).is_file():
+            return None
+        try:
+            plain = json.loads((bundle / FILE).read_text())
+            tensors = {name: torch.tensor(plain.pop(name)) for name in ("change", "rising", "able")}
+            return cls(plain["amount"], tuple(plain["names"]), tuple(plain["measured"]), **tensors)
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{bundle / FILE}: damaged; fit the attributes again") from error
 
 
 def fingerprint(codec: Codec) -> str:
@@ -51,17 +93,17 @@ def fingerprint(codec: Codec) -> str:
 
 def fit_attributes(
     codec: Codec,
-    corpus: Corpus,
+    corpus: Corpus | None,
     names: Sequence[str] = (),
     *,
     method: str = "network",
     labels: Path | None = None,
     seed: int = 0,
 ) -> Directions:
-    """Directions of attributes, all that vary where none are named, from the training split.
+    """Directions of attributes, all that vary where none are named.
 
-    A file of labels, a line a label, a tab and a sentence or a MIDI file, gives one more: the name
-    of the file.
+    They are fitted on the training split, or on a file of labels, a line a label, a tab and a
+    sentence or a MIDI file, which is one attribute more: it has the name of the file.
 
     Raises:
         InputError: an attribute is unknown or the same everywhere, or labels cannot be used.
@@ -70,17 +112,18 @@ def fit_attributes(
     for name in names:
         if name not in known:
             raise InputError(f"attribute is {name!r}; there are {', '.join(known)}")
-    rng = np.random.default_rng(seed)
+    values = {}
     if labels is not None:
-        examples, label = read_labels(codec, labels)
-        values = {labels.stem: label}
-    else:
+        examples, values[labels.stem] = read_labels(codec, labels)
+    elif corpus is not None:
         split = corpus.splits["train"]
-        chosen = rng.permutation(len(split))[:NUM_FITTED]
+        chosen = np.random.default_rng(seed).permutation(len(split))[:NUM_FITTED].tolist()
         examples = [Example(split[i]) for i in chosen]
-        values = measure(codec, [example.ids for example in examples], list(names or known))
-        if not names:  # what is the same everywhere, such as the loudness of melodies, is no matter
-            values = {name: own for name, own in values.items() if own.min() < own.max()}
+    else:
+        raise InputError("attributes are fitted on a corpus or on labels; give one of the two")
+    own = measure(codec, [example.ids for example in examples], list(names or known))
+    # Unless asked for, what is the same everywhere, such as the loudness of melodies, is no matter.
+    values |= own if names else {name: v for name, v in own.items() if v.min() < v.max()}
     posterior = codec.posterior(examples)
     on_cpu = DiagonalGaussian(posterior.mean.cpu(), posterior.log_stddev.cpu())
     return fit_directions(on_cpu, values, method=method, model=fingerprint(codec), seed=seed)
@@ -98,30 +141,30 @@ def measure(
 def measure_movement(
     codec: Codec, directions: Directions, *, amount: float = 1.0, seed: int = 0
 ) -> Movement:
-    """Move samples of the prior along every direction."""
+    """Move samples of the prior along every direction; below 0 they should fall."""
     known = ATTRIBUTES[codec.tokenizer.modality]
     measured = tuple(name for name in directions.names if name in known)
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(NUM_MOVED, codec.model.latent_dim, generator=generator)
     before = measure(codec, codec.tokens(z.to(codec.device)), measured)
-    change, rising, able = [], [], []
     spread = dict(zip(directions.names, directions.spread, strict=True))
+    change, rising, able = [], [], []
     for name in directions.names:
         moved = directions.shift(z, name, amount).to(codec.device)
         after = measure(codec, codec.tokens(moved), measured)
         change.append([float((after[m] - before[m]).mean()) / spread[m] for m in measured])
-        if name in measured:
-            up = (after[name] > before[name]).double()
-            highest = max(float(before[name].max()), float(after[name].max()))
-            below = before[name] < highest
-            rising.append(float(up.mean()))
-            able.append(float(up[below].mean()))
-        else:
+        if name not in measured:
             rising.append(float("nan"))
             able.append(float("nan"))
+            continue
+        was, now = (own[name] * (1 if amount > 0 else -1) for own in (before, after))
+        end = max(float(was.max()), float(now.max()))
+        rising.append(float((now > was).double().mean()))
+        able.append(float((now > was)[was < end].double().mean()))
     return Movement(
-        directions.names, measured, torch.tensor(change), torch.tensor(rising), torch.tensor(able)
-    )
+        amount, directions.names, measured,
+        torch.tensor(change), torch.tensor(rising), torch.tensor(able),
+    )  # fmt: skip
 
 
 def read_labels(codec: Codec, file: Path) -> tuple[list[Example], Float[Tensor, " N"]]:
