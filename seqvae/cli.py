@@ -73,7 +73,7 @@ def evaluate(arguments: Sequence[str]) -> None:
         raise InputError(f"--json {options.json}: a folder; name a file")
     vae = seqvae.load(options.run)
     figures = vae.evaluate(
-        _open_corpus(options.run, options.corpus),
+        open_corpus(options.run, options.corpus),
         split=options.split,
         iw_samples=options.iw_samples,
         precision=options.precision,
@@ -168,7 +168,7 @@ def attributes(arguments: Sequence[str]) -> None:
     run, corpus = options.pop("run"), options.pop("corpus")
     vae = seqvae.load(run)
     if corpus or not options["labels"]:
-        corpus = _open_corpus(run, corpus)
+        corpus = open_corpus(run, corpus)
     print(vae.attributes(corpus, **options).table())
 
 
@@ -213,7 +213,7 @@ def report(arguments: Sequence[str]) -> None:
     from seqvae.report import draw_report
 
     out = Path(options.out or Path(options.run) / "report.png")
-    draw_report(Path(options.run), _open_corpus(options.run, options.corpus), out)
+    draw_report(Path(options.run), open_corpus(options.run, options.corpus), out)
     print(out)
 
 
@@ -373,7 +373,7 @@ def _refuse_flags_of_music(vae: Any, options: dict[str, Any]) -> None:
                 raise InputError(f"--{name} is for music; this model takes text")
 
 
-def _open_corpus(run: str, given: str | None) -> Any:
+def open_corpus(run: str, given: str | None) -> Any:
     """The prepared corpus of a run."""
     import yaml
 

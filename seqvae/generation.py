@@ -241,7 +241,7 @@ class TrainedVAE(Codec):
                 logger.warning("%s", error)
                 examples.append([])
         ids = [window.ids for windows in examples for window in windows]
-        nats = iter(self._nats(ids, iw_samples, generator))
+        nats = iter(self.nats(ids, iw_samples, generator))
         scores = []
         for windows in examples:
             num_steps = sum(len(window.ids) for window in windows)
@@ -282,10 +282,10 @@ class TrainedVAE(Codec):
                 return figures
             return replace(figures, overlap=self._overlaps(corpus, split, seed))
 
-    def _nats(
+    def nats(
         self, sequences: Sequence[Ids], iw_samples: int, generator: torch.Generator
     ) -> list[float]:
-        """-log p(x) of each, importance-weighted."""
+        """-log p(x) of each sequence in nats, importance-weighted."""
         nats: list[float] = []
         for start in tqdm(range(0, len(sequences), BATCH_SIZE), desc="score", leave=False):
             ids, lengths = padded(sequences[start : start + BATCH_SIZE])

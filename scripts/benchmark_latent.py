@@ -1,0 +1,293 @@
+"""The latent space, measured: how smooth interpolation is, what scores tell, what attributes do.
+
+    python scripts/benchmark_latent.py runs/melody_2bar --other FOLDER_OF_OTHER_MIDI
+
+Of a run on its own test split, or on that of another corpus of the same tokens (--corpus):
+
+- interpolation: between pairs of sequences, normalised Hamming distance to both originals, and nats
+  per token of a 5-gram model of the training split; by slerp, by lerp, and by mixing tokens;
+- score: how well nats per step tell test sequences from shuffled and from other ones (AUROC);
+- attributes: the matrix of `seqvae attributes`.
+
+A row a run goes to results/latent.json, a picture to results/latent/.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from benchmarking import write_row
+from ngram import NGram
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+import seqvae
+from seqvae.cli import open_corpus
+from seqvae.errors import InputError
+from seqvae.generation import TrainedVAE
+from seqvae.latent import INTERPOLATIONS
+from seqvae.notes import Piece
+from seqvae.store import Corpus, Split
+from seqvae.tokenizers.contract import Example, Ids
+
+RESULTS = Path(__file__).parent / "results" / "latent.json"
+NUM_POINTS = 9  # of a path
+NUM_COUNTED = 20_000  # sequences that the n-gram model counts
+NUM_SCORED = 1000  # sequences a class
+IW_SAMPLES = 20
+MIXING = "mixing tokens"
+
+
+def measure(
+    vae: TrainedVAE, corpus: Corpus, others: Sequence[Path], num_pairs: int, seed: int
+) -> dict[str, Any]:
+    """All figures of a model."""
+    rng = np.random.default_rng(seed)
+    return {
+        "corpus": corpus.folder.name,
+        "interpolation": interpolation(vae, corpus, num_pairs, rng),
+        "auroc": scores(vae, corpus.splits["test"], others, rng),
+        "attributes": attributes(vae, corpus, seed),
+    }
+
+
+# Interpolation
+
+
+def interpolation(
+    vae: TrainedVAE, corpus: Corpus, num_pairs: int, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Means over pairs at each fraction of the way, by method."""
+    split, train = corpus.splits["test"], corpus.splits["train"]
+    pairs = np.array([rng.choice(len(split), 2, replace=False) for _ in range(num_pairs)])
+    starts, ends = ([split[i] for i in column] for column in pairs.T.tolist())
+    counted = rng.permutation(len(train))[:NUM_COUNTED].tolist()
+    size = int(np.prod([float(n) for n in vae.tokenizer.vocab_sizes]))
+    ngram = NGram((symbols(train[i], vae) for i in counted), size)
+    fractions = torch.linspace(0, 1, NUM_POINTS)
+    paths = {name: latent_paths(vae, name, starts, ends, fractions) for name in INTERPOLATIONS}
+    paths[MIXING] = mixed_paths(starts, ends, fractions, rng)
+    return {
+        "num_pairs": num_pairs,
+        "fractions": fractions.tolist(),
+        "nats_of_originals": mean(ngram.nats(symbols(ids, vae)) for ids in [*starts, *ends]),
+        **{
+            name: {
+                "distance_to_start": [hamming(points, starts) for points in path],
+                "distance_to_end": [hamming(points, ends) for points in path],
+                "nats": [mean(ngram.nats(symbols(ids, vae)) for ids in points) for points in path],
+            }
+            for name, path in paths.items()
+        },
+    }
+
+
+def latent_paths(
+    vae: TrainedVAE, method: str, starts: list[Ids], ends: list[Ids], fractions: Tensor
+) -> list[list[Ids]]:
+    """Of each fraction, what lies there between the codes of each pair."""
+    means = [vae.posterior([Example(ids) for ids in side]).mean for side in (starts, ends)]
+    join = INTERPOLATIONS[method]
+    every = torch.stack([
+        join(a, b, fractions.to(vae.device)) for a, b in zip(*means, strict=True)
+    ])  # (N, P, Z)  # fmt: skip
+    num_own = len(vae.model.vocab_sizes)
+    given = [ids[:, num_own:] for ids in starts]
+    return [vae.tokens(z, given=given) for z in tqdm(every.unbind(1), desc=method, leave=False)]
+
+
+def mixed_paths(
+    starts: list[Ids], ends: list[Ids], fractions: Tensor, rng: np.random.Generator
+) -> list[list[Ids]]:
+    """The same in the space of the data: each token is that of one end or of the other."""
+    return [[mixed(a, b, t, rng) for a, b in zip(starts, ends, strict=True)]
+            for t in fractions.tolist()]  # fmt: skip
+
+
+def mixed(start: Ids, end: Ids, fraction: float, rng: np.random.Generator) -> Ids:
+    """Tokens of the end at a share of the places; where the other is shorter there is none."""
+    length = max(len(start), len(end))
+    of_end = rng.random(length) < fraction
+    places = [(end if later else start, place) for place, later in enumerate(of_end)]
+    return np.array([ids[place] for ids, place in places if place < len(ids)], start.dtype).reshape(
+        -1, start.shape[1]
+    )
+
+
+def hamming(some: Sequence[Ids], others: Sequence[Ids]) -> float:
+    """Mean share of the places where two sequences differ; where one has ended they do."""
+    return mean(distance(a, b) for a, b in zip(some, others, strict=True))
+
+
+def distance(a: Ids, b: Ids) -> float:
+    """Of a pair."""
+    common, length = min(len(a), len(b)), max(len(a), len(b))
+    num_channels = min(a.shape[1], b.shape[1])
+    same = (a[:common, :num_channels] == b[:common, :num_channels]).all(1).sum()
+    return 1 - float(same) / max(length, 1)
+
+
+def symbols(ids: Ids, vae: TrainedVAE) -> list[int]:
+    """A step as one number, whatever its channels."""
+    total = [0] * len(ids)
+    for channel, size in enumerate(vae.tokenizer.vocab_sizes):
+        own = ids[:, channel].tolist()
+        total = [before * size + token for before, token in zip(total, own, strict=True)]
+    return total
+
+
+# Score
+
+
+def scores(
+    vae: TrainedVAE, split: Split, others: Sequence[Path], rng: np.random.Generator
+) -> dict[str, float]:
+    """AUROC of telling test sequences, which should be likelier, from each kind of wrong ones."""
+    own = [split[i] for i in rng.permutation(len(split))[:NUM_SCORED].tolist()]
+    wrong = {"shuffled in time": [shuffled_steps(ids, vae, rng) for ids in own]}
+    if vae.tokenizer.modality == "music":
+        wrong["shuffled in pitch"] = [
+            ids for window in own for ids in shuffled_pitches(window, vae, rng)
+        ]
+    if others:
+        wrong["of another kind"] = windows_of(vae, others, rng)
+    right = nats_per_step(vae, own)
+    return {name: auroc(nats_per_step(vae, ids), right) for name, ids in wrong.items()}
+
+
+def shuffled_steps(ids: Ids, vae: TrainedVAE, rng: np.random.Generator) -> Ids:
+    """Steps in random order, the end of a sequence where it was."""
+    num_steps = len(ids) - (vae.tokenizer.eos_id is not None)
+    order = np.append(rng.permutation(num_steps), np.arange(num_steps, len(ids)))
+    return ids[order]
+
+
+def shuffled_pitches(ids: Ids, vae: TrainedVAE, rng: np.random.Generator) -> list[Ids]:
+    """The same notes with each other's pitches; silence and what no window can hold have none."""
+    assert vae.tokenizer.modality == "music"
+    piece = vae.piece(ids)
+    notes = piece.notes.copy()
+    for kit in (True, False):
+        own = notes["is_drum"] == kit
+        notes["pitch"][own] = rng.permutation(notes["pitch"][own])
+    try:
+        return [window.ids for window in vae.tokenizer.encode(Piece(
+            notes, piece.steps_per_quarter, piece.metres, piece.tempos, num_steps=piece.num_steps
+        ))]  # fmt: skip
+    except InputError:
+        return []
+
+
+def windows_of(vae: TrainedVAE, others: Sequence[Path], rng: np.random.Generator) -> list[Ids]:
+    """Windows of other files, or lines."""
+    found: list[Ids] = []
+    refused = 0
+    for file in files_of(others, vae):
+        try:
+            found += [window.ids for window in vae.windows(file)]
+        except InputError:
+            refused += 1
+    if refused:
+        print(f"{refused} other files without a usable window", file=sys.stderr)
+    chosen: list[int] = rng.permutation(len(found))[:NUM_SCORED].tolist()
+    return [found[i] for i in chosen]
+
+
+def files_of(others: Sequence[Path], vae: TrainedVAE) -> list[str]:
+    """MIDI files of folders, or lines of text files."""
+    if vae.tokenizer.modality == "text":
+        return [line for file in others for line in file.read_text().splitlines() if line.strip()]
+    return [str(file) for folder in others for file in sorted(folder.rglob("*.mid"))]
+
+
+def nats_per_step(vae: TrainedVAE, sequences: list[Ids]) -> NDArray[np.float64]:
+    """Importance-weighted."""
+    nats = vae.nats(sequences, IW_SAMPLES, vae.generator(0))
+    return np.array(nats) / [len(ids) for ids in sequences]
+
+
+def auroc(higher: NDArray[np.float64], lower: NDArray[np.float64]) -> float:
+    """The chance that one of `higher` is above one of `lower`; ties count half."""
+    above = (higher[:, None] > lower).mean()
+    return float(above + (higher[:, None] == lower).mean() / 2)
+
+
+# Attributes
+
+
+def attributes(vae: TrainedVAE, corpus: Corpus, seed: int) -> dict[str, Any]:
+    """The matrix."""
+    moved = vae.attributes(corpus, seed=seed)
+    return {
+        "amount": moved.amount,
+        "names": list(moved.names),
+        "change": moved.change.tolist(),
+        "rising": moved.rising.tolist(),
+        "able": moved.able.tolist(),
+    }
+
+
+def mean(values: Iterable[float]) -> float:
+    """Of one or more."""
+    return float(np.mean(list(values)))
+
+
+def draw(row: dict[str, Any], file: Path) -> None:
+    """Distances and nats along the way."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")  # a file, never a window
+    import matplotlib.pyplot as plt
+
+    own = row["interpolation"]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    for number, name in enumerate([*INTERPOLATIONS, MIXING]):
+        colour = f"C{number}"
+        left.plot(own["fractions"], own[name]["distance_to_start"], f"{colour}.-", label=name)
+        left.plot(own["fractions"], own[name]["distance_to_end"], f"{colour}.:")
+        right.plot(own["fractions"], own[name]["nats"], f"{colour}.-", label=name)
+    right.axhline(own["nats_of_originals"], color="grey", lw=1, ls="--", label="originals")
+    left.set(
+        title="distance to the start (lines) and to the end (dots)", xlabel="fraction of the way",
+        ylabel="share of differing tokens", ylim=(0, 1),
+    )  # fmt: skip
+    right.set(title="5-gram model of the data", xlabel="fraction of the way", ylabel="nats a token")
+    right.legend()
+    figure.suptitle(row["name"])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=100)
+    plt.close(figure)
+
+
+def main() -> None:
+    """Make a row of each run."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("runs", nargs="+", type=Path, help="runs")
+    parser.add_argument("--corpus", help="prepared corpus; by default the one of the run")
+    parser.add_argument(
+        "--other", nargs="*", type=Path, default=[], help="folders of other MIDI, or texts"
+    )
+    parser.add_argument("--pairs", type=int, default=1024, help="pairs of sequences")
+    parser.add_argument("--seed", type=int, default=0, help="of pairs and draws")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the rows")
+    options = parser.parse_args()
+    for run in options.runs:
+        corpus = open_corpus(str(run), options.corpus)
+        row = {
+            "name": run.name,
+            **measure(seqvae.load(run), corpus, options.other, options.pairs, options.seed),
+            "seed": options.seed,
+        }
+        write_row(options.results, row, [])
+        draw(row, options.results.with_suffix("") / f"{run.name}.png")
+        print(json.dumps(row))
+
+
+if __name__ == "__main__":
+    main()

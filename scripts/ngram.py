@@ -1,0 +1,42 @@
+"""A small n-gram model of tokens, to judge what a network writes by something that is no network.
+
+Witten-Bell smoothing (Witten & Bell 1991; Chen & Goodman 1999, sec. 2.6): a context that has been
+seen N times, followed by T different tokens, leaves T / (N + T) to the next shorter one; below the
+empty context all tokens are equally likely.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+Tokens = Sequence[int]
+
+
+class NGram:
+    """Probabilities of a token given the `order - 1` before it."""
+
+    def __init__(self, sequences: Iterable[Tokens], num_tokens: int, order: int = 5) -> None:
+        """Count."""
+        self.order, self.num_tokens = order, num_tokens
+        self.counts: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
+        for sequence in sequences:
+            for place, token in enumerate(sequence):
+                for length in range(min(order, place + 1)):
+                    self.counts[tuple(sequence[place - length : place])][token] += 1
+
+    def nats(self, sequence: Tokens) -> float:
+        """-log p of a sequence, per token."""
+        total = 0.0
+        for place, token in enumerate(sequence):
+            first = max(0, place - self.order + 1)
+            total -= math.log(self.probability(token, tuple(sequence[first:place])))
+        return total / max(len(sequence), 1)
+
+    def probability(self, token: int, context: tuple[int, ...]) -> float:
+        """Of a token after a context."""
+        shorter = self.probability(token, context[1:]) if context else 1 / self.num_tokens
+        seen = self.counts.get(context)
+        if not seen:
+            return shorter
+        total, kinds = seen.total(), len(seen)
+        return (seen[token] + kinds * shorter) / (total + kinds)
