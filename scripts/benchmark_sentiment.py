@@ -1,0 +1,168 @@
+"""Sentiment in a latent code that was never told of it: can it be read, and can it be turned?
+
+    python scripts/benchmark_sentiment.py runs/short_yelp short_yelp/train.txt short_yelp/test.txt
+
+Both files hold lines of a label, 0 or 1, a tab and a sentence. The direction is fitted on codes of
+the first; all figures are of the second:
+
+- probe_accuracy: of the direction's score of the posterior mean, against the labels;
+- flipped: of the sentences that a judge reads as labelled, the share that it reads as the opposite
+  after a shift towards it; the judge is a linear classifier of words and pairs of words, trained on
+  the first file, which never sees the model;
+- kept: the share of a sentence's words that are in the result; of those that say little of
+  sentiment (the half of the words whose weight in the judge is smallest) in `kept_neutral`.
+
+Amount 0 is the reconstruction. Results go to results/sentiment.json.
+"""
+
+import argparse
+import zlib
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from benchmarking import write_row
+from torch import Tensor, nn
+from tqdm import tqdm
+
+import seqvae
+from seqvae.generation import TrainedVAE
+
+RESULTS = Path(__file__).parent / "results" / "sentiment.json"
+AMOUNTS = (0.0, 0.5, 1.0, 1.5, 2.0)
+NUM_BUCKETS = 2**18  # of words and pairs, hashed
+EPOCHS, BATCH_SIZE, LEARNING_RATE = 3, 256, 3e-3
+
+
+class Judge:
+    """Logistic regression on words and pairs of words."""
+
+    def __init__(self, sentences: list[str], labels: Tensor, seed: int = 0) -> None:
+        """Train."""
+        self.weights = nn.EmbeddingBag(NUM_BUCKETS, 1, mode="sum")
+        nn.init.zeros_(self.weights.weight)
+        optimizer = torch.optim.Adam(self.weights.parameters(), LEARNING_RATE)
+        generator = torch.Generator().manual_seed(seed)
+        for _ in range(EPOCHS):
+            order = torch.randperm(len(sentences), generator=generator)
+            for rows in tqdm(torch.split(order, BATCH_SIZE), desc="judge", leave=False):
+                logits = self._logits([sentences[i] for i in rows.tolist()])
+                loss = nn.functional.binary_cross_entropy_with_logits(logits, labels[rows])
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]  # of torch
+                optimizer.step()
+
+    @torch.no_grad()
+    def positive(self, sentences: list[str]) -> Tensor:
+        """Which sentences sound positive."""
+        return self._logits(sentences) > 0
+
+    @torch.no_grad()
+    def strength(self, word: str) -> float:
+        """How much a word says."""
+        return float(self.weights.weight[bucket(word)].abs())
+
+    def _logits(self, sentences: list[str]) -> Tensor:
+        bags = [[bucket(feature) for feature in features(text)] for text in sentences]
+        offsets = torch.tensor([0, *map(len, bags[:-1])]).cumsum(0)
+        logits: Tensor = self.weights(torch.tensor([b for bag in bags for b in bag]), offsets)
+        return logits[:, 0]
+
+
+def features(sentence: str) -> list[str]:
+    """Words and pairs of neighbours."""
+    words = sentence.split()
+    return [*words, *(f"{a} {b}" for a, b in pairwise(words))]
+
+
+def bucket(feature: str) -> int:
+    """Its place among the weights, the same on every machine."""
+    return zlib.crc32(feature.encode()) % NUM_BUCKETS
+
+
+def measure(vae: TrainedVAE, train: Path, test: Path, seed: int) -> dict[str, Any]:
+    """All figures of a model."""
+    sentences, labels = read(test)
+    judge = Judge(*read(train), seed=seed)
+    vae.attributes(names=["length"], labels=train, seed=seed)
+    name = train.stem
+    score = vae.directions.score(vae.encode(sentences).mean.cpu())
+    probe = (score[:, vae.directions.names.index(name)] > 0) == labels.bool()
+    heard = judge.positive(sentences) == labels.bool()
+    own = [text for text, known in zip(sentences, heard.tolist(), strict=True) if known]
+    wanted = ~labels.bool()[heard]
+    words = sorted({word for text in own for word in text.split()}, key=judge.strength)
+    neutral = set(words[: len(words) // 2])
+    rows = []
+    for amount in AMOUNTS:
+        results = shifted(vae, own, wanted, name, amount)
+        rows.append({
+            "amount": amount,
+            "flipped": float((judge.positive(results) == wanted).double().mean()),
+            "kept": kept(own, results, set(words)),
+            "kept_neutral": kept(own, results, neutral),
+            "examples": [[own[i], results[i]] for i in range(0, len(own), len(own) // 6)],
+        })  # fmt: skip
+    return {
+        "num_sentences": len(sentences),
+        "probe_accuracy": float(probe.double().mean()),
+        "judge_accuracy": float(heard.double().mean()),
+        "shift": rows,
+    }
+
+
+def shifted(
+    vae: TrainedVAE, sentences: list[str], wanted: Tensor, name: str, amount: float
+) -> list[str]:
+    """Each sentence moved towards the sentiment that is wanted."""
+    if not amount:
+        return [str(item) for item in vae.reconstruct(sentences)]
+    results = [""] * len(sentences)
+    for way in (True, False):
+        chosen = torch.nonzero(wanted == way)[:, 0].tolist()
+        if not chosen:
+            continue
+        moved = vae.shift(
+            [sentences[i] for i in chosen], attribute=name, amount=amount if way else -amount
+        )
+        for i, item in zip(chosen, moved, strict=True):
+            results[i] = str(item)
+    return results
+
+
+def kept(sentences: list[str], results: list[str], counted: set[str]) -> float:
+    """The share of the counted words of the sentences that their results have too."""
+    there = total = 0
+    for before, after in zip(sentences, results, strict=True):
+        own = counted.intersection(before.split())
+        there += len(own.intersection(after.split()))
+        total += len(own)
+    return there / total
+
+
+def read(file: Path) -> tuple[list[str], Tensor]:
+    """Sentences and their labels."""
+    rows = [line.split("\t") for line in file.read_text().splitlines()]
+    return [text for _, text in rows], torch.tensor([float(label) for label, _ in rows])
+
+
+def main() -> None:
+    """Make the row of a run."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("run", type=Path, help="a run of text")
+    parser.add_argument("train", type=Path, help="labelled sentences to learn from")
+    parser.add_argument("test", type=Path, help="labelled sentences to measure on")
+    parser.add_argument("--seed", type=int, default=0, help="of the fits")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the rows")
+    options = parser.parse_args()
+    figures = measure(seqvae.load(options.run), options.train, options.test, options.seed)
+    row = {"name": options.run.name, **figures, "seed": options.seed}
+    write_row(options.results, row, [])
+    for shift in figures["shift"]:
+        print({key: value for key, value in shift.items() if key != "examples"})
+    print(f"probe {figures['probe_accuracy']:.3f}, judge {figures['judge_accuracy']:.3f}")
+
+
+if __name__ == "__main__":
+    main()
