@@ -205,15 +205,15 @@ def score(arguments: Sequence[str]) -> None:
 
 
 def report(arguments: Sequence[str]) -> None:
-    """Draw a picture of a run: curves, use of the latent space, an interpolation."""
+    """Write a page about a run: figures, samples to play, a map of the latent space."""
     parser = _run_parser("report", report)
     parser.add_argument("--corpus", help="prepared corpus; by default the one of the run")
-    parser.add_argument("--out", help="the PNG file; by default report.png in the run")
+    parser.add_argument("--out", help="the HTML file; by default report.html in the run")
     options = parser.parse_args(arguments)
-    from seqvae.report import draw_report
+    from seqvae.report import write_report
 
-    out = Path(options.out or Path(options.run) / "report.png")
-    draw_report(Path(options.run), open_corpus(options.run, options.corpus), out)
+    out = Path(options.out or Path(options.run) / "report.html")
+    write_report(Path(options.run), open_corpus(options.run, options.corpus), out)
     print(out)
 
 

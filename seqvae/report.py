@@ -1,162 +1,299 @@
-"""One picture of a trained model: how it learned, what its latent code holds, what it can do."""
+"""One HTML page of a trained model: how it learned, what its code holds, what it says or plays.
 
-import csv
-import textwrap
+The page is `report.html`, filled with the data of a run as JSON. It stands alone: it loads nothing.
+
+Axes: N sequences of the validation split, Z latent.
+"""
+
+import ast
+import inspect
+import itertools
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-import matplotlib
 import numpy as np
 import torch
-from matplotlib.axes import Axes
+from jaxtyping import Float
 from torch import Tensor
 
-from seqvae.codec import BATCH_SIZE
-from seqvae.data import held_out_loader
+from seqvae.attributes import ATTRIBUTES
+from seqvae.decoder import GREEDY, Sampling
 from seqvae.errors import InputError
 from seqvae.generation import TrainedVAE
-from seqvae.latent import DiagonalGaussian, slerp
-from seqvae.metrics import rows
-from seqvae.midi import read_midi
+from seqvae.latent import principal_axes, slerp
+from seqvae.metrics import Evaluation
+from seqvae.movement import Movement
+from seqvae.notes import Piece
+from seqvae.run import read_metrics
 from seqvae.store import Corpus
 from seqvae.tokenizers.contract import Example
+from seqvae.tokenizers.drums import CLASS_OF, CLASSES, NUM_CLASSES
 
+TEMPLATE = Path(__file__).with_name("report.html")
+PLACE = "{{data}}"  # of the data in the template
+
+MAX_BYTES = 5_000_000  # of a page
+MAX_POINTS = 10_000  # of a map
+NUM_SAMPLES = 8  # of the prior
 NUM_STEPS = 7  # of the interpolation
-WIDTH = 90  # characters of a line of text
+IW_SAMPLES = 10  # draws a sequence of iw_nll: a looser bound than of the usual 500, in minutes
+NUM_PROGRAMS = 128  # of General MIDI; the sounds beyond are those of a drum kit
+
+Data: TypeAlias = dict[str, Any]  # of plain values, which JSON can say
+
+CURVES = ("epoch", "neg_elbo", "kl", "accuracy_free_running")  # columns of metrics.csv
+UNITS = {
+    "nats per sequence": ("neg_elbo", "nll", "kl", "iw_nll"),
+    "nats": ("mi_aggregate", "mi_batch"),
+    "dimensions": ("active_units",),
+    "share of tokens": ("accuracy_teacher_forced", "accuracy_free_running", "accuracy_by_channel"),
+    "share of sequences": ("exact_match",),
+    "from 0 to 1": ("onset_f1",),
+    "from 0 to 100": ("bleu",),
+    "MIDI velocities": ("velocity_error",),
+    "milliseconds": ("timing_error_ms",),
+    "per word": ("word_perplexity", "iw_word_perplexity"),
+    "bits per byte": ("bits_per_byte",),
+    "shared area, 0 to 1: reached of ceiling": ("overlap",),
+}
+UNIT_OF = {name: unit for unit, names in UNITS.items() for name in names}
+MOST = {  # the figure that is the most another can be
+    "active_units": "latent_dim",
+    "mi_aggregate": "mi_aggregate_ceiling",
+    "mi_batch": "mi_batch_ceiling",
+}
 
 
-def draw_report(run: Path, corpus: Corpus, out: Path) -> None:
-    """Write a PNG of a run; the figures are those of the validation split.
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """The validation split, shortest sequences first, on the CPU."""
+
+    examples: list[Example]
+    means: Float[Tensor, "N Z"]
+    kl_per_dim: Float[Tensor, " Z"]
+    """Mean over the split, in nats."""
+
+
+def write_report(run: Path, corpus: Corpus, out: Path) -> None:
+    """Write the page of a run; its figures and its map are those of the validation split.
 
     Raises:
-        InputError: the run has no metrics.csv.
+        InputError: the run has no metrics.csv or is a language model, or `out` is no .html file.
     """
-    if out.suffix.lower() != ".png":
-        raise InputError(f"{out}: the report is a PNG; give a name that ends in .png")
-    matplotlib.use("Agg")  # a file, never a window
-    import matplotlib.pyplot as plt
-
+    if out.suffix.lower() != ".html":
+        raise InputError(f"{out}: the report is a page; give a name that ends in .html")
     vae = TrainedVAE.load(run)
     if vae.model.latent_dim == 0:
         raise InputError(f"{run}: a language model (latent_dim 0) has no code to draw")
-    posterior = _posteriors(vae, corpus)
-    figure = plt.figure(figsize=(13, 9), layout="constrained")
-    figure.suptitle(run.name)
-    left, right = figure.subfigures(1, 2, width_ratios=(2, 3))
-    curves, usage, latent_map = left.subplots(3, 1)
-    draw_curves(curves, _read_metrics(run / "metrics.csv"))
-    draw_usage(usage, posterior)
-    draw_map(latent_map, posterior.mean, _shade(vae, corpus))
-    # Sorted by length: those at the thirds are neither the shortest nor the longest.
-    start, end = (
-        posterior.mean[len(posterior.mean) // 3],
-        posterior.mean[2 * len(posterior.mean) // 3],
-    )
-    z = slerp(start, end, torch.linspace(0, 1, NUM_STEPS))
-    if vae.tokenizer.modality == "text":
-        draw_sentences(right, vae.decode(z.to(vae.device)))
-    else:
-        draw_piano_rolls(right, vae, z)
+    history = read_metrics(run)
+    figures = vae.evaluate(corpus, split="valid", iw_samples=IW_SAMPLES)
+    held_out = _held_out(vae, corpus)
+    axes = principal_axes(held_out.means)
+    data = {
+        "title": run.resolve().name,
+        "modality": vae.tokenizer.modality,
+        "facts": _facts(vae, corpus),
+        "curves": {name: _plain(row[name] for row in history) for name in CURVES},
+        "figures": _figures(figures),
+        "iw_samples": IW_SAMPLES,
+        "kl_per_dim": _plain(held_out.kl_per_dim.sort(descending=True).values),
+        "samples": _samples(vae, held_out),
+        "interpolation": _interpolation(vae, held_out, axes),
+        "map": _map(vae, held_out, axes),
+        "movement": _matrix(vae.movement),
+    }
+    if vae.tokenizer.modality == "music":
+        data["grid"] = {
+            "steps_per_quarter": vae.tokenizer.steps_per_quarter,
+            "steps_per_bar": vae.tokenizer.steps_per_bar,
+            "num_programs": NUM_PROGRAMS,
+            "drums": [*CLASSES, "other percussion"],
+        }
     out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=110)
-    plt.close(figure)
+    out.write_text(fitted(data, MAX_BYTES), encoding="utf-8")
 
 
-def draw_curves(axes: Axes, history: list[dict[str, float]]) -> None:
-    """-ELBO and KL, and the free-running accuracy, over the epochs."""
-    epochs = [row["epoch"] for row in history]
-    axes.plot(epochs, [row["neg_elbo"] for row in history], ".-", label="-ELBO")
-    axes.plot(epochs, [row["kl"] for row in history], ".-", label="KL")
-    axes.set(xlabel="epoch", ylabel="nats per sequence", ylim=(0, None))
-    accuracy = axes.twinx()
-    accuracy.plot(
-        epochs, [row["accuracy_free_running"] for row in history], "C2.--", label="accuracy"
-    )
-    accuracy.set(ylabel="free-running accuracy", ylim=(0, 1))
-    lines = [*axes.get_lines(), *accuracy.get_lines()]
-    axes.legend(
-        lines,
-        [str(line.get_label()) for line in lines],
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=3,
-        frameon=False,
-        title="validation",
-    )
+def fitted(data: Data, max_bytes: int) -> str:
+    """The page, with as many points of the map as fit; they stand in an order drawn at random."""
+    own: Data = data["map"]
+    page = fill(data)
+    while len(page.encode()) > max_bytes and len(own["points"]) > 1:
+        count = len(own["points"]) * 4 // 5
+        own = own | {name: own[name][:count] for name in ("points", "contents")}
+        own["attributes"] = [a | {"values": a["values"][:count]} for a in own["attributes"]]
+        page = fill(data | {"map": own})
+    return page
 
 
-def draw_usage(axes: Axes, posterior: DiagonalGaussian) -> None:
-    """The mean KL of each latent dimension, the most used first."""
-    variance = torch.exp(2 * posterior.log_stddev)
-    kl = 0.5 * (posterior.mean.square() + variance - 1) - posterior.log_stddev  # (N, Z)
-    axes.bar(range(kl.shape[1]), kl.mean(0).sort(descending=True).values.numpy())
-    axes.set(title="use of the latent dimensions", xlabel="dimension, sorted", ylabel="KL (nats)")
+def fill(data: Data) -> str:
+    """The template with data in it, in which no text can end or begin a tag."""
+    before, after = TEMPLATE.read_text(encoding="utf-8").split(PLACE)
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return before + text + after
 
 
-def draw_map(axes: Axes, means: Tensor, shade: tuple[str, list[int]]) -> None:
-    """The posterior means on their two principal axes."""
-    name, values = shade
-    centred = means - means.mean(0)
-    _, _, directions = torch.pca_lowrank(centred, q=2, center=False)
-    points = (centred @ directions).numpy()
-    dots = axes.scatter(points[:, 0], points[:, 1], c=values, s=6)
-    axes.set(title="posterior means (PCA)", xlabel="first axis", ylabel="second axis")
-    axes.figure.colorbar(dots, ax=axes, label=name)
+# What the page shows
 
 
-def draw_sentences(figure: Any, sentences: list[Any]) -> None:
-    """An interpolation as text."""
-    axes = figure.subplots()
-    axes.set(title="from one sentence to another", xlim=(0, 1), ylim=(len(sentences), 0))
-    axes.axis("off")
-    for row, sentence in enumerate(sentences):
-        lines = textwrap.shorten(sentence, 3 * WIDTH, placeholder=" ...")
-        axes.text(0.0, row + 0.5, textwrap.fill(lines, WIDTH), va="center").set_in_layout(False)
+def _facts(vae: TrainedVAE, corpus: Corpus) -> dict[str, str | int]:
+    """What the model is."""
+    return {
+        "tokenizer": vae.tokenizer.kind,
+        "latent dimensions": vae.model.latent_dim,
+        "parameters": sum(weight.numel() for weight in vae.model.parameters()),
+        **{f"{split} sequences": number for split, number in corpus.num_sequences.items()},
+    }
 
 
-def draw_piano_rolls(figure: Any, vae: TrainedVAE, z: Tensor) -> None:
-    """An interpolation as piano rolls, a row a step."""
-    assert vae.tokenizer.modality == "music"
-    clips = vae.decode(z.to(vae.device))
-    pieces = [read_midi(clip, vae.tokenizer.steps_per_quarter) for clip in clips]
-    pitches = np.concatenate([piece.notes["pitch"] for piece in pieces])
-    low, high = (int(pitches.min()), int(pitches.max())) if len(pitches) else (60, 72)
-    length = max(1, *(piece.end_step for piece in pieces))
-    figure.suptitle("from one clip to another")
-    for axes, piece in zip(figure.subplots(len(pieces), 1, sharex=True), pieces, strict=True):
-        notes = piece.notes
-        axes.barh(
-            notes["pitch"], notes["end"] - notes["start"] - 0.15, left=notes["start"], height=0.9,
-            color=[f"C{track % 10}" for track in notes["track"]],
-        )  # fmt: skip
-        axes.set(ylim=(low - 2, high + 2), xlim=(0, length))
-        axes.set_xticks(range(0, length + 1, piece.steps_per_quarter))
-        axes.grid(axis="x", alpha=0.3)
-    axes.set_xlabel("step")
+def _figures(figures: Evaluation) -> list[Data]:
+    """The figures with their units and definitions, each beside the most that it can be."""
+    found = {name: value for name, value in vars(figures).items() if value is not None}
+    definitions = _definitions()
+    rows: list[Data] = []
+    for name in (name for name in found if name in UNIT_OF):
+        value = found[name]
+        row: Data = {"name": name, "unit": UNIT_OF[name], "definition": definitions[name]}
+        row["stderr"] = found.get(f"{name}_stderr")
+        if isinstance(value, dict):
+            row["parts"] = [
+                {"name": part, "values": _plain(np.atleast_1d(own))} for part, own in value.items()
+            ]
+        else:
+            row["values"] = _plain([value, *([found[MOST[name]]] if name in MOST else [])])
+        rows.append(row)
+    return rows
 
 
-def _posteriors(vae: TrainedVAE, corpus: Corpus) -> DiagonalGaussian:
-    """Posteriors of the validation split, shortest sequences first, on the CPU."""
-    means, log_stddevs = [], []
-    with torch.no_grad():
-        for batch in held_out_loader(corpus.splits["valid"], BATCH_SIZE, vae.tokenizer):
-            own = vae.model.encode(batch.encoder_ids.to(vae.device), batch.lengths.to(vae.device))
-            means.append(own.mean.cpu())
-            log_stddevs.append(own.log_stddev.cpu())
-    return DiagonalGaussian(torch.cat(means), torch.cat(log_stddevs))
+def _definitions() -> dict[str, str]:
+    """The text under each field of `Evaluation`."""
+    (own,) = ast.parse(inspect.getsource(Evaluation)).body
+    assert isinstance(own, ast.ClassDef)
+    return {
+        field.target.id: " ".join(text.value.value.split())
+        for field, text in itertools.pairwise(own.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }
 
 
-def _shade(vae: TrainedVAE, corpus: Corpus) -> tuple[str, list[int]]:
-    """What colours the map: the notes of a clip, or the tokens of a sentence."""
-    loader = held_out_loader(corpus.splits["valid"], BATCH_SIZE, vae.tokenizer)
-    sequences = [ids for batch in loader for ids in rows(batch)]
-    if vae.tokenizer.modality == "text":
-        return "tokens", [len(ids) for ids in sequences]
-    return "notes", [len(vae.tokenizer.decode(Example(ids)).notes) for ids in sequences]
+def _samples(vae: TrainedVAE, held_out: HeldOut) -> list[Any]:
+    """Samples of the prior at temperature 1, over chords of the split where chords are given."""
+    generator = vae.generator(0)
+    z = torch.randn(NUM_SAMPLES, vae.model.latent_dim, generator=generator, device=vae.device)
+    places = np.linspace(0, len(held_out.examples) - 1, NUM_SAMPLES).astype(int)
+    return _decoded(vae, z, [held_out.examples[i] for i in places], Sampling(), generator)
 
 
-def _read_metrics(file: Path) -> list[dict[str, float]]:
-    if not file.is_file():
-        raise InputError(f"{file.parent}: no run ({file.name} is missing)")
-    with file.open(newline="") as opened:
-        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(opened)]
+def _interpolation(vae: TrainedVAE, held_out: HeldOut, axes: Float[Tensor, "Z 2"]) -> Data:
+    """Two held-out sequences, and the way from the one to the other.
+
+    At the thirds of the lengths: neither the shortest nor the longest.
+    """
+    ends = [len(held_out.means) // 3, 2 * len(held_out.means) // 3]
+    fractions = torch.linspace(0, 1, NUM_STEPS)
+    z = slerp(held_out.means[ends[0]], held_out.means[ends[1]], fractions)
+    nearer = [held_out.examples[ends[int(t > 0.5)]] for t in fractions.tolist()]
+    return {
+        "ends": [_plain_content(vae.content(held_out.examples[i].ids)) for i in ends],
+        "contents": _decoded(vae, z, nearer),
+        "points": _plain((z - held_out.means.mean(0)) @ axes),
+    }
+
+
+def _map(vae: TrainedVAE, held_out: HeldOut, axes: Float[Tensor, "Z 2"]) -> Data:
+    """The posterior means of sequences drawn at random, and what these are like."""
+    chosen = np.random.default_rng(0).permutation(len(held_out.examples))[:MAX_POINTS]
+    contents = [vae.content(held_out.examples[i].ids) for i in chosen]
+    centred = held_out.means - held_out.means.mean(0)
+    on_axes = centred @ axes
+    variance = float(centred.square().sum())
+    attributes = []
+    for name, measure in ATTRIBUTES[vae.tokenizer.modality].items():
+        values = [measure(content) for content in contents]
+        if min(values) < max(values):
+            definition = (inspect.getdoc(measure) or "").partition("\n")[0]
+            attributes.append({"name": name, "definition": definition, "values": _plain(values)})
+    return {
+        "total": len(held_out.examples),
+        "variance": float(on_axes.square().sum()) / variance if variance else 1.0,
+        "points": _plain(on_axes[torch.from_numpy(chosen)]),
+        "contents": [_plain_content(content) for content in contents],
+        "attributes": attributes,
+    }
+
+
+def _matrix(movement: Movement | None) -> Data | None:
+    """The attribute matrix, if there is one."""
+    return None if movement is None else {
+        "names": movement.names, "measured": movement.measured,
+        **{name: _plain(getattr(movement, name)) for name in ("change", "rising", "able")},
+    }  # fmt: skip
+
+
+# What the model says
+
+
+def _held_out(vae: TrainedVAE, corpus: Corpus) -> HeldOut:
+    split = corpus.splits["valid"]
+    examples = [Example(split[i]) for i in np.argsort(split.lengths, kind="stable").tolist()]
+    posterior = vae.posterior(examples)
+    return HeldOut(examples, posterior.mean.cpu(), posterior.kl_per_dim().mean(0).cpu())
+
+
+def _decoded(
+    vae: TrainedVAE,
+    z: Float[Tensor, "N Z"],
+    over: Sequence[Example],
+    sampling: Sampling = GREEDY,
+    generator: torch.Generator | None = None,
+) -> list[Any]:
+    """What codes say over what is given beside the tokens of as many sequences."""
+    given = [example.ids[:, len(vae.model.vocab_sizes) :] for example in over]
+    found = vae.tokens(z.to(vae.device), sampling, generator, given)
+    return [_plain_content(vae.content(ids)) for ids in found]
+
+
+def _plain_content(content: str | Piece) -> Any:
+    """A text, or notes as columns in steps; a column is one number where all in it are equal.
+
+    A sound is a program, or beyond the programs a class of drums; an offset is in hundredths.
+    """
+    if isinstance(content, str):
+        return content
+    notes = content.notes
+    kit = CLASS_OF[notes["pitch"]]
+    drums = NUM_PROGRAMS + np.where(kit < 0, NUM_CLASSES, kit)
+    columns = {
+        "start": notes["start"],
+        "length": notes["end"] - notes["start"],
+        "pitch": notes["pitch"],
+        "velocity": notes["velocity"],
+        "sound": np.where(notes["is_drum"], drums, notes["program"]),
+        "offset": np.rint(100 * notes["offset"]).astype(int),
+    }
+    alike = {name: len(notes) > 0 and (own == own[0]).all() for name, own in columns.items()}
+    return {
+        "count": len(notes),
+        "steps": content.end_step,
+        "qpm": content.qpm_at(0),
+        **{n: own[0].item() if alike[n] else own.tolist() for n, own in columns.items()},
+    }
+
+
+def _plain(values: Any) -> Any:
+    """Numbers in lists, fractions to five digits; None for what is none."""
+    if isinstance(values, int):
+        return values
+    if isinstance(values, float):
+        return float(f"{values:.5g}") if math.isfinite(values) else None
+    plain = values.tolist() if isinstance(values, Tensor | np.ndarray) else list(values)
+    return [_plain(value) for value in plain]

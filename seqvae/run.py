@@ -39,6 +39,18 @@ def write_metrics(run: Path, history: list[dict[str, float]]) -> None:
         writer.writerows(history)
 
 
+def read_metrics(run: Path) -> list[dict[str, float]]:
+    """The rows that `write_metrics` wrote.
+
+    Raises:
+        InputError: there are none.
+    """
+    if not (run / METRICS).is_file():
+        raise InputError(f"{run}: no run ({METRICS} is missing)")
+    with (run / METRICS).open(newline="") as opened:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(opened)]
+
+
 def write_checkpoint(run: Path, state: dict[str, Any]) -> None:
     """Tensors and plain values, whole or not at all."""
     beside = run / (CHECKPOINT + ".partial")

@@ -75,8 +75,10 @@ def test_the_whole_way_of_text(
     path = capsys.readouterr().out.splitlines()
     assert [path[0], path[-1]] == reconstructions
     assert len(path) == 4
-    assert run(monkeypatch, "report", "runs/tiny", "--out", "r/report.png") == 0
-    assert (tiny / "r/report.png").read_bytes().startswith(b"\x89PNG")
+    capsys.readouterr()
+    assert run(monkeypatch, "report", "runs/tiny") == 0
+    assert capsys.readouterr().out == "runs/tiny/report.html\n"
+    assert (tiny / "runs/tiny/report.html").read_text().startswith("<!DOCTYPE html>")
 
 
 def test_the_verbs_write_midi_that_can_be_read(
@@ -99,7 +101,7 @@ def test_the_verbs_write_midi_that_can_be_read(
     assert run(monkeypatch, "evaluate", melodies.run, "--split", "valid", *few) == 0
     assert "onset_f1" in capsys.readouterr().out
     assert json.loads((tmp_path / "valid.json").read_text())["iw_samples"] == 3
-    assert run(monkeypatch, "report", melodies.run, "--out", "report.png") == 0
+    assert run(monkeypatch, "report", melodies.run, "--out", "r/page.html") == 0
 
 
 @pytest.mark.parametrize(
@@ -223,7 +225,7 @@ def test_an_output_folder_that_cannot_be_written_is_one_line(
         (["sample", "--qpm", "nan"], "qpm is nan; MIDI takes"),
         (["sample", "--seed", 10**30], "seed is"),
         (["sample", "--temperature", "inf"], "temperature is inf"),
-        (["report", "--out", "picture.xyz"], "ends in .png"),
+        (["report", "--out", "picture.xyz"], "ends in .html"),
         (["evaluate", "--iw_samples", 0], "iw_samples is 0; it must be 1 or more"),
         (["evaluate", "--iw_samples", -1, "--json", "f.json"], "iw_samples is -1; it must"),
         (["evaluate", "--iw_samples", "many"], "invalid int value: 'many'"),

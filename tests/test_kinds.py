@@ -8,7 +8,7 @@ from trained import band, train_tiny
 
 from seqvae import generation
 from seqvae.midi import read_midi, to_pretty_midi
-from seqvae.report import draw_report
+from seqvae.report import write_report
 from seqvae.store import Corpus
 
 KINDS = ("melody", "drums", "groove", "trio", "polyphony")
@@ -39,6 +39,8 @@ def test_from_files_to_figures(kind: str, tmp_path: Path, monkeypatch: pytest.Mo
         assert isinstance(clip, pretty_midi.PrettyMIDI)
         clip.write(str(tmp_path / f"{number}.mid"))
         read_midi(tmp_path / f"{number}.mid", 4)
-    draw_report(trained.run, trained.corpus, tmp_path / "report.png")
-    assert (tmp_path / "report.png").stat().st_size > 10_000
+    write_report(trained.run, trained.corpus, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert f'"tokenizer":"{kind}"' in page
+    assert '"overlap"' in page
     assert Corpus(trained.corpus.folder).tokenizer == vae.tokenizer
