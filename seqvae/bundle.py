@@ -1,7 +1,8 @@
 """The bundle of a trained model: all that is needed to use it, on any machine.
 
 A folder with model.safetensors, config.json (the model's settings), tokenizer.json and README.md
-(the model card). Nothing is pickled.
+(the model card); at the end of the training comes prior.safetensors, which samples are drawn from,
+and `seqvae attributes` adds its own. Nothing is pickled.
 """
 
 import json

@@ -28,10 +28,13 @@ from seqvae.metrics import rows
 from seqvae.midi import QPM_RANGE, MidiSource, read_midi, to_pretty_midi
 from seqvae.model import SequenceVAE
 from seqvae.notes import DEFAULT_QPM, Piece, join
+from seqvae.prior import Prior, fit_prior
+from seqvae.store import Split
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, Ids
 
 BATCH_SIZE = 256  # codes or sequences that are computed together
+NUM_FITTED = 20_000  # sequences of a training split from which something is learned of their codes
 
 C = TypeVar("C", bound="Codec")
 
@@ -84,6 +87,7 @@ class Codec:
     def __init__(self, model: SequenceVAE, tokenizer: AnyTokenizer) -> None:
         """Use `load` for a model from disk."""
         self.model, self.tokenizer = model.eval(), tokenizer
+        self.prior = Prior.standard(model.latent_dim)
         self.bundle: Path | None = None
 
     @classmethod
@@ -96,7 +100,7 @@ class Codec:
         bundle = bundle_in(Path(folder).expanduser())
         model, tokenizer = load_bundle(bundle)
         loaded = cls(model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer)
-        loaded.bundle = bundle
+        loaded.bundle, loaded.prior = bundle, Prior.load(bundle, model.latent_dim)
         return loaded
 
     @property
@@ -127,6 +131,19 @@ class Codec:
             )
         clips = [self.blank(code[None], qpm) for code in z]
         return self._write(clips, sampling, self.generator(seed), None)
+
+    def fit_prior(self, split: Split, *, seed: int = 0) -> None:
+        """Draw samples as the codes of a training split lie; kept in the bundle."""
+        rng = np.random.default_rng(seed)
+        chosen = rng.permutation(len(split))[:NUM_FITTED]
+        varied = self.tokenizer.augment(split.padded(chosen), rng)
+        lengths = split.lengths[chosen].tolist()
+        posterior = self.posterior([
+            Example(ids[:length]) for ids, length in zip(varied, lengths, strict=True)
+        ])  # fmt: skip
+        self.prior = fit_prior(posterior.sample(self.generator(seed)).cpu(), seed=seed)
+        if self.bundle is not None:
+            self.prior.save(self.bundle)
 
     # Clips
 

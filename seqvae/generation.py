@@ -65,7 +65,7 @@ class TrainedVAE(Codec):
         if n < 1:
             raise InputError(f"n is {n}; it must be 1 or more")
         generator = self.generator(how.get("seed"))
-        z = torch.randn(n, self.model.latent_dim, generator=generator, device=self.device)
+        z = self.prior.sample(n, generator)
         clips = [self.blank(code[None], qpm) for code in z]
         return self.write(clips, how, generator=generator, temperature=1.0)
 
@@ -139,7 +139,7 @@ class TrainedVAE(Codec):
         (clip,) = self.read(source, how)
         generator = self.generator(how.get("seed"))
         angle = torch.tensor(distance * torch.pi / 2)
-        noise = torch.randn((n, *clip.z.shape), generator=generator, device=self.device)
+        noise = self.prior.sample(n * len(clip.z), generator).view(n, *clip.z.shape)
         clips = [
             replace(clip, z=torch.cos(angle) * clip.z + torch.sin(angle) * own) for own in noise
         ]
@@ -321,9 +321,7 @@ class TrainedVAE(Codec):
             ids = self.tokenizer.augment(corpus.splits[name].padded(order), rng)
             sets.append([self.piece(row) for row in ids])
         generator = self.generator(seed)
-        z = torch.randn(
-            MUSIC_SAMPLES, self.model.latent_dim, generator=generator, device=self.device
-        )
+        z = self.prior.sample(MUSIC_SAMPLES, generator)
         given = None
         if self.model.given_sizes:  # over the chords of the split
             order = rng.integers(len(corpus.splits[split]), size=MUSIC_SAMPLES)

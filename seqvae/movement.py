@@ -15,14 +15,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seqvae.attributes import ATTRIBUTES
-from seqvae.codec import Codec
+from seqvae.codec import NUM_FITTED, Codec
 from seqvae.directions import Directions, fit_directions
 from seqvae.errors import InputError
 from seqvae.latent import DiagonalGaussian
 from seqvae.store import Corpus
 from seqvae.tokenizers.contract import Example, Ids
 
-NUM_FITTED = 20_000  # sequences of the training split that scores are fitted on
 FILE = "movement.json"  # in a bundle
 NUM_MOVED = 256  # samples of the prior that are moved, as in Roberts et al. 2018
 
@@ -145,7 +144,7 @@ def measure_movement(
     known = ATTRIBUTES[codec.tokenizer.modality]
     measured = tuple(name for name in directions.names if name in known)
     generator = torch.Generator().manual_seed(seed)
-    z = torch.randn(NUM_MOVED, codec.model.latent_dim, generator=generator)
+    z = codec.prior.sample(NUM_MOVED, generator)
     before = measure(codec, codec.tokens(z.to(codec.device)), measured)
     spread = dict(zip(directions.names, directions.spread, strict=True))
     change, rising, able = [], [], []

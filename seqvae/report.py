@@ -188,7 +188,7 @@ def _definitions() -> dict[str, str]:
 def _samples(vae: TrainedVAE, held_out: HeldOut) -> list[Any]:
     """Samples of the prior at temperature 1, over chords of the split where chords are given."""
     generator = vae.generator(0)
-    z = torch.randn(NUM_SAMPLES, vae.model.latent_dim, generator=generator, device=vae.device)
+    z = vae.prior.sample(NUM_SAMPLES, generator)
     places = np.linspace(0, len(held_out.examples) - 1, NUM_SAMPLES).astype(int)
     return _decoded(vae, z, [held_out.examples[i] for i in places], Sampling(), generator)
 

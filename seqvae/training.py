@@ -27,6 +27,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from seqvae.bundle import BUNDLE, save_bundle
+from seqvae.codec import Codec
 from seqvae.collapse import collapse_warning, is_collapsed
 from seqvae.config import Config, TrainerConfig
 from seqvae.data import Batch, held_out_loader, training_loader
@@ -85,6 +86,8 @@ def train(config: Config, runs: Path = Path("runs"), *, resume: bool = False) ->
             f"{run}: interrupted at step {module.step} of {module.num_steps}; "
             "the same command with --resume goes on"
         )
+    if config.model.latent_dim:
+        Codec.load(run).fit_prior(corpus.splits["train"])
     return run
 
 

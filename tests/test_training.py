@@ -17,6 +17,7 @@ from seqvae.config import Config, DataConfig, ModelConfig, TrainerConfig
 from seqvae.data import Batch
 from seqvae.errors import InputError
 from seqvae.objective import BetaSchedule, Objective
+from seqvae.prior import Prior
 from seqvae.store import Corpus
 from seqvae.training import VAETraining, learning_rate, train
 
@@ -332,8 +333,9 @@ def test_the_bundle_is_the_best_epoch_and_needs_nothing_else(
     card = (run / "bundle" / "README.md").read_text()
     assert f"| neg_elbo | {float(best['neg_elbo']):.4g} |" in card
     assert sorted(p.name for p in (run / "bundle").iterdir()) == [
-        "README.md", "config.json", "model.safetensors", "tokenizer.json",
+        "README.md", "config.json", "model.safetensors", "prior.safetensors", "tokenizer.json",
     ]  # fmt: skip
+    assert not torch.equal(seqvae.load(run).prior.means, Prior.standard(4).means)  # it is fitted
     moved = (run / "bundle").rename(tmp_path / "elsewhere")
     assert len(seqvae.load(moved).sample(2, seed=0)) == 2
 
