@@ -200,7 +200,7 @@ def _fit(
     mean, stddev = posterior.mean, posterior.log_stddev.exp()
     optimizer = torch.optim.AdamW(score.parameters(), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, STEPS)
-    for _ in tqdm(range(STEPS), desc="attributes", unit=" steps", leave=False):
+    for _ in tqdm(range(STEPS), desc="attributes", unit=" steps", leave=False, disable=None):
         rows = torch.randint(len(mean), (BATCH_SIZE,), generator=rng)
         z = mean[rows] + stddev[rows] * torch.randn(mean[rows].shape, generator=rng)
         loss = binary_cross_entropy_with_logits(score(z), high[rows].float(), weight[rows])

@@ -287,7 +287,9 @@ class TrainedVAE(Codec):
     ) -> list[float]:
         """-log p(x) of each sequence in nats, importance-weighted."""
         nats: list[float] = []
-        for start in tqdm(range(0, len(sequences), BATCH_SIZE), desc="score", leave=False):
+        for start in tqdm(
+            range(0, len(sequences), BATCH_SIZE), desc="score", leave=False, disable=None
+        ):
             ids, lengths = padded(sequences[start : start + BATCH_SIZE])
             seen = self.tokenizer.seen(ids)
             batch = Batch(

@@ -87,7 +87,7 @@ def fit_prior(z: Float[Tensor, "N Z"], *, seed: int = 0) -> Prior:
     )  # (N, K): how much is of each
     centred = z - z.mean(0)
     common = (centred.mT @ centred + size * torch.eye(size)) / (num_codes + size)
-    for _ in tqdm(range(ITERATIONS), desc="prior", unit=" steps", leave=False):
+    for _ in tqdm(range(ITERATIONS), desc="prior", unit=" steps", leave=False, disable=None):
         found = _mixture(z, share, common)
         share = _log_densities(z, found).softmax(1)
     return _mixture(z, share, common)
