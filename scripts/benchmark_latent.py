@@ -6,7 +6,8 @@ Of a run on its own test split, or on that of another corpus of the same tokens 
 
 - interpolation: between pairs of sequences, normalised Hamming distance to both originals, and nats
   per token of a 5-gram model of the training split; by slerp, by lerp, and by mixing tokens;
-- score: how well nats per step tell test sequences from shuffled and from other ones (AUROC);
+- score: how well nats per step, and per note or token, tell test sequences from shuffled and from
+  other ones (AUROC);
 - attributes: the matrix of `seqvae attributes`.
 
 A row a run goes to results/latent.json, a picture to results/latent/.
@@ -147,7 +148,7 @@ def symbols(ids: Ids, vae: TrainedVAE) -> list[int]:
 
 def scores(
     vae: TrainedVAE, split: Split, others: Sequence[Path], rng: np.random.Generator
-) -> dict[str, float]:
+) -> dict[str, dict[str, float]]:
     """AUROC of telling test sequences, which should be likelier, from each kind of wrong ones."""
     own = [split[i] for i in rng.permutation(len(split))[:NUM_SCORED].tolist()]
     wrong = {"shuffled in time": [shuffled_steps(ids, vae, rng) for ids in own]}
@@ -155,10 +156,13 @@ def scores(
         wrong["shuffled in pitch"] = [
             ids for window in own for ids in shuffled_pitches(window, vae, rng)
         ]
-    if others:
-        wrong["of another kind"] = windows_of(vae, others, rng)
-    right = nats_per_step(vae, own)
-    return {name: auroc(nats_per_step(vae, ids), right) for name, ids in wrong.items()}
+    wrong |= {other.stem: windows_of(vae, other, rng) for other in others}
+    right = nats(vae, own)
+    found = {name: nats(vae, ids) for name, ids in wrong.items() if ids}
+    return {
+        unit: {name: auroc(values[unit], right[unit]) for name, values in found.items()}
+        for unit in right
+    }
 
 
 def shuffled_steps(ids: Ids, vae: TrainedVAE, rng: np.random.Generator) -> Ids:
@@ -184,32 +188,30 @@ def shuffled_pitches(ids: Ids, vae: TrainedVAE, rng: np.random.Generator) -> lis
         return []
 
 
-def windows_of(vae: TrainedVAE, others: Sequence[Path], rng: np.random.Generator) -> list[Ids]:
-    """Windows of other files, or lines."""
+def windows_of(vae: TrainedVAE, other: Path, rng: np.random.Generator) -> list[Ids]:
+    """Windows of other files, or lines of another text."""
+    if vae.tokenizer.modality == "text":
+        sources = [line for line in other.read_text().splitlines() if line.strip()]
+    else:
+        sources = [str(file) for file in sorted(other.rglob("*.mid"))]
     found: list[Ids] = []
     refused = 0
-    for file in files_of(others, vae):
+    for source in sources:
         try:
-            found += [window.ids for window in vae.windows(file)]
+            found += [window.ids for window in vae.windows(source)]
         except InputError:
             refused += 1
     if refused:
-        print(f"{refused} other files without a usable window", file=sys.stderr)
+        print(f"{other}: {refused} of {len(sources)} without a usable window", file=sys.stderr)
     chosen: list[int] = rng.permutation(len(found))[:NUM_SCORED].tolist()
     return [found[i] for i in chosen]
 
 
-def files_of(others: Sequence[Path], vae: TrainedVAE) -> list[str]:
-    """MIDI files of folders, or lines of text files."""
-    if vae.tokenizer.modality == "text":
-        return [line for file in others for line in file.read_text().splitlines() if line.strip()]
-    return [str(file) for folder in others for file in sorted(folder.rglob("*.mid"))]
-
-
-def nats_per_step(vae: TrainedVAE, sequences: list[Ids]) -> NDArray[np.float64]:
-    """Importance-weighted."""
-    nats = vae.nats(sequences, IW_SAMPLES, vae.generator(0))
-    return np.array(nats) / [len(ids) for ids in sequences]
+def nats(vae: TrainedVAE, sequences: list[Ids]) -> dict[str, NDArray[np.float64]]:
+    """Of each sequence, importance-weighted, per step and per note or token."""
+    total = np.array(vae.nats(sequences, IW_SAMPLES, vae.generator(0)))
+    events = [max(1, vae.num_events(ids)) for ids in sequences]
+    return {"per step": total / [len(ids) for ids in sequences], "per event": total / events}
 
 
 def auroc(higher: NDArray[np.float64], lower: NDArray[np.float64]) -> float:
@@ -231,6 +233,44 @@ def attributes(vae: TrainedVAE, corpus: Corpus, seed: int) -> dict[str, Any]:
         "rising": moved.rising.tolist(),
         "able": moved.able.tolist(),
     }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: interpolation, then scores, then the attributes of each run."""
+    ways = [*INTERPOLATIONS, MIXING]
+    lines = [
+        "| nats a token, 5-gram model | originals | both ends "
+        + "".join(f"| {name}, halfway " for name in ways) + "| distance of a reconstruction |",
+        "|---" * (len(ways) + 4) + "|",
+    ]  # fmt: skip
+    for row in rows:
+        own = row["interpolation"]
+        slerp = own["slerp"]
+        cells = [own["nats_of_originals"], (slerp["nats"][0] + slerp["nats"][-1]) / 2]
+        cells += [own[name]["nats"][NUM_POINTS // 2] for name in ways]
+        cells.append((slerp["distance_to_start"][0] + slerp["distance_to_end"][-1]) / 2)
+        lines.append(f"| `{row['name']}` | " + " | ".join(f"{v:.2f}" for v in cells) + " |")
+    lines += ["", "| AUROC | against | per step | per note or token |", "|---|---|---|---|"]
+    for row in rows:
+        lines += [
+            f"| `{row['name']}` | {name} | {value:.3f} | {row['auroc']['per event'][name]:.3f} |"
+            for name, value in row["auroc"]["per step"].items()
+        ]
+    for row in rows:
+        own = row["attributes"]
+        names = [name.replace("_", " ") for name in own["names"]]
+        lines += [
+            "",
+            f"| `{row['name']}`, amount {own['amount']:g} | "
+            + " | ".join(names) + " | wanted way | of those able |",
+            "|---" * (len(names) + 3) + "|",
+        ]  # fmt: skip
+        for name, change, rising, able in zip(
+            names, own["change"], own["rising"], own["able"], strict=True
+        ):
+            cells = [f"{value:+.2f}" for value in change]
+            lines.append(f"| {name} | " + " | ".join(cells) + f" | {rising:.0%} | {able:.0%} |")
+    return "\n".join(lines)
 
 
 def mean(values: Iterable[float]) -> float:
@@ -268,7 +308,7 @@ def draw(row: dict[str, Any], file: Path) -> None:
 def main() -> None:
     """Make a row of each run."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("runs", nargs="+", type=Path, help="runs")
+    parser.add_argument("runs", nargs="*", type=Path, help="runs")
     parser.add_argument("--corpus", help="prepared corpus; by default the one of the run")
     parser.add_argument(
         "--other", nargs="*", type=Path, default=[], help="folders of other MIDI, or texts"
@@ -276,7 +316,11 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=1024, help="pairs of sequences")
     parser.add_argument("--seed", type=int, default=0, help="of pairs and draws")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of the rows")
+    parser.add_argument("--table", action="store_true", help="print the results as tables")
     options = parser.parse_args()
+    if options.table:
+        print(table(json.loads(options.results.read_text())))
+        return
     for run in options.runs:
         corpus = open_corpus(str(run), options.corpus)
         row = {
@@ -286,7 +330,7 @@ def main() -> None:
         }
         write_row(options.results, row, [])
         draw(row, options.results.with_suffix("") / f"{run.name}.png")
-        print(json.dumps(row))
+        print(table([row]))
 
 
 if __name__ == "__main__":

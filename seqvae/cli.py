@@ -156,9 +156,7 @@ def attributes(arguments: Sequence[str]) -> None:
     parser = _run_parser("attributes", attributes)
     parser.add_argument("names", nargs="*", help="attributes; by default all that vary")
     parser.add_argument("--corpus", help="prepared corpus; by default the one of the run")
-    parser.add_argument(
-        "--labels", metavar="FILE", help="lines of a label, a tab, and a sentence or a MIDI file"
-    )
+    parser.add_argument("--labels", metavar="FILE", help="label, tab, sentence or MIDI file a line")
     parser.add_argument("--method", default="network", help="network, probe or means")
     parser.add_argument("--amount", type=float, default=1.0, help="of the table's moves; default 1")
     parser.add_argument("--seed", type=int, default=0, help="of the fit and of the samples moved")
@@ -199,9 +197,11 @@ def score(arguments: Sequence[str]) -> None:
     vae = seqvae.load(options.pop("run"))
     _refuse_flags_of_music(vae, options)
     scores = vae.score(**options)
-    print("nats/step")
-    for own, name in sorted(zip(scores, options["inputs"], strict=True), reverse=True):
-        print(f"{own:9.4f}  {name}")
+    event = "token" if vae.tokenizer.modality == "text" else "note"
+    print(f"nats/{event:<7} nats/step")
+    found = zip(scores, options["inputs"], strict=True)
+    for own, name in sorted(found, key=lambda pair: -pair[0].per_event):
+        print(f"{own.per_event:12.4f} {own.per_step:9.4f}  {name}")
 
 
 def report(arguments: Sequence[str]) -> None:

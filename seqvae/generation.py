@@ -8,7 +8,7 @@ goes. Axes: W windows of a clip, Z latent.
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
@@ -53,6 +53,15 @@ class Scoring(Reading, total=False):
 
     seed: int
     """Repeats the figures exactly."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """How unlikely the model finds an input, in nats; infinite for what it cannot read."""
+
+    per_step: float
+    per_event: float
+    """Of a note, or of a token of text. Per step, whatever has few notes is likely."""
 
 
 class TrainedVAE(Codec):
@@ -225,11 +234,10 @@ class TrainedVAE(Codec):
 
     def score(
         self, inputs: Source | Sequence[Source], *, iw_samples: int = 20, **how: Unpack[Scoring]
-    ) -> list[float]:
-        """Nats per step of each input, importance-weighted: how unlikely the model finds it.
+    ) -> list[Score]:
+        """-log p(x) of each input, importance-weighted; with one draw it is the evidence bound.
 
-        With one draw it is the evidence lower bound. What cannot be read as the model's data is
-        infinitely unlikely; a warning says why.
+        What cannot be read as the model's data is infinitely unlikely; a warning says why.
         """
         generator = self.generator(how.get("seed", 0))
         own: dict[str, Any] = {name: value for name, value in how.items() if name != "seed"}
@@ -244,9 +252,12 @@ class TrainedVAE(Codec):
         nats = iter(self.nats(ids, iw_samples, generator))
         scores = []
         for windows in examples:
-            num_steps = sum(len(window.ids) for window in windows)
             total = sum(next(nats) for _ in windows)
-            scores.append(total / num_steps if num_steps else math.inf)
+            steps = sum(len(window.ids) for window in windows)
+            events = sum(self.num_events(window.ids) for window in windows)
+            scores.append(
+                Score(total / steps, total / max(events, 1)) if steps else Score(math.inf, math.inf)
+            )
         return scores
 
     def evaluate(
@@ -297,6 +308,10 @@ class TrainedVAE(Codec):
             ).to(self.device)
             nats += importance_weighted_nll(self.model, batch, iw_samples, generator).nll.tolist()
         return nats
+
+    def num_events(self, ids: Ids) -> int:
+        """Notes of a window, or tokens of a text."""
+        return len(ids) if self.tokenizer.modality == "text" else len(self.piece(ids).notes)
 
     def _check_amount(self, amount: float) -> None:
         if not math.isfinite(amount) or amount == 0:

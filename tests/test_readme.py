@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from trained import band, load_script, write_tunes
 
-from seqvae import cli, generation
+from seqvae import cli, directions, generation
 from seqvae.midi import to_pretty_midi
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +57,8 @@ def test_every_command_and_the_python_of_the_readme_run(
                  "my_sentences.txt", "multi30k/train.en", "multi30k/val.en",
                  "multi30k/test_2016_flickr.en"):  # fmt: skip
         (tmp_path / name).write_text(lines)
+    labels = "".join(f"{number % 2}\t{line}\n" for number, line in enumerate(lines.splitlines()))
+    (tmp_path / "my_labels.tsv").write_text(labels)
     demo = commands((ROOT / "scripts/demo").read_text())
     examples = load_script(ROOT / "scripts/make_examples.py")
     benchmarks = {
@@ -64,6 +66,7 @@ def test_every_command_and_the_python_of_the_readme_run(
         for name in ("scripts/benchmark_text.py", "scripts/benchmark_music.py")
     }
     monkeypatch.setattr(generation, "MUSIC_SAMPLES", 40)
+    monkeypatch.setattr(directions, "STEPS", 20)
     monkeypatch.setattr(examples, "EXAMPLES", tmp_path / "examples")
     for command in (line for block in blocks("bash") for line in commands(block)):
         arguments = shlex.split(command)

@@ -102,15 +102,17 @@ def test_scores_are_nats_a_step(sentences: Trained, melodies: Trained) -> None:
     ids, lengths = padded([vae.windows(text)[0].ids for text in TEXTS])
     batch = Batch(torch.from_numpy(ids), lengths)
     nats = importance_weighted_nll(vae.model, batch, 20, vae.generator(3)).nll
-    assert scores == pytest.approx((nats / lengths).tolist())
-    bound = vae.score(TEXTS, iw_samples=1)
-    assert sum(vae.score(TEXTS, iw_samples=200)) < sum(bound)
+    assert [score.per_step for score in scores] == pytest.approx((nats / lengths).tolist())
+    assert all(score.per_event == score.per_step for score in scores)  # an event is a token
+    loose, tight = (vae.score(TEXTS, iw_samples=number) for number in (1, 200))
+    assert sum(score.per_step for score in tight) < sum(score.per_step for score in loose)
     whole = melodies.source / "tune_0000.mid"  # windows of 32 steps: the mean of their scores
     windows = len(melodies.vae.encode(whole).mean)
     parts = [melodies.vae.score(whole, bar=1 + 2 * i, iw_samples=500)[0] for i in range(windows)]
-    assert melodies.vae.score(whole, iw_samples=500)[0] == pytest.approx(
-        sum(parts) / windows, rel=0.02
-    )
+    (score,) = melodies.vae.score(whole, iw_samples=500)
+    assert score.per_step == pytest.approx(sum(p.per_step for p in parts) / windows, rel=0.02)
+    num_notes = sum(len(melodies.vae.piece(w.ids).notes) for w in melodies.vae.windows(whole))
+    assert score.per_event == pytest.approx(score.per_step * 32 * windows / num_notes)
 
 
 def test_what_cannot_be_read_is_infinitely_unlikely(
@@ -120,8 +122,9 @@ def test_what_cannot_be_read_is_infinitely_unlikely(
     tune = melodies.source / "tune_0000.mid"
     with caplog.at_level(logging.WARNING):
         broken, fine = melodies.vae.score([tmp_path / "broken.mid", tune])
-    assert math.isinf(broken)
-    assert math.isfinite(fine)
+    assert math.isinf(broken.per_step)
+    assert math.isinf(broken.per_event)
+    assert math.isfinite(fine.per_event)
     assert "broken.mid" in caplog.text
 
 
