@@ -81,12 +81,12 @@ def melody_page(melodies: Trained, tmp_path_factory: pytest.TempPathFactory) -> 
 def text_page(sentences: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With a matrix of attributes, and a sentence that means harm."""
     movement = Movement(
-        ("length", "mine"), ("length",), torch.tensor([[0.9], [-0.2]]),
+        1.0, ("length", "mine"), ("length",), torch.tensor([[0.9], [-0.2]]),
         torch.tensor([0.75, float("nan")]), torch.tensor([0.8, float("nan")]),
     )  # fmt: skip
     content = TrainedVAE.content
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TrainedVAE, "movement", movement, raising=False)
+        patch.setattr(TrainedVAE, "movement", movement)
         patch.setattr(TrainedVAE, "content", lambda *own: content(*own) + EVIL)
         return write(sentences, tmp_path_factory.mktemp("page"))
 
