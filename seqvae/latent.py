@@ -68,13 +68,4 @@ def weighted(z: Float[Tensor, "N *W Z"], weights: Float[Tensor, " N"]) -> Float[
     return point
 
 
-def principal_axes(means: Float[Tensor, "N Z"]) -> Float[Tensor, "Z 2"]:
-    """The two directions of the largest variance; the second is zero where there is but one."""
-    centred = (means - means.mean(0)).double()
-    directions = torch.linalg.eigh(centred.T @ centred).eigenvectors.flip(1)[:, :2]
-    axes = torch.zeros(means.shape[1], 2)
-    axes[:, : directions.shape[1]] = directions
-    return axes
-
-
 INTERPOLATIONS = {"slerp": slerp, "lerp": lerp}

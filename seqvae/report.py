@@ -24,10 +24,11 @@ from seqvae.attributes import ATTRIBUTES
 from seqvae.decoder import GREEDY, Sampling
 from seqvae.errors import InputError
 from seqvae.generation import TrainedVAE
-from seqvae.latent import principal_axes, slerp
+from seqvae.latent import slerp
 from seqvae.metrics import Evaluation
 from seqvae.movement import Movement
 from seqvae.notes import Piece
+from seqvae.plane import Plane, fit_plane
 from seqvae.run import read_metrics
 from seqvae.store import Corpus
 from seqvae.tokenizers.contract import Example
@@ -92,7 +93,7 @@ def write_report(run: Path, corpus: Corpus, out: Path) -> None:
     history = read_metrics(run)
     figures = vae.evaluate(corpus, split="valid", iw_samples=IW_SAMPLES)
     held_out = _held_out(vae, corpus)
-    axes = principal_axes(held_out.means)
+    plane = fit_plane(held_out.means)
     data = {
         "title": run.resolve().name,
         "modality": vae.tokenizer.modality,
@@ -102,8 +103,8 @@ def write_report(run: Path, corpus: Corpus, out: Path) -> None:
         "iw_samples": IW_SAMPLES,
         "kl_per_dim": _plain(held_out.kl_per_dim.sort(descending=True).values),
         "samples": _samples(vae, held_out),
-        "interpolation": _interpolation(vae, held_out, axes),
-        "map": _map(vae, held_out, axes),
+        "interpolation": _interpolation(vae, held_out, plane),
+        "map": _map(vae, held_out, plane),
         "movement": _matrix(vae.movement),
     }
     if vae.tokenizer.modality == "music":
@@ -193,7 +194,7 @@ def _samples(vae: TrainedVAE, held_out: HeldOut) -> list[Any]:
     return _decoded(vae, z, [held_out.examples[i] for i in places], Sampling(), generator)
 
 
-def _interpolation(vae: TrainedVAE, held_out: HeldOut, axes: Float[Tensor, "Z 2"]) -> Data:
+def _interpolation(vae: TrainedVAE, held_out: HeldOut, plane: Plane) -> Data:
     """Two held-out sequences, and the way from the one to the other.
 
     At the thirds of the lengths: neither the shortest nor the longest.
@@ -205,17 +206,14 @@ def _interpolation(vae: TrainedVAE, held_out: HeldOut, axes: Float[Tensor, "Z 2"
     return {
         "ends": [_plain_content(vae.content(held_out.examples[i].ids)) for i in ends],
         "contents": _decoded(vae, z, nearer),
-        "points": _plain((z - held_out.means.mean(0)) @ axes),
+        "points": _plain(plane.place(z)),
     }
 
 
-def _map(vae: TrainedVAE, held_out: HeldOut, axes: Float[Tensor, "Z 2"]) -> Data:
+def _map(vae: TrainedVAE, held_out: HeldOut, plane: Plane) -> Data:
     """The posterior means of sequences drawn at random, and what these are like."""
     chosen = np.random.default_rng(0).permutation(len(held_out.examples))[:MAX_POINTS]
     contents = [vae.content(held_out.examples[i].ids) for i in chosen]
-    centred = held_out.means - held_out.means.mean(0)
-    on_axes = centred @ axes
-    variance = float(centred.square().sum())
     attributes = []
     for name, measure in ATTRIBUTES[vae.tokenizer.modality].items():
         values = [measure(content) for content in contents]
@@ -224,8 +222,8 @@ def _map(vae: TrainedVAE, held_out: HeldOut, axes: Float[Tensor, "Z 2"]) -> Data
             attributes.append({"name": name, "definition": definition, "values": _plain(values)})
     return {
         "total": len(held_out.examples),
-        "variance": float(on_axes.square().sum()) / variance if variance else 1.0,
-        "points": _plain(on_axes[torch.from_numpy(chosen)]),
+        "plane": plane.caption,
+        "points": _plain(plane.place(held_out.means[torch.from_numpy(chosen)])),
         "contents": [_plain_content(content) for content in contents],
         "attributes": attributes,
     }
