@@ -257,23 +257,19 @@ class Config:
         if self.model.decoder != "hierarchical" or not self.data.tokenizer:
             return
         tokenizer, length = make_tokenizer(self.data.tokenizer), self.model.segment_length
-        if tokenizer.modality == "text" or tokenizer.eos_id is not None:
-            raise InputError(
-                f"decoder is hierarchical, but {tokenizer.kind} has sequences of any length; "
-                "give decoder: flat, or a tokenizer of fixed length"
-            )
-        bar = tokenizer.steps_per_bar
-        if bar % length and length % bar:
-            raise InputError(
-                f"segment_length is {length}, neither part nor multiple of a bar of {bar} steps; "
-                f"give {bar}"
-            )
-        if tokenizer.max_steps % length:
-            raise InputError(
-                f"segment_length is {length}, which does not divide the {tokenizer.max_steps} "
-                f"steps of a sequence of {tokenizer.kind}"
-            )
-        num_segments, size = tokenizer.max_steps // length, self.model.latent_dim
+        if tokenizer.eos_id is None:  # all windows are as long, and made of bars
+            bar = tokenizer.steps_per_bar
+            if bar % length and length % bar:
+                raise InputError(
+                    f"segment_length is {length}, neither part nor multiple of a bar of {bar} "
+                    f"steps; give {bar}"
+                )
+            if tokenizer.max_steps % length:
+                raise InputError(
+                    f"segment_length is {length}, which does not divide the {tokenizer.max_steps} "
+                    f"steps of a sequence of {tokenizer.kind}"
+                )
+        num_segments, size = -(-tokenizer.max_steps // length), self.model.latent_dim
         if size % num_segments:
             raise InputError(
                 f"latent_dim is {size}, which {num_segments} segments cannot share evenly; give "

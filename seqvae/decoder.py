@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from seqvae.dropout import LockedDropout, WeightDropLSTM
 from seqvae.embedding import StepEmbedding
@@ -90,6 +91,9 @@ Z_WIRINGS = ("state", "input", "output")
 
 class FlatDecoder(nn.Module):
     """One stack of LSTM layers over all steps."""
+
+    segment_length: int | None = None
+    """Steps after which the LSTM starts afresh from the next code; None is never."""
 
     def __init__(
         self,
@@ -179,13 +183,17 @@ class FlatDecoder(nn.Module):
             blank = torch.rand(tokens.shape[:2], device=tokens.device) < self.token_dropout
             tokens = tokens.masked_fill(blank[..., None], 0.0)
         start = self.start.expand(len(ids), 1, -1)
-        codes = self.codes(z).flatten(0, 1)  # (B * U, S)
         inputs = torch.cat([start, tokens], dim=1)
         if self.given is not None:
             inputs = inputs + self.given(ids[..., self.num_channels :])
-        inputs = inputs.view(len(codes), -1, tokens.shape[-1])
+        num_steps = ids.shape[1]
+        length = self.segment_length or num_steps
+        num_segments = -(-num_steps // length)
+        inputs = pad(inputs, (0, 0, 0, num_segments * length - num_steps))  # the last one
+        codes = self.codes(z)[:, :num_segments].flatten(0, 1)  # (B * U, S)
+        inputs = inputs.view(len(codes), length, -1)
         read = self.run(inputs, codes, self.begin(codes))[0]
-        return read.reshape(len(ids), ids.shape[1], -1)
+        return read.reshape(len(ids), num_segments * length, -1)[:, :num_steps]
 
     def forward(
         self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T C"]
@@ -216,7 +224,7 @@ class FlatDecoder(nn.Module):
         for evaluation mode.
         """
         codes = self.codes(z)
-        segment_length = num_steps // codes.shape[1]
+        segment_length = self.segment_length or num_steps
         previous = self.start.expand(len(z), 1, -1)
         lengths = torch.full((len(z),), num_steps, device=z.device)
         drawn = []
@@ -248,6 +256,7 @@ class HierarchicalDecoder(FlatDecoder):
     After Roberts et al. 2018, section 3.2: the LSTM over the steps starts afresh with each segment,
     so what holds a long piece together has to pass through z. The conductor here reads z slice by
     slice, one a segment, in both directions: a segment's code depends on all of z, most on its own.
+    A sequence that ends early has no use for its last codes.
     """
 
     def __init__(
@@ -257,11 +266,12 @@ class HierarchicalDecoder(FlatDecoder):
         conductor_dim: int,
         conductor_layers: int,
         num_segments: int,
+        segment_length: int,
         **settings: Any,
     ) -> None:
         """`conductor_dim` is the width of a code, half of it for each direction."""
         super().__init__(latent_dim=conductor_dim, **settings)
-        self.num_segments = num_segments
+        self.num_segments, self.segment_length = num_segments, segment_length
         self.conductor = nn.LSTM(
             latent_dim // num_segments,
             conductor_dim // 2,

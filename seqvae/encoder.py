@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm
+from torch.nn.functional import batch_norm, pad
 
 from seqvae.dropout import LockedDropout
 from seqvae.embedding import StepEmbedding
@@ -148,6 +148,7 @@ class HierarchicalEncoder(nn.Module):
         num_layers: int,
         latent_dim: int,
         num_segments: int,
+        segment_length: int,
         num_members: tuple[int, ...] = (),
         pooling: str = "last",
         dropout: float = 0.0,
@@ -155,7 +156,7 @@ class HierarchicalEncoder(nn.Module):
     ) -> None:
         """`latent_dim` is that of all slices together."""
         super().__init__()
-        self.num_segments = num_segments
+        self.num_segments, self.segment_length = num_segments, segment_length
         self.pool = POOLINGS[pooling]
         self.embedding = StepEmbedding(vocab_sizes, embedding_dim, num_members)
         self.dropout = LockedDropout(dropout)
@@ -166,10 +167,13 @@ class HierarchicalEncoder(nn.Module):
         self.normalise = NormalisedMeans(latent_dim, bn_gamma) if bn_gamma > 0 else nn.Identity()
 
     def forward(self, ids: Int[Tensor, "B T C"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
-        """Read sequences that fill all their steps."""
+        """Read each sequence up to its length; what no step fills is read as nothing."""
         steps = self.dropout(self.embedding(ids))
-        states = self.reader(steps.reshape(len(ids) * self.num_segments, -1, steps.shape[-1]))[0]
-        full = torch.full_like(states[:, 0, 0], states.shape[1], dtype=torch.long)
+        steps = steps.masked_fill(~_valid(steps, lengths), 0.0)
+        num_empty = self.num_segments * self.segment_length - ids.shape[1]
+        steps = pad(steps, (0, 0, 0, num_empty))
+        states = self.reader(steps.reshape(-1, self.segment_length, steps.shape[-1]))[0]
+        full = torch.full_like(states[:, 0, 0], self.segment_length, dtype=torch.long)
         own = self.pool(states, full).view(len(ids), self.num_segments, -1)  # (B, U, D)
         around = self.overview(own)[0]
         slices = self.posterior(torch.cat([own, around], dim=-1)).float()  # (B, U, 2 Z / U)

@@ -70,9 +70,10 @@ class SequenceVAE(nn.Module):
         self.vocab_sizes, self.max_steps, self.eos_id = vocab_sizes, max_steps, eos_id
         self.latent_dim, self.given_sizes = latent_dim, given_sizes
         members = num_members or (0,) * len(vocab_sizes)
-        self.segments = (
-            {"num_segments": max_steps // segment_length} if decoder == "hierarchical" else {}
-        )
+        self.segments: dict[str, int] = {}
+        if decoder == "hierarchical":
+            num_segments = -(-max_steps // segment_length)
+            self.segments = {"num_segments": num_segments, "segment_length": segment_length}
         self.encoder: Encoder | HierarchicalEncoder | None = (
             ENCODERS[decoder](
                 **self.segments,

@@ -32,7 +32,8 @@ def tiny_decoder(
     vocab_sizes: tuple[int, ...] = (7,), std: float = 0.8, **settings: Any
 ) -> HierarchicalDecoder:
     sizes = {"embedding_dim": 4, "hidden_dim": 6, "num_layers": 1, "latent_dim": 6}
-    sizes |= {"conductor_dim": 4, "conductor_layers": 1, "num_segments": NUM_SEGMENTS}
+    sizes |= {"conductor_dim": 4, "conductor_layers": 1}
+    sizes |= {"num_segments": NUM_SEGMENTS, "segment_length": LENGTH}
     return randomised(HierarchicalDecoder(vocab_sizes=vocab_sizes, **sizes | settings), std=std)
 
 
@@ -102,7 +103,7 @@ def test_the_conductor_reads_a_slice_a_segment_in_both_directions() -> None:
 
 def tiny_encoder(**settings: Any) -> HierarchicalEncoder:
     sizes = {"vocab_sizes": (7, 3), "embedding_dim": 4, "hidden_dim": 5, "num_layers": 1}
-    sizes |= {"latent_dim": 6, "num_segments": NUM_SEGMENTS}
+    sizes |= {"latent_dim": 6, "num_segments": NUM_SEGMENTS, "segment_length": LENGTH}
     return randomised(HierarchicalEncoder(**sizes | settings), std=0.8)
 
 
@@ -138,6 +139,36 @@ def test_a_slice_tells_its_own_segment_by_weights_that_all_share() -> None:
 
 
 @SETTINGS
+@torch.no_grad()
+def test_sequences_may_end_anywhere(settings: dict[str, Any]) -> None:
+    """What lies beyond an end reaches neither code nor likelihood, and company changes nothing."""
+    encoder, decoder, z = tiny_encoder(), tiny_decoder((7, 3), **settings), codes(5)
+    ids, lengths = random_ids((7, 3), 5, NUM_STEPS), torch.tensor([1, 3, 4, 9, 12])
+    together = encoder(ids, lengths)
+    nll = decoder.token_nll(z, ids)
+    for row, length in enumerate(lengths.tolist()):
+        own = ids[row : row + 1, :length]
+        alone = encoder(own, lengths[row : row + 1])
+        torch.testing.assert_close(alone.mean, together.mean[row : row + 1])
+        torch.testing.assert_close(
+            decoder.token_nll(z[row : row + 1], own), nll[row : row + 1, :length]
+        )
+
+
+@torch.no_grad()
+def test_decoding_ends_with_the_last_token_of_all() -> None:
+    decoder, z = tiny_decoder(std=0.3), codes(40)
+    decoded = decoder.sample(
+        z, num_steps=NUM_STEPS, eos_id=2, sampling=Sampling(),
+        generator=torch.Generator().manual_seed(1),
+    )  # fmt: skip
+    assert decoded.lengths.min() < LENGTH < decoded.lengths.max()
+    for ids, length in zip(decoded.ids[..., 0], decoded.lengths.tolist(), strict=True):
+        assert 2 not in ids[: length - 1]
+        assert length == NUM_STEPS or ids[length - 1] == 2
+
+
+@SETTINGS
 @CHANNELS
 @torch.no_grad()
 def test_step_by_step_equals_parallel(
@@ -159,7 +190,7 @@ def test_step_by_step_equals_parallel(
     ("model", "tokenizer", "reason"),
     [
         ({"latent_dim": 0}, {"kind": "melody"}, "latent_dim 0 has no code to conduct by"),
-        ({}, {"kind": "words"}, "hierarchical, but words has sequences of any length"),
+        ({"latent_dim": 32}, {"kind": "words", "max_steps": 80}, "5 segments.*give 35"),
         ({"segment_length": 64}, {"kind": "melody"}, "64, which does not divide the 32 steps"),
         ({}, {"kind": "melody", "metres": ["3/4"], "num_bars": 4}, "a bar of 12 steps; give 12"),
         ({"segment_length": 0}, {"kind": "melody"}, "segment_length is 0"),
