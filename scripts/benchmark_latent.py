@@ -305,8 +305,8 @@ def draw(row: dict[str, Any], file: Path) -> None:
     plt.close(figure)
 
 
-def main() -> None:
-    """Make a row of each run."""
+def make_parser() -> argparse.ArgumentParser:
+    """The flags."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("runs", nargs="*", type=Path, help="runs")
     parser.add_argument("--corpus", help="prepared corpus; by default the one of the run")
@@ -317,7 +317,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of pairs and draws")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of the rows")
     parser.add_argument("--table", action="store_true", help="print the results as tables")
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Make a row of each run."""
+    options = make_parser().parse_args()
     if options.table:
         print(table(json.loads(options.results.read_text())))
         return

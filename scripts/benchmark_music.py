@@ -79,10 +79,12 @@ def table(rows: list[Row]) -> str:
     )  # fmt: skip
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
     for row in rows:
-        channels = list((row.get("accuracy_by_channel") or {}).values())
-        # Of three voices each; of a groove what is struck.
-        accuracy = channels[:3] if len(channels) == 3 else channels[:1]
-        accuracy = accuracy or [row["accuracy_free_running"]]
+        channels = row.get("accuracy_by_channel") or {}
+        accuracy = [row["accuracy_free_running"]]
+        if len(channels) == 3:  # voices
+            accuracy = list(channels.values())
+        elif "hits" in channels:  # of a groove
+            accuracy = [channels["hits"]]
         reached, ceiling = zip(*row["overlap"].values(), strict=True)
         cells = [
             f"`{row['name']}`" + (f", seed {row['seed']}" if row["seed"] else ""),

@@ -141,26 +141,45 @@ def kept(sentences: list[str], results: list[str], counted: set[str]) -> float:
     return there / total
 
 
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown."""
+    lines = [
+        "| row | amount | flipped | words kept | neutral words kept |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        lines += [
+            f"| `{row['name']}` | {own['amount']:g} | {own['flipped']:.3f} | {own['kept']:.3f} | "
+            f"{own['kept_neutral']:.3f} |"
+            for own in row["shift"]
+        ]
+    return "\n".join(lines)
+
+
 def read(file: Path) -> tuple[list[str], Tensor]:
     """Sentences and their labels."""
     rows = [line.split("\t") for line in file.read_text().splitlines()]
     return [text for _, text in rows], torch.tensor([float(label) for label, _ in rows])
 
 
-def main() -> None:
-    """Make the row of a run."""
+def make_parser() -> argparse.ArgumentParser:
+    """The flags."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("run", type=Path, help="a run of text")
     parser.add_argument("train", type=Path, help="labelled sentences to learn from")
     parser.add_argument("test", type=Path, help="labelled sentences to measure on")
     parser.add_argument("--seed", type=int, default=0, help="of the fits")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of the rows")
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Make the row of a run."""
+    options = make_parser().parse_args()
     figures = measure(seqvae.load(options.run), options.train, options.test, options.seed)
     row = {"name": options.run.name, **figures, "seed": options.seed}
     write_row(options.results, row, [])
-    for shift in figures["shift"]:
-        print({key: value for key, value in shift.items() if key != "examples"})
+    print(table([row]))
     print(f"probe {figures['probe_accuracy']:.3f}, judge {figures['judge_accuracy']:.3f}")
 
 

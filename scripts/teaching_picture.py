@@ -58,15 +58,20 @@ def draw(axes: Axes, title: str, run: Path) -> None:
     axes.set_title(f"{title}\nKL {kl:.2f} nats")
 
 
-def main() -> None:
-    """Train three models and draw them side by side."""
+def make_parser() -> argparse.ArgumentParser:
+    """The flags."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("config", help="a YAML file of seqvae train")
     parser.add_argument("--source", required=True, help="the data, as of --data.source")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
     parser.add_argument("--out", type=Path, default=PICTURE, help="the PNG file")
+    return parser
+
+
+def main() -> None:
+    """Train three models and draw them side by side."""
     own, for_train = split_at_dashes(sys.argv[1:])
-    options = parser.parse_args(own)
+    options = make_parser().parse_args(own)
     mpl.use("Agg")  # a file, never a window
     import matplotlib.pyplot as plt
 

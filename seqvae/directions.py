@@ -17,6 +17,7 @@ Axes: N sequences or codes, A attributes, Z latent, H hidden.
 """
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,8 @@ ABOUT, WEIGHTS = "attributes.json", "attributes.safetensors"  # their files in a
 METHODS = ("network", "probe", "means")
 HIDDEN_DIM = 256
 STEPS, BATCH_SIZE, LEARNING_RATE = 4000, 512, 3e-3  # of fitting
-PATH_STEPS = 10  # of a way along a slope
-UNIT = 0.25  # of the prior's radius sqrt(Z): how far an amount of 1 goes
+PATH_STEPS = 20  # of a way along a slope
+FARTHEST = 0.6  # of the prior's radius sqrt(Z): an amount of 1 goes no further
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +51,8 @@ class Directions:
     spread: tuple[float, ...]
     """What lies between the means of the lowest and of the highest quarter, in the attribute's own
     unit."""
+    gap: tuple[float, ...]
+    """What lies between the mean scores of the two quarters."""
     method: str
     model: str
     """Fingerprint of the weights that the codes came from."""
@@ -57,22 +60,26 @@ class Directions:
     def shift(
         self, z: Float[Tensor, "N Z"], name: str, amount: float, *, apart: bool = False
     ) -> Float[Tensor, "N Z"]:
-        """Go along a direction: an amount of 1 is a quarter of the prior's radius.
+        """Go along a direction until the score has changed by `amount` times the gap.
 
-        `apart` goes at right angles to the slopes of all other attributes.
+        So an amount of 1 is the way from the lowest quarter to the highest; of `means` it adds the
+        attribute vector of Roberts et al. No way becomes longer than `FARTHEST` allows. `apart`
+        goes at right angles to the slopes of all other attributes.
 
         Raises:
             InputError: there is no such attribute.
         """
         if name not in self.names:
             raise InputError(f"attribute is {name!r}; there are {', '.join(self.names)}")
-        step = amount * UNIT * z.shape[1] ** 0.5 / PATH_STEPS
+        which = self.names.index(name)
+        rise = abs(amount) * self.gap[which] / PATH_STEPS
+        longest = abs(amount) * FARTHEST * z.shape[1] ** 0.5 / PATH_STEPS
         for _ in range(PATH_STEPS):
             slopes = self.slopes(z)
-            slope = slopes[:, self.names.index(name)]
-            if apart and len(self.names) > 1:
-                slope = at_right_angles(slopes, self.names.index(name))
-            z = z + step * normalize(slope, dim=-1)
+            slope = at_right_angles(slopes, which) if apart else slopes[:, which]
+            steepness = slope.norm(dim=-1, keepdim=True).clamp(min=1e-9)
+            length = (rise / steepness).clamp(max=longest)
+            z = z + math.copysign(1.0, amount) * length * slope / steepness
         return z
 
     def slopes(self, z: Float[Tensor, "N Z"]) -> Float[Tensor, "N A Z"]:
@@ -88,7 +95,9 @@ class Directions:
 
     def save(self, bundle: Path) -> None:
         """Write `attributes.json` and `attributes.safetensors`."""
-        about = {name: getattr(self, name) for name in ("names", "spread", "method", "model")}
+        about = {
+            name: getattr(self, name) for name in ("names", "spread", "gap", "method", "model")
+        }
         (bundle / ABOUT).unlink(missing_ok=True)  # old attributes, new weights: none at all
         save_file(self.score.state_dict(), bundle / WEIGHTS)
         (bundle / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
@@ -105,10 +114,10 @@ class Directions:
         try:
             about = json.loads((bundle / ABOUT).read_text())
             weights = load_file(bundle / WEIGHTS)
-            names, spread = tuple(about["names"]), tuple(about["spread"])
+            names, spread, gap = (tuple(about[name]) for name in ("names", "spread", "gap"))
             score = make_score(weights["0.weight"].shape[1], len(names), about["method"])
             score.load_state_dict(weights)
-            found = cls(names, score, spread, about["method"], about["model"])
+            found = cls(names, score, spread, gap, about["method"], about["model"])
         except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
             raise InputError(f"{bundle / ABOUT}: damaged; fit the attributes again") from error
         if found.model != model:
@@ -121,6 +130,8 @@ class Directions:
 def at_right_angles(slopes: Float[Tensor, "N A Z"], which: int) -> Float[Tensor, "N Z"]:
     """One of the slopes without what it shares with the others."""
     others = torch.cat([slopes[:, :which], slopes[:, which + 1 :]], dim=1)
+    if not others.shape[1]:
+        return slopes[:, which]
     basis = torch.linalg.qr(normalize(others, dim=-1).mT).Q  # (N, Z, A - 1)
     own = slopes[:, which, :, None]
     rest: Tensor = (own - basis @ (basis.mT @ own))[..., 0]
@@ -187,7 +198,13 @@ def fit_directions(
         score.load_state_dict({"0.weight": weight, "0.bias": torch.zeros(len(values))})
     else:
         _fit(score, posterior, quarters, torch.Generator().manual_seed(seed))
-    return Directions(tuple(values), score.requires_grad_(False), tuple(spread), method, model)
+    score.requires_grad_(False)
+    scores = score(posterior.mean)
+    gap = [
+        float(scores[high, a].mean() - scores[low, a].mean())
+        for a, (low, high) in enumerate(quarters)
+    ]
+    return Directions(tuple(values), score, tuple(spread), tuple(gap), method, model)
 
 
 def _fit(

@@ -172,7 +172,7 @@ class TrainedVAE(Codec):
     ) -> list[Item]:
         """Each input moved along an attribute, which an `amount` below 0 lessens.
 
-        An amount of 1 goes a quarter of the prior's radius; `apart`
+        An amount of 1 is the way from the lowest quarter of the corpus to the highest; `apart`
         leaves the other attributes as they are, as far as it can.
         """
         self._check_amount(amount)

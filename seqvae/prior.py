@@ -25,7 +25,7 @@ from seqvae.errors import InputError
 
 FILE = "prior.safetensors"  # in a bundle
 MAX_COMPONENTS, MIN_CODES = 50, 200  # of a mixture, and of each of its components on average
-MAX_NUMBERS = 2**21  # in all covariances together
+MAX_NUMBERS = 2**19  # in all covariances together
 ITERATIONS = 30  # of k-means, a third, and of expectation maximisation
 
 

@@ -53,6 +53,12 @@ def test_a_step_of_several_channels_is_one_symbol(sentences: Trained) -> None:
     assert symbols(ids, sentences.vae) == ids[:, 0].tolist()
 
 
+def test_the_readme_shows_the_results() -> None:
+    rows = json.loads(benchmark_latent.RESULTS.read_text())
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    assert benchmark_latent.table(rows) in readme
+
+
 @pytest.mark.parametrize("kind", ["melodies", "sentences"])
 def test_a_row_is_made_and_drawn(
     kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -25,6 +25,14 @@ def test_words_kept_by_hand() -> None:
     assert kept(["a b c", "d"], ["c b x", "y"], {"a", "b"}) == pytest.approx(1 / 2)
 
 
+def test_the_readme_shows_the_results() -> None:
+    rows = json.loads(benchmark_sentiment.RESULTS.read_text())
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    assert benchmark_sentiment.table(rows) in readme
+    for name in ("probe_accuracy", "judge_accuracy"):
+        assert f"{rows[0][name]:.3f}" in readme
+
+
 def test_a_row_is_made(sentences: Trained, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shutil.copytree(sentences.run, tmp_path / "tiny")
     lines = sentences.source.read_text().splitlines()

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from seqvae.directions import METHODS, UNIT, Directions, extremes, fit_directions
+import seqvae.directions
+from seqvae.directions import METHODS, Directions, extremes, fit_directions
 from seqvae.errors import InputError
 from seqvae.latent import DiagonalGaussian
 
@@ -39,17 +40,22 @@ def test_slopes_are_those_of_the_attributes(directions: Directions) -> None:
     assert cosines.mean() > 0.9  # a network is not quite straight
 
 
-def test_an_amount_of_one_is_a_quarter_of_the_radius(directions: Directions) -> None:
-    z = torch.randn(20, SIZE, generator=torch.Generator().manual_seed(2))
-    for amount in (1.0, -2.0):
-        way = directions.shift(z, "along", amount) - z
-        assert way.norm(dim=-1).max() <= abs(amount) * UNIT * SIZE**0.5 * (1 + 1e-4)
-        assert ((way @ COMMON).sign() == torch.tensor(amount).sign()).all()
+def test_an_amount_of_one_is_the_way_from_quarter_to_quarter(directions: Directions) -> None:
+    z = codes().mean[:20]
+    for amount in (1.0, -0.5):
+        moved = directions.shift(z, "along", amount)
+        change = (directions.score(moved) - directions.score(z))[:, 0] / directions.gap[0]
+        torch.testing.assert_close(change.mean(), torch.tensor(amount), rtol=0.15, atol=0)
         if directions.method != "network":  # a line is gone along to its end
-            torch.testing.assert_close(
-                way.norm(dim=-1), torch.full((20,), abs(amount) * UNIT * SIZE**0.5)
-            )
+            torch.testing.assert_close(change, torch.full((20,), amount), rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(directions.shift(z, "along", 0.0), z)
+
+
+def test_no_way_is_longer_than_the_farthest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seqvae.directions, "FARTHEST", 0.1)
+    z = codes().mean[:20]
+    way = fitted("probe").shift(z, "along", 2.0) - z
+    torch.testing.assert_close(way.norm(dim=-1), torch.full((20,), 0.2 * SIZE**0.5))
 
 
 def test_apart_leaves_the_other_attribute(directions: Directions) -> None:
@@ -71,6 +77,8 @@ def test_means_is_the_difference_of_the_quarters() -> None:
     torch.testing.assert_close(slope, expected)
     spread = values[order[-quarter:]].mean() - values[order[:quarter]].mean()
     assert fitted("means").spread[0] == pytest.approx(float(spread), rel=1e-3)
+    moved = fitted("means").shift(torch.zeros(1, SIZE), "along", 1.0)[0]
+    torch.testing.assert_close(moved, expected)  # the attribute vector itself
 
 
 def test_a_network_finds_what_no_line_can() -> None:

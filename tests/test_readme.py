@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarking import split_at_dashes
 from trained import band, load_script, write_tunes
 
 from seqvae import cli, directions, generation
@@ -16,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 TINY = shlex.split(
     "--trainer.max_epochs 1 --trainer.batch_size 32 --trainer.accelerator cpu "
-    "--model.latent_dim 24 --model.conductor_dim 8 "
+    "--model.latent_dim 48 --model.conductor_dim 8 "
     "--model.embedding_dim 8 --model.encoder_dim 8 --model.decoder_dim 8 --data.num_workers 1 "
     "--trainer.min_epoch_steps 1"
 )
@@ -65,6 +66,10 @@ def test_every_command_and_the_python_of_the_readme_run(
         name: load_script(ROOT / name)
         for name in ("scripts/benchmark_text.py", "scripts/benchmark_music.py")
     }
+    parsers = {
+        f"scripts/{name}.py": load_script(ROOT / f"scripts/{name}.py").make_parser
+        for name in ("benchmark_latent", "benchmark_sentiment", "teaching_picture")
+    }
     monkeypatch.setattr(generation, "MUSIC_SAMPLES", 40)
     monkeypatch.setattr(directions, "STEPS", 20)
     monkeypatch.setattr(examples, "EXAMPLES", tmp_path / "examples")
@@ -74,6 +79,8 @@ def test_every_command_and_the_python_of_the_readme_run(
             assert command in demo
         elif arguments[1] in benchmarks:  # which run in tests of their own
             assert set(arguments[4:]) <= {"all", *benchmarks[arguments[1]].ROWS}
+        elif arguments[1] in parsers:  # which run in tests of their own, too
+            parsers[arguments[1]]().parse_args(split_at_dashes(arguments[2:])[0])
         elif arguments[0] == "python":
             assert arguments[1] == "scripts/make_examples.py"
             for run in arguments[2:]:
