@@ -134,16 +134,18 @@ class Codec:
 
     def fit_prior(self, split: Split, *, seed: int = 0) -> None:
         """Draw samples as the codes of a training split lie; kept in the bundle."""
+        posterior = self.posterior(self.varied(split, seed=seed))
+        self.prior = fit_prior(posterior.sample(self.generator(seed)).cpu(), seed=seed)
+        if self.bundle is not None:
+            self.prior.save(self.bundle)
+
+    def varied(self, split: Split, *, seed: int) -> list[Example]:
+        """Sequences of a training split, varied as in training."""
         rng = np.random.default_rng(seed)
         chosen = rng.permutation(len(split))[:NUM_FITTED]
         varied = self.tokenizer.augment(split.padded(chosen), rng)
         lengths = split.lengths[chosen].tolist()
-        posterior = self.posterior([
-            Example(ids[:length]) for ids, length in zip(varied, lengths, strict=True)
-        ])  # fmt: skip
-        self.prior = fit_prior(posterior.sample(self.generator(seed)).cpu(), seed=seed)
-        if self.bundle is not None:
-            self.prior.save(self.bundle)
+        return [Example(ids[:length]) for ids, length in zip(varied, lengths, strict=True)]
 
     # Clips
 

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from seqvae.attributes import ATTRIBUTES
-from seqvae.codec import NUM_FITTED, Codec
+from seqvae.codec import Codec
 from seqvae.directions import Directions, fit_directions
 from seqvae.errors import InputError
 from seqvae.latent import DiagonalGaussian
@@ -115,9 +114,7 @@ def fit_attributes(
     if labels is not None:
         examples, values[labels.stem] = read_labels(codec, labels)
     elif corpus is not None:
-        split = corpus.splits["train"]
-        chosen = np.random.default_rng(seed).permutation(len(split))[:NUM_FITTED].tolist()
-        examples = [Example(split[i]) for i in chosen]
+        examples = codec.varied(corpus.splits["train"], seed=seed)
     else:
         raise InputError("attributes are fitted on a corpus or on labels; give one of the two")
     own = measure(codec, [example.ids for example in examples], list(names or known))
