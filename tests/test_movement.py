@@ -43,7 +43,7 @@ def test_changes_are_in_units_of_the_spread_and_wanted_the_way_they_go(
     """Against moving by hand."""
     copy.attributes(sentences.corpus, ["length"], method="means")
     moved = measure_movement(copy, copy.directions, amount=-2.0)
-    z = torch.randn(NUM_MOVED, 4, generator=torch.Generator().manual_seed(0))
+    z = copy.prior.sample(NUM_MOVED, torch.Generator().manual_seed(0))
     before, after = (
         torch.tensor([float(len(text.split())) for text in copy.decode(code)])
         for code in (z, copy.directions.shift(z, "length", -2.0))
