@@ -22,6 +22,7 @@ from seqvae.store import Corpus
 from seqvae.tokenizers.contract import Example, Ids
 
 FILE = "movement.json"  # in a bundle
+MIN_SHARE = 0.01  # of the sequences that have more, or less, of an attribute than most
 NUM_MOVED = 256  # samples of the prior that are moved, as in Roberts et al. 2018
 
 
@@ -118,11 +119,17 @@ def fit_attributes(
     else:
         raise InputError("attributes are fitted on a corpus or on labels; give one of the two")
     own = measure(codec, [example.ids for example in examples], list(names or known))
-    # Unless asked for, what is the same everywhere, such as the loudness of melodies, is no matter.
-    values |= own if names else {name: v for name, v in own.items() if v.min() < v.max()}
+    # Unless asked for, what hardly ever varies, such as the loudness of melodies, is no matter.
+    values |= own if names else {name: v for name, v in own.items() if varies(v)}
     posterior = codec.posterior(examples)
     on_cpu = DiagonalGaussian(posterior.mean.cpu(), posterior.log_stddev.cpu())
     return fit_directions(on_cpu, values, method=method, model=fingerprint(codec), seed=seed)
+
+
+def varies(values: Float[Tensor, " N"]) -> bool:
+    """Whether more than a few values are below the mean, and above it."""
+    above = float((values > values.mean()).double().mean())
+    return MIN_SHARE <= above <= 1 - MIN_SHARE
 
 
 def measure(

@@ -10,7 +10,7 @@ from trained import Trained
 import seqvae
 from seqvae.errors import InputError
 from seqvae.generation import TrainedVAE
-from seqvae.movement import NUM_MOVED, Movement, measure_movement
+from seqvae.movement import NUM_MOVED, Movement, measure_movement, varies
 
 
 @pytest.fixture
@@ -35,6 +35,14 @@ def test_attributes_are_fitted_measured_and_kept(copy: TrainedVAE, sentences: Tr
     assert again.movement.table() == moved.table()
     assert f"where {NUM_MOVED} samples go 1 along" in moved.table()
     assert again.shift("A man likes the sea.", attribute="length", amount=-1.0, seed=0)
+
+
+def test_what_hardly_ever_varies_is_left_out() -> None:
+    assert varies(torch.arange(300.0))
+    assert varies(torch.tensor([0.0] * 98 + [1.0] * 2))
+    assert not varies(torch.tensor([0.0] * 998 + [1.0] * 2))
+    assert not varies(torch.tensor([1.0] * 998 + [0.0] * 2))
+    assert not varies(torch.ones(5))
 
 
 def test_changes_are_in_units_of_the_spread_and_wanted_the_way_they_go(
