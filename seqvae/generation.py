@@ -196,8 +196,8 @@ class TrainedVAE(Codec):
     ) -> Movement:
         """Fit the directions that `shift` takes, and measure what an `amount` of each does.
 
-        All attributes that vary more than a little, where none are named; see `movement.fit_attributes`. Both are
-        kept in the bundle that the model comes from.
+        All attributes that vary more than a little, where none are named; see
+        `movement.fit_attributes`. Both are kept in the bundle that the model comes from.
         """
         self._check_amount(amount)
         self._directions = fit_attributes(
