@@ -17,7 +17,7 @@ from seqvae.tokenizers import make_tokenizer
 
 ROOT = Path(__file__).parents[1]
 TINY = shlex.split(
-    "--model.embedding_dim 8 --model.encoder_dim 8 --model.decoder_dim 8 --model.latent_dim 160 "
+    "--model.embedding_dim 8 --model.encoder_dim 8 --model.decoder_dim 8 --model.latent_dim 192 "
     "--model.conductor_dim 8 --trainer.max_epochs 1 --trainer.precision fp32 --data.num_workers 1"
 )
 

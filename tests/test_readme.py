@@ -75,12 +75,12 @@ def test_every_command_and_the_python_of_the_readme_run(
     monkeypatch.setattr(examples, "EXAMPLES", tmp_path / "examples")
     for command in (line for block in blocks("bash") for line in commands(block)):
         arguments = shlex.split(command)
-        if "demo/" in command:
+        if arguments[1] in parsers:  # which run in tests of their own, too
+            parsers[arguments[1]]().parse_args(split_at_dashes(arguments[2:])[0])
+        elif "demo/" in command:
             assert command in demo
         elif arguments[1] in benchmarks:  # which run in tests of their own
             assert set(arguments[4:]) <= {"all", *benchmarks[arguments[1]].ROWS}
-        elif arguments[1] in parsers:  # which run in tests of their own, too
-            parsers[arguments[1]]().parse_args(split_at_dashes(arguments[2:])[0])
         elif arguments[0] == "python":
             assert arguments[1] == "scripts/make_examples.py"
             for run in arguments[2:]:

@@ -81,6 +81,7 @@ def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
+    handler = signal.getsignal(signal.SIGINT)
     whole = train(config, tmp_path / "whole")
     with monkeypatch.context() as patched:
         interrupt_at(step, patched)
@@ -89,7 +90,7 @@ def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
     assert torch.load(tmp_path / "parts/tiny/last.ckpt", weights_only=True)["step"] == step + 1
     parts = train(config, tmp_path / "parts", resume=True)
     assert_same_run(whole, parts)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def with_every_remedy(config: Config) -> Config:
