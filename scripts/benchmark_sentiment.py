@@ -1,6 +1,6 @@
 """Sentiment in a latent code that was never told of it: can it be read, and can it be turned?
 
-    python scripts/benchmark_sentiment.py runs/short_yelp short_yelp/train.txt short_yelp/test.txt
+    python scripts/benchmark_sentiment.py runs/short_yelp labelled/train.txt labelled/test.txt
 
 Both files hold lines of a label, 0 or 1, a tab and a sentence. The direction is fitted on codes of
 the first; all figures are of the second:
