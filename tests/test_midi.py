@@ -424,7 +424,7 @@ print(peak() - before)
         check=True,
         timeout=60,
     )
-    assert int(process.stdout) < 2**20  # kilobytes
+    assert int(process.stdout.split()[-1]) < 2**20  # kilobytes; pyfluidsynth may print before
 
 
 LATE = ((2**28 - 1, b"\xff\x01\x01x"),) * 8  # 2**31 - 8 ticks
