@@ -122,6 +122,32 @@ def test_melody_and_bass_are_transposed_together() -> None:
     assert np.array_equal(moved[..., :2] < 2, ids[..., :2] < 2)
 
 
+def test_voices_of_bars_come_from_another_window() -> None:
+    ids = np.arange(200)[:, None, None] * 100 + np.arange(32)[:, None] + np.zeros((1, 1, 4), int)
+    before = ids.copy()
+    mixed = TrioTokenizer(num_bars=2).mix(ids, np.random.default_rng(0))
+    assert np.array_equal(ids, before)
+    assert np.array_equal(mixed[..., 3], ids[..., 3])  # what is given
+    assert np.array_equal(mixed % 100, ids % 100)  # at the same steps
+    donors = (mixed[..., :3] // 100).reshape(200, 2, 16, 3)
+    assert (donors == donors[:, :, :1]).all()  # whole bars
+    taken = donors[:, :, 0] != np.arange(200)[:, None, None]
+    touched = taken.any((1, 2))
+    assert 70 < touched.sum() < 130  # half of the windows
+    assert abs(taken[touched].mean() - 0.5) < 0.05
+    for window, own in zip(donors[touched][:, :, 0], np.flatnonzero(touched), strict=True):
+        assert len({*window.flat} - {own}) == 1  # all from one
+
+
+def test_melody_and_bass_stay_with_their_chords() -> None:
+    ids = np.random.default_rng(0).integers(90, size=(40, 16, 4))
+    mixed = TrioTokenizer(num_bars=1, chords=True, mix_share=1.0).mix(ids, np.random.default_rng(0))
+    assert np.array_equal(mixed[..., [0, 1, 3]], ids[..., [0, 1, 3]])
+    assert not np.array_equal(mixed[..., 2], ids[..., 2])
+    still = TrioTokenizer(num_bars=1, mix_share=0.0)
+    assert np.array_equal(still.mix(ids, np.random.default_rng(0)), ids)
+
+
 def test_real_trios_survive_a_file(data_folder: Path, tmp_path: Path) -> None:
     tokenizer, windows = TrioTokenizer(num_bars=4), {}
     for file in find_midi(data_folder / "midi" / "freedoom")[::4]:
@@ -134,7 +160,9 @@ def test_real_trios_survive_a_file(data_folder: Path, tmp_path: Path) -> None:
         assert np.array_equal(again.ids, ids)
 
 
-@pytest.mark.parametrize("settings", [{"min_pitch": 80, "max_pitch": 70}, {"max_transpose": -1}])
+@pytest.mark.parametrize(
+    "settings", [{"min_pitch": 80, "max_pitch": 70}, {"max_transpose": -1}, {"mix_share": 1.5}]
+)
 def test_impossible_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="trio: "):
         TrioTokenizer(**settings)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from seqvae.notes import Notes, Piece, make_notes
 from seqvae.tokenizers.contract import Example, Ids
-from seqvae.tokenizers.grid import GridTokenizer, Roll, window_steps
+from seqvae.tokenizers.grid import GridTokenizer, Roll, taken_bars, window_steps
 from seqvae.tokenizers.windows import Part
 
 CLASSES = {  # the first pitch is the one that is written
@@ -81,7 +81,7 @@ class DrumsTokenizer(GridTokenizer):
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Windows (N, T, 1 + K) of which a share has some classes of some bars from another."""
-        taken = taken_classes(ids, self.steps_per_bar, self.mix_share, rng)
+        taken = taken_bars(ids, NUM_CLASSES, self.steps_per_bar, self.mix_share, rng)
         mixed, other = ids.copy(), ids[rng.permutation(len(ids)), :, 0]
         mixed[..., 0] = mixed_sets(ids[..., 0], other, taken)
         return mixed
@@ -111,24 +111,10 @@ def kit_roll(hits: Notes, starts: NDArray[np.int64], num_steps: int, end_step: i
     return Roll(tokens=tokens[..., None], silent=tokens == 0, refused={})
 
 
-def taken_classes(
-    ids: NDArray[np.int64], steps_per_bar: int, share: float, rng: np.random.Generator
-) -> NDArray[np.bool_]:
-    """Which classes windows take from others, half of them in each bar where they do: (N, T, 9)."""
-    num_windows, num_steps = ids.shape[:2]
-    bars = rng.random((num_windows, -(-num_steps // steps_per_bar), NUM_CLASSES)) < 0.5
-    bars &= rng.random((num_windows, 1, 1)) < share
-    taken: NDArray[np.bool_] = bars.repeat(steps_per_bar, axis=1)[:, :num_steps]
-    return taken
-
-
 def mixed_sets(
     own: NDArray[np.int64], other: NDArray[np.int64], taken: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """Subsets (N, T) with the classes that are taken from others: a kick here, a ride from there.
-
-    A rhythm of one drum goes with many rhythms of the rest, and most of these no corpus holds.
-    """
+    """Subsets (N, T) with the classes that are taken from others: a kick here, a ride there."""
     mask: NDArray[np.int64] = (taken << np.arange(NUM_CLASSES)).sum(-1)
     mixed: NDArray[np.int64] = own & ~mask | other & mask
     return mixed

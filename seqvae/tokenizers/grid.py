@@ -139,3 +139,22 @@ def has_run(mask: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
     sums = np.pad(mask.cumsum(axis=1), ((0, 0), (1, 0)))
     found: NDArray[np.bool_] = (sums[:, length:] - sums[:, :-length] == length).any(1)
     return found
+
+
+def taken_bars(
+    ids: NDArray[np.int64],
+    num_parts: int,
+    steps_per_bar: int,
+    share: float,
+    rng: np.random.Generator,
+) -> NDArray[np.bool_]:
+    """Which parts windows (N, T, _) take from others, half of them in each bar where they do.
+
+    Parts are what sounds together: (N, T, parts). A rhythm of one drum goes with many rhythms of
+    the rest, and most of these no corpus holds.
+    """
+    num_windows, num_steps = ids.shape[:2]
+    bars = rng.random((num_windows, -(-num_steps // steps_per_bar), num_parts)) < 0.5
+    bars &= rng.random((num_windows, 1, 1)) < share
+    taken: NDArray[np.bool_] = bars.repeat(steps_per_bar, axis=1)[:, :num_steps]
+    return taken

@@ -39,9 +39,8 @@ from seqvae.tokenizers.drums import (
     kits_of,
     mixed_sets,
     struck,
-    taken_classes,
 )
-from seqvae.tokenizers.grid import GridTokenizer, Roll, window_steps
+from seqvae.tokenizers.grid import GridTokenizer, Roll, taken_bars, window_steps
 from seqvae.tokenizers.windows import Part
 
 VIEWS = ("performance", "hits", "taps")
@@ -149,7 +148,7 @@ class GrooveTokenizer(GridTokenizer):
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Windows (N, T, 19 + K) of which a share has drums of another, as they are played."""
-        taken = taken_classes(ids, self.steps_per_bar, self.mix_share, rng)
+        taken = taken_bars(ids, NUM_CLASSES, self.steps_per_bar, self.mix_share, rng)
         mixed, other = ids.copy(), ids[rng.permutation(len(ids))]
         mixed[..., 0] = mixed_sets(ids[..., 0], other[..., 0], taken)
         for played in (VELOCITY_CHANNELS, OFFSET_CHANNELS):

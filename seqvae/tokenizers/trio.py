@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from seqvae.notes import Notes, Piece, sort_notes
 from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.drums import NUM_CLASSES, kit_notes, kit_roll, kit_symbols, kits_of
-from seqvae.tokenizers.grid import Roll
+from seqvae.tokenizers.grid import Roll, taken_bars
 from seqvae.tokenizers.melody import (
     LineTokenizer,
     line_notes,
@@ -44,6 +44,13 @@ class TrioTokenizer(LineTokenizer):
     """Bars of a window."""
     gap_bars: float = 2.0
     """Training leaves out windows in which a voice rests this many bars or more; 0 leaves none."""
+    mix_share: float = 0.5
+    """Share of the training windows that take voices of some bars from another window."""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that make no sense."""
+        super().__post_init__()
+        self._share("mix_share")
 
     @property
     def channels(self) -> tuple[str, str, str]:
@@ -127,3 +134,15 @@ class TrioTokenizer(LineTokenizer):
         semitones = transpositions(lines, self.vocab_sizes[0], self.max_transpose, rng)
         columns = [transposed(lines, semitones), ids[..., 2:3]]
         return np.concatenate([*columns, self._transposed_chords(ids, semitones)], axis=2)
+
+    def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Windows (N, T, 3 + K) of which a share has voices of some bars from another.
+
+        Where there are chords, only the kits: melody and bass belong to them.
+        """
+        taken = taken_bars(ids, 3, self.steps_per_bar, self.mix_share, rng)
+        if self.chords:
+            taken[..., :2] = False
+        mixed, other = ids.copy(), ids[rng.permutation(len(ids))]
+        mixed[..., :3] = np.where(taken, other[..., :3], ids[..., :3])
+        return mixed
