@@ -90,13 +90,15 @@ class BatchDataset(Dataset[Batch]):
     def __getitem__(self, number: int) -> Batch:
         """Gather one batch."""
         indices = self.batches[number]
-        ids = self.split.padded(indices)
+        ids, lengths = self.split.padded(indices), self.split.lengths[indices]
         if self.augment is not None:
             ids = self.augment(ids, number)
+            if self.tokenizer.eos_id is not None:  # it may be elsewhere now
+                lengths = 1 + (ids[..., 0] == self.tokenizer.eos_id).argmax(1)
         seen = self.tokenizer.seen(ids)
         return Batch(
             torch.from_numpy(ids),
-            torch.from_numpy(self.split.lengths[indices]),
+            torch.from_numpy(lengths),
             None if seen is None else torch.from_numpy(seen),
         )
 

@@ -165,6 +165,7 @@ def test_padded_equals_a_loop(num_channels: int, before: int, behind: int) -> No
 @pytest.mark.parametrize("num_sequences", [1, 3, 42])
 def test_the_loader_gives_every_sequence_with_its_length(num_sequences: int) -> None:
     split = random_split(random_lengths(num_sequences, 9), num_channels=2)
+    split.tokens[split.offsets[1:] - 1] = WORDS.eos_id
     expected = sorted(split[i].tolist() for i in range(num_sequences))
     for batches in (list(held_out_loader(split, 4, WORDS)), loader(split, tokenizer=WORDS)):
         found = []

@@ -10,10 +10,11 @@ import pytest
 from seqvae.errors import InputError
 from seqvae.midi import find_midi, read_midi, to_pretty_midi
 from seqvae.notes import Piece, make_notes, sort_notes
-from seqvae.tokenizers.contract import Example
+from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.polyphony import DRUMS, PolyphonyTokenizer
 
 ONE_BAR = PolyphonyTokenizer(num_bars=1, num_velocity_bins=127)
+TWO_BARS = PolyphonyTokenizer(num_bars=2, max_notes=30)
 END = [0, 0, 0, 0, 0]
 
 
@@ -105,7 +106,7 @@ def test_whatever_a_model_draws_is_a_piece(tmp_path: Path) -> None:
     lengths = []
     for _ in range(50):
         ids = np.stack([rng.integers(size, size=41) for size in tokenizer.vocab_sizes], axis=1)
-        ids[:, 0] = rng.integers(0 if len(lengths) % 2 else 1, 4, 41)
+        ids[:, 0] = rng.integers(0 if len(lengths) % 2 else 1, 3, 41)
         piece = tokenizer.decode(Example(ids))
         lengths.append(len(piece.notes))
         assert (piece.notes["end"] <= 32).all()
@@ -123,7 +124,7 @@ def test_whatever_a_model_draws_is_a_piece(tmp_path: Path) -> None:
 def test_real_windows_survive_a_file(
     data_folder: Path, tmp_path: Path, collection: str, step: int
 ) -> None:
-    tokenizer, windows = PolyphonyTokenizer(), {}
+    tokenizer, windows = PolyphonyTokenizer(), dict[bytes, Ids]()
     for file in find_midi(data_folder / "midi" / collection)[::step]:
         for ids in tokenizer.extract(read_midi(file, 4)).sequences:
             assert (ids.max(0) < np.array(tokenizer.vocab_sizes)).all()
@@ -133,6 +134,64 @@ def test_real_windows_survive_a_file(
         to_pretty_midi(tokenizer.decode(Example(ids))).write(str(tmp_path / "clip.mid"))
         (again,) = tokenizer.encode(read_midi(tmp_path / "clip.mid", 4))
         assert np.array_equal(again.ids, ids)
+
+
+def random_windows(num_windows: int, max_notes: int) -> list[Ids]:
+    rng, windows = np.random.default_rng(0), list[Ids]()
+    for _ in range(num_windows):
+        start = np.sort(rng.integers(32, size=rng.integers(1, max_notes + 1)))
+        pitch = rng.integers(128, size=len(start))
+        piece = Piece(make_notes(start, start + 1, pitch, program=pitch % 3), 4, num_steps=32)
+        windows += [example.ids for example in TWO_BARS.encode(piece)]
+    return windows
+
+
+def bars_of(ids: Ids) -> tuple[list[list[int]], list[list[int]]]:
+    """The notes of each bar, counted from the window's first step."""
+    step = 0
+    found: tuple[list[list[int]], list[list[int]]] = ([], [])
+    for onset, *others in ids.tolist():
+        if onset == 0:
+            return found
+        step += onset - 1
+        found[step // 16].append([step, *others])
+    raise AssertionError("no end")
+
+
+def test_bars_come_from_another_window() -> None:
+    windows = random_windows(200, 20)
+    ids = np.zeros((200, max(map(len, windows)), 5), np.int64)
+    for row, window in zip(ids, windows, strict=True):
+        row[: len(window)] = window
+    before = ids.copy()
+    mixed = TWO_BARS.mix(ids, np.random.default_rng(0))
+    assert np.array_equal(ids, before)
+    own, made = list(map(bars_of, ids)), list(map(bars_of, mixed))
+    pairs = [(a, b) for a in own for b in own]
+    taken = np.array([[made[i][b] != own[i][b] for b in (0, 1)] for i in range(200)])
+    assert 55 < taken.any(1).sum() < 95  # three quarters of the half of the windows
+    assert (taken.sum(0) > 30).all()
+    for i in np.flatnonzero(taken.all(1)):
+        assert any(made[i] == b for _, b in pairs)  # both from one
+    for bars in made:
+        assert len(bars[0]) + len(bars[1]) <= 30
+        assert any(bars[0] == b[0] for b in own)
+        assert any(bars[1] == b[1] for b in own)
+    assert max(len(bars[0] + bars[1]) for bars in made) > 20  # longer than any was
+    first_end = (mixed[..., 0] == 0).argmax(1)
+    for row, end in zip(mixed, first_end, strict=True):
+        assert not row[end:].any()
+
+
+def test_a_window_that_would_be_crowded_stays() -> None:
+    few = TWO_BARS.encode(Piece(make_notes([20], [21], [60]), 4))[0].ids
+    many = TWO_BARS.encode(Piece(make_notes(np.arange(16), np.arange(1, 17), [60] * 16), 4))[0].ids
+    tokenizer = PolyphonyTokenizer(num_bars=2, max_notes=16, mix_share=1.0)
+    ids = np.zeros((2, 17, 5), np.int64)
+    ids[0, :2], ids[1, :17] = few, many
+    for seed in range(20):
+        mixed = tokenizer.mix(ids, np.random.default_rng(seed))
+        assert max(len(bars[0]) + len(bars[1]) for bars in map(bars_of, mixed)) <= 16
 
 
 def test_augment_moves_all_but_drums_and_padding() -> None:

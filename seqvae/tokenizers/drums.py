@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from seqvae.notes import Notes, Piece, make_notes
 from seqvae.tokenizers.contract import Example, Ids
-from seqvae.tokenizers.grid import GridTokenizer, Roll, taken_bars, window_steps
+from seqvae.tokenizers.grid import GridTokenizer, Roll, window_steps
 from seqvae.tokenizers.windows import Part
 
 CLASSES = {  # the first pitch is the one that is written
@@ -81,7 +81,7 @@ class DrumsTokenizer(GridTokenizer):
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Windows (N, T, 1 + K) of which a share has some classes of some bars from another."""
-        taken = taken_bars(ids, NUM_CLASSES, self.steps_per_bar, self.mix_share, rng)
+        taken = self._taken_steps(len(ids), NUM_CLASSES, self.mix_share, rng)
         mixed, other = ids.copy(), ids[rng.permutation(len(ids)), :, 0]
         mixed[..., 0] = mixed_sets(ids[..., 0], other, taken)
         return mixed

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from seqvae.chords import NO_CHORD, NUM_CHORDS, suggested_chords, transpose_chords
 from seqvae.notes import Piece, bars, steps_per_bar
-from seqvae.tokenizers.windows import Given, Part, WindowTokenizer
+from seqvae.tokenizers.windows import Given, Part, WindowTokenizer, taken_bars
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +110,14 @@ class GridTokenizer(WindowTokenizer):
         given = ids[..., len(self.vocab_sizes) :]
         return transpose_chords(given, semitones[:, None, None])
 
+    def _taken_steps(
+        self, num_windows: int, num_parts: int, share: float, rng: np.random.Generator
+    ) -> NDArray[np.bool_]:
+        """Which parts are taken from other windows at each step: (N, T, parts)."""
+        bars = taken_bars((num_windows, self.num_bars, num_parts), share, rng)
+        steps: NDArray[np.bool_] = bars.repeat(self.steps_per_bar, axis=1)
+        return steps
+
     def _in_quarters(self, symbols: Sequence[str]) -> str:
         """A symbol a step, `|` between quarters."""
         quarters = range(0, len(symbols), self.steps_per_quarter)
@@ -139,22 +147,3 @@ def has_run(mask: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
     sums = np.pad(mask.cumsum(axis=1), ((0, 0), (1, 0)))
     found: NDArray[np.bool_] = (sums[:, length:] - sums[:, :-length] == length).any(1)
     return found
-
-
-def taken_bars(
-    ids: NDArray[np.int64],
-    num_parts: int,
-    steps_per_bar: int,
-    share: float,
-    rng: np.random.Generator,
-) -> NDArray[np.bool_]:
-    """Which parts windows (N, T, _) take from others, half of them in each bar where they do.
-
-    Parts are what sounds together: (N, T, parts). A rhythm of one drum goes with many rhythms of
-    the rest, and most of these no corpus holds.
-    """
-    num_windows, num_steps = ids.shape[:2]
-    bars = rng.random((num_windows, -(-num_steps // steps_per_bar), num_parts)) < 0.5
-    bars &= rng.random((num_windows, 1, 1)) < share
-    taken: NDArray[np.bool_] = bars.repeat(steps_per_bar, axis=1)[:, :num_steps]
-    return taken

@@ -40,7 +40,7 @@ from seqvae.tokenizers.drums import (
     mixed_sets,
     struck,
 )
-from seqvae.tokenizers.grid import GridTokenizer, Roll, taken_bars, window_steps
+from seqvae.tokenizers.grid import GridTokenizer, Roll, window_steps
 from seqvae.tokenizers.windows import Part
 
 VIEWS = ("performance", "hits", "taps")
@@ -148,7 +148,7 @@ class GrooveTokenizer(GridTokenizer):
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Windows (N, T, 19 + K) of which a share has drums of another, as they are played."""
-        taken = taken_bars(ids, NUM_CLASSES, self.steps_per_bar, self.mix_share, rng)
+        taken = self._taken_steps(len(ids), NUM_CLASSES, self.mix_share, rng)
         mixed, other = ids.copy(), ids[rng.permutation(len(ids))]
         mixed[..., 0] = mixed_sets(ids[..., 0], other[..., 0], taken)
         for played in (VELOCITY_CHANNELS, OFFSET_CHANNELS):

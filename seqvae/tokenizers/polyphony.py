@@ -27,7 +27,7 @@ from seqvae.notes import (
     velocity_bins,
 )
 from seqvae.tokenizers.contract import Example, Ids
-from seqvae.tokenizers.windows import Given, Part, WindowTokenizer
+from seqvae.tokenizers.windows import Given, Part, WindowTokenizer, taken_bars
 
 ONSET, PITCH, DURATION, VELOCITY, PROGRAM = range(5)
 END = 0
@@ -52,12 +52,15 @@ class PolyphonyTokenizer(WindowTokenizer):
     """Degrees of loudness."""
     max_transpose: int = 5
     """Training transposes every window afresh by up to this many semitones; drums stay."""
+    mix_share: float = 0.5
+    """Share of the training windows that take all notes of some bars from another window."""
 
     def __post_init__(self) -> None:
         """Refuse settings that no window can satisfy."""
         super().__post_init__()
         self._at_least(1, "max_notes", "num_velocity_bins")
         self._at_least(0, "max_transpose")
+        self._share("mix_share")
         self._at_most(NUM_VELOCITIES, "num_velocity_bins", "velocities")
 
     @property
@@ -150,10 +153,8 @@ class PolyphonyTokenizer(WindowTokenizer):
 
     def decode(self, example: Example) -> Piece:
         """The notes before the end that lie in the window, a track a program."""
-        onset = example.ids[:, ONSET]
-        ended = np.flatnonzero(onset == END)
-        ids = example.ids[: ended[0]] if len(ended) else example.ids
-        start = (ids[:, ONSET] - 1).cumsum()
+        ids = example.ids[: self.max_notes]
+        start = self._steps(ids)
         ids, start = ids[start < self.window_length], start[start < self.window_length]
         is_drum = ids[:, PROGRAM] == DRUMS
         notes = make_notes(
@@ -182,8 +183,8 @@ class PolyphonyTokenizer(WindowTokenizer):
         """Transpose each window (N, T, 5) but its drums, as far as MIDI has pitches."""
         if self.max_transpose == 0:
             return ids
-        ended = np.logical_or.accumulate(ids[..., ONSET] == END, axis=1)
-        pitched = ~ended & (ids[..., PROGRAM] != DRUMS)  # (N, T)
+        is_note = self._steps(ids) < self.window_length
+        pitched = is_note & (ids[..., PROGRAM] != DRUMS)  # (N, T)
         pitch = ids[..., PITCH]
         room_down = np.where(pitched, pitch, NUM_PITCHES - 1).min(1)
         room_up = NUM_PITCHES - 1 - np.where(pitched, pitch, 0).max(1)
@@ -192,6 +193,34 @@ class PolyphonyTokenizer(WindowTokenizer):
         moved = ids.copy()
         moved[..., PITCH] += np.where(pitched, rng.integers(low, high + 1)[:, None], 0)
         return moved
+
+    def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Windows (N, T, 5) of which a share has the notes of some bars of another.
+
+        They may be longer or shorter for it; one of more than `max_notes` stays as it was.
+        """
+        taken = taken_bars((len(ids), self.num_bars, 1), self.mix_share, rng)[..., 0]
+        both = np.stack([ids, ids[rng.permutation(len(ids))]], axis=1)  # (N, 2, T, 5)
+        steps = self._steps(both)
+        inside = steps < self.window_length
+        bars = np.minimum(steps // self.steps_per_bar, self.num_bars - 1)
+        window = np.arange(len(ids))[:, None, None]
+        kept = inside & (taken[window, bars] == np.array([False, True])[:, None])
+        crowded = kept.sum((1, 2)) > self.max_notes
+        kept[crowded] = inside[crowded] & np.array([True, False])[:, None]
+        steps = np.where(kept, steps, self.window_length).reshape(len(ids), -1)
+        order = np.argsort(steps, axis=1, kind="stable")[:, : kept.sum((1, 2)).max() + 1]
+        steps = np.take_along_axis(steps, order, axis=1)
+        mixed = np.take_along_axis(both.reshape(len(ids), -1, 5), order[..., None], axis=1)
+        mixed[..., ONSET] = 1 + np.diff(steps, prepend=0)
+        mixed[steps == self.window_length] = END
+        return mixed
+
+    def _steps(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The step of each note (*, T, 5), and from the end on the length of the window."""
+        ended = np.logical_or.accumulate(ids[..., ONSET] == END, axis=-1)
+        steps = np.where(ended, 0, ids[..., ONSET] - 1).cumsum(-1)
+        return np.where(ended, self.window_length, steps)
 
 
 def longest_rests(

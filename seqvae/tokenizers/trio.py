@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from seqvae.notes import Notes, Piece, sort_notes
 from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.drums import NUM_CLASSES, kit_notes, kit_roll, kit_symbols, kits_of
-from seqvae.tokenizers.grid import Roll, taken_bars
+from seqvae.tokenizers.grid import Roll
 from seqvae.tokenizers.melody import (
     LineTokenizer,
     line_notes,
@@ -140,7 +140,7 @@ class TrioTokenizer(LineTokenizer):
 
         Where there are chords, only the kits: melody and bass belong to them.
         """
-        taken = taken_bars(ids, 3, self.steps_per_bar, self.mix_share, rng)
+        taken = self._taken_steps(len(ids), 3, self.mix_share, rng)
         if self.chords:
             taken[..., :2] = False
         mixed, other = ids.copy(), ids[rng.permutation(len(ids))]

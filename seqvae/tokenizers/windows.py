@@ -239,3 +239,16 @@ class WindowTokenizer(ABC):
     def from_json(cls, saved: Mapping[str, Any]) -> "WindowTokenizer":
         """The tokenizer of these settings."""
         return cls(**from_plain(saved))
+
+
+def taken_bars(
+    shape: tuple[int, int, int], share: float, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Which parts of which bars windows take from others: (N, bars, parts).
+
+    Half of them in a window that takes any. Parts are what sounds together: a rhythm of one drum
+    goes with many rhythms of the rest, and most of these no corpus holds.
+    """
+    num_windows = shape[0]
+    taken: NDArray[np.bool_] = rng.random(shape) < 0.5
+    return taken & (rng.random((num_windows, 1, 1)) < share)
