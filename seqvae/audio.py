@@ -15,8 +15,8 @@ from seqvae.errors import InputError
 SAMPLE_RATE = 44_100  # Hz
 PEAK = 0.9  # of full scale
 INSTALL = (
-    "FluidSynth is missing: install the library (apt install fluidsynth, brew install fluid-synth) "
-    "and its module (pip install pyfluidsynth)"
+    "FluidSynth or its Python module is missing: install the one (apt install fluidsynth, "
+    'brew install fluid-synth) and the other (pip install "seqvae[audio]")'
 )
 
 

@@ -112,7 +112,8 @@ def read_chords(path: Path) -> ChordTrack:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise InputError(f"{path}: cannot be read ({reason})") from error
     times: list[float] = []
     numbers: list[int] = []
     ended = -math.inf

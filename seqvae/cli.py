@@ -99,7 +99,7 @@ def evaluate(arguments: Sequence[str]) -> None:
 
 
 def sample(arguments: Sequence[str]) -> None:
-    """Draw new sentences or clips from the prior."""
+    """Draw new sentences or clips."""
     parser = _run_parser("sample", sample)
     parser.add_argument("-n", type=int, default=8, help="how many")
     parser.add_argument("--qpm", type=float, help="tempo of clips, quarters/minute; default 120")
@@ -350,9 +350,9 @@ def _generate(
     if options.get("qpm", 0) is None:
         del options["qpm"]
     folder = Path(out or "out") if out or vae.tokenizer.modality == "music" else None
+    results = getattr(vae, verb)(**options)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-    results = getattr(vae, verb)(**options)
     if vae.tokenizer.modality == "music":
         assert folder is not None
         files = write_clips(results, folder, verb)
@@ -383,7 +383,7 @@ def open_corpus(run: str, given: str | None) -> Any:
         return Corpus(Path(given))
     config_file = Path(run) / "config.yaml"
     if not config_file.is_file():
-        raise InputError(f"{run}: no run (config.yaml is missing); name the corpus with --corpus")
+        raise InputError(f"{config_file}: missing; name a run, or the corpus with --corpus")
     config = yaml.safe_load(config_file.read_text())
     corpus = Corpus(Path(config["data"]["corpus"] or f"corpora/{config['name']}"))
     about = Path(run) / ABOUT

@@ -7,6 +7,7 @@ Axes: N windows or codes, W windows of a clip, T steps, C channels, K columns gi
 latent.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pretty_midi
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from seqvae.beats import file_beside, read_beats
@@ -37,6 +39,8 @@ BATCH_SIZE = 256  # codes or sequences that are computed together
 NUM_FITTED = 20_000  # sequences of a training split from which something is learned of their codes
 
 C = TypeVar("C", bound="Codec")
+
+logger = logging.getLogger(__name__)
 
 Source: TypeAlias = str | MidiSource
 Item: TypeAlias = str | pretty_midi.PrettyMIDI
@@ -118,13 +122,14 @@ class Codec:
 
     def decode(
         self,
-        z: Float[Tensor, "N Z"],
+        z: Float[Tensor, "N Z"] | NDArray[Any],
         *,
         sampling: Sampling = GREEDY,
         seed: int | None = None,
         qpm: float = DEFAULT_QPM,
     ) -> list[Item]:
         """An output for each code; greedy unless `sampling` says otherwise."""
+        z = torch.as_tensor(z, dtype=torch.float32, device=self.device)
         if z.ndim != 2 or z.shape[1] != self.model.latent_dim:
             raise InputError(
                 f"codes of shape {tuple(z.shape)}; this model takes (N, {self.model.latent_dim})"
@@ -256,6 +261,8 @@ class Codec:
         if self.tokenizer.modality == "text":
             if not isinstance(source, str) or source.lower().endswith((".mid", ".midi")):
                 raise InputError(f"{source!r}: this model takes text")
+            if Path(source[:255]).suffix and Path(source[:255]).is_file():
+                raise InputError(f"{source}: a file; this model takes sentences, each in quotes")
             tokens = self.tokenizer.encode(source)
             if len(tokens) > self.tokenizer.max_steps:
                 raise InputError(
@@ -310,6 +317,17 @@ class Codec:
         if self.tokenizer.modality == "text":
             return self.tokenizer.decode(windows[0].ids)
         return to_pretty_midi(join([self.tokenizer.decode(window) for window in windows]))
+
+
+def even(clips: Sequence[Clip]) -> list[Clip]:
+    """Clips as long as the shortest, for what lies between them; a warning says so."""
+    depths = [len(clip.z) for clip in clips]
+    if len({*depths}) > 1:
+        logger.warning(
+            "the inputs have %s windows; the first %d of each are taken",
+            ", ".join(map(str, depths)), min(depths),
+        )  # fmt: skip
+    return [Clip(clip.windows[: min(depths)], clip.z[: min(depths)]) for clip in clips]
 
 
 def several(inputs: Source | Sequence[Source]) -> Sequence[Source]:

@@ -16,8 +16,20 @@ def is_collapsed(figures: Evaluation) -> bool:
     return figures.active_units == 0 or figures.mi_aggregate < enough
 
 
-def collapse_warning(figures: Evaluation, config: Config) -> str:
-    """What is wrong and which setting to change, in one line."""
+def collapse_warning(figures: Evaluation, config: Config, *, too_short: bool = False) -> str:
+    """What is wrong and which setting to change, in one line.
+
+    A run is `too_short` if it ends before the weight of the KL has risen.
+    """
+    found = (
+        f"KL {figures.kl:.2f} nats, mutual information {figures.mi_aggregate:.2f} nats, "
+        f"{figures.active_units} of {figures.latent_dim} units active"
+    )
+    if too_short:
+        return (
+            f"the code says nothing yet: {found}; so few steps teach little: "
+            "try another --name with a greater --trainer.max_epochs"
+        )
     target, most = config.objective.target_kl, MAX_NATS_PER_DIM * figures.latent_dim
     if target is None:
         floor = figures.latent_dim * config.model.bn_gamma**2 / 2
@@ -32,7 +44,6 @@ def collapse_warning(figures: Evaluation, config: Config) -> str:
     else:
         remedy = f"--model.latent_dim {2 * figures.latent_dim}"
     return (
-        f"the posterior is collapsing: KL {figures.kl:.2f} nats, mutual information "
-        f"{figures.mi_aggregate:.2f} nats, {figures.active_units} of {figures.latent_dim} units "
-        f"active, so the decoder ignores z; try another --name with {remedy}"
+        f"the posterior is collapsing: {found}, so the decoder ignores z; "
+        f"try another --name with {remedy}"
     )

@@ -100,6 +100,7 @@ class Directions:
         }
         (bundle / ABOUT).unlink(missing_ok=True)  # old attributes, new weights: none at all
         save_file(self.score.state_dict(), bundle / WEIGHTS)
+        (bundle / WEIGHTS).chmod(0o644)  # it is written as private
         (bundle / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
 
     @classmethod

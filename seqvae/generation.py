@@ -26,6 +26,7 @@ from seqvae.codec import (
     Reading,
     Source,
     Writing,
+    even,
     padded,
     several,
 )
@@ -100,10 +101,10 @@ class TrainedVAE(Codec):
             raise InputError(f"num_steps is {num_steps}; it must be 2 or more, for the two ends")
         if method not in INTERPOLATIONS:
             raise InputError(f"method is {method!r}; there are {', '.join(INTERPOLATIONS)}")
-        ends = self.read([start, end], how)
+        ends = even(self.read([start, end], how))
         fractions = torch.linspace(0, 1, num_steps, device=self.device)
         join = INTERPOLATIONS[method]
-        windows = zip(ends[0].z, ends[1].z, strict=False)
+        windows = zip(ends[0].z, ends[1].z, strict=True)
         path = torch.stack([join(a, b, fractions) for a, b in windows], dim=1)
         clips = [
             between(ends, [1 - t, t], z) for t, z in zip(fractions.tolist(), path, strict=True)
@@ -124,9 +125,8 @@ class TrainedVAE(Codec):
         if isinstance(inputs, str) or not 2 <= len(inputs) <= MAX_CORNERS:
             number = 1 if isinstance(inputs, str) else len(inputs)
             raise InputError(f"{number} inputs; a blend takes two to {MAX_CORNERS}")
-        corners = self.read(inputs, how)
-        depth = min(len(clip.z) for clip in corners)
-        z = torch.stack([clip.z[:depth] for clip in corners])  # (corners, W, Z)
+        corners = even(self.read(inputs, how))
+        z = torch.stack([clip.z for clip in corners])  # (corners, W, Z)
         clips = [
             between(corners, weights, weighted(z, torch.tensor(weights, device=self.device)))
             for weights in grid(len(corners), num_steps)
@@ -156,10 +156,9 @@ class TrainedVAE(Codec):
 
     def analogy(self, a: Source, b: Source, c: Source, **how: Unpack[How]) -> list[Item]:
         """What a - b + c says: `a` with what tells `c` from `b`."""
-        clips = self.read([a, b, c], how)
-        depth = min(len(clip.z) for clip in clips)
-        first, second, third = (clip.z[:depth] for clip in clips)
-        return self.write([Clip(clips[0].windows[:depth], first - second + third)], how)
+        clips = even(self.read([a, b, c], how))
+        first, second, third = (clip.z for clip in clips)
+        return self.write([replace(clips[0], z=first - second + third)], how)
 
     def shift(
         self,
@@ -200,6 +199,10 @@ class TrainedVAE(Codec):
         `movement.fit_attributes`. Both are kept in the bundle that the model comes from.
         """
         self._check_amount(amount)
+        try:
+            before = self.directions.names
+        except InputError:
+            before = ()
         self._directions = fit_attributes(
             self,
             None if corpus is None else self._corpus(corpus),
@@ -208,6 +211,11 @@ class TrainedVAE(Codec):
             labels=None if labels is None else Path(labels).expanduser(),
             seed=seed,
         )
+        if gone := sorted({*before} - {*self._directions.names}):
+            logger.warning(
+                "fitted before, and gone now: %s; one fit holds all that shift can take",
+                ", ".join(gone),
+            )
         moved = measure_movement(self, self._directions, amount=amount, seed=seed)
         if self.bundle is not None:
             self._directions.save(self.bundle)

@@ -5,6 +5,7 @@ Axes: N sequences, A attributes, Z latent.
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from tqdm import tqdm
 
 from seqvae.attributes import ATTRIBUTES
 from seqvae.codec import Codec
@@ -44,16 +46,22 @@ class Movement:
     """The same of those that were not at the end already."""
 
     def table(self) -> str:
-        """For people: a row a direction, a column an attribute."""
+        """For people: a row a direction, a column an attribute, by the number of its row."""
         width = max(map(len, self.names))
-        short = [name[:9] for name in self.measured]
-        head = " ".join([" " * width, *(f"{name:>9}" for name in short), "   wanted", "of able"])
-        lines = [f"changes where {NUM_MOVED} samples go {self.amount:g} along a row", head]
-        for name, change, rising, able in zip(
+        numbers = [self.names.index(name) + 1 for name in self.measured]
+        lines = [
+            f"{NUM_MOVED} samples go {self.amount:g} along the attribute of a row. How all change,",
+            "by number: 1 is from the lowest quarter of the corpus to the highest. The share that",
+            "goes as wanted, and the same of those that are able: not at the end already.",
+            " ".join([" " * (width + 3), *(f"{n:>6}" for n in numbers), "  wanted", "of able"]),
+        ]
+        table = zip(
             self.names, self.change.tolist(), self.rising.tolist(), self.able.tolist(), strict=True
-        ):
-            cells = [f"{value:>+9.2f}" for value in change]
-            lines.append(" ".join([f"{name:<{width}}", *cells, f"{rising:>9.2f}", f"{able:>7.2f}"]))
+        )
+        for number, (name, change, *shares) in enumerate(table, start=1):
+            cells = [f"{value:>+6.2f}" for value in change]
+            cells += ["       -" if math.isnan(share) else f"{share:>8.2f}" for share in shares]
+            lines.append(" ".join([f"{number:>2} {name:<{width}}", *cells]))
         return "\n".join(lines)
 
     def save(self, bundle: Path) -> None:
@@ -152,7 +160,8 @@ def measure_movement(
     before = measure(codec, codec.tokens(z.to(codec.device)), measured)
     spread = dict(zip(directions.names, directions.spread, strict=True))
     change, rising, able = [], [], []
-    for name in directions.names:
+    names = tqdm(directions.names, desc="moves", unit=" attributes", leave=False, disable=None)
+    for name in names:
         moved = directions.shift(z, name, amount).to(codec.device)
         after = measure(codec, codec.tokens(moved), measured)
         change.append([float((after[m] - before[m]).mean()) / spread[m] for m in measured])
@@ -181,7 +190,8 @@ def read_labels(codec: Codec, file: Path) -> tuple[list[Example], Float[Tensor, 
     try:
         lines = file.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: cannot be read ({error})") from error
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise InputError(f"{file}: cannot be read ({reason})") from error
     examples: list[Example] = []
     labels: list[str] = []
     wrong: list[str] = []

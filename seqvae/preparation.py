@@ -60,6 +60,7 @@ def prepare(config: Config) -> Corpus:
             if corpus.fingerprint == fingerprint:
                 logger.info("%s: unchanged, %s", folder, _describe(corpus))
                 return corpus
+            logger.warning("%s: made from another source or settings; it is replaced", folder)
         except InputError as error:
             logger.warning("%s", error)  # it is about to be prepared again
     elif folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):

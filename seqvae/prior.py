@@ -57,6 +57,7 @@ class Prior:
     def save(self, bundle: Path) -> None:
         """Write `prior.safetensors`."""
         save_file({name: value.contiguous() for name, value in vars(self).items()}, bundle / FILE)
+        (bundle / FILE).chmod(0o644)  # it is written as private
 
     @classmethod
     def load(cls, bundle: Path, latent_dim: int) -> "Prior":

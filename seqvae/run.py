@@ -58,6 +58,17 @@ def write_checkpoint(run: Path, state: dict[str, Any]) -> None:
     beside.replace(run / CHECKPOINT)
 
 
+def differences(saved: Any, wanted: Any, name: str = "") -> list[str]:
+    """Which settings two configs differ in, and how."""
+    if isinstance(saved, dict) and isinstance(wanted, dict):
+        return [
+            found
+            for key in wanted | saved
+            for found in differences(saved.get(key), wanted.get(key), f"{name}.{key}".strip("."))
+        ]
+    return [] if saved == wanted else [f"{name} is {saved}, here {wanted}"]
+
+
 def read_checkpoint(run: Path, config: Config) -> dict[str, Any]:
     """The state to resume from, if it is one of this very config and of these data.
 
@@ -73,12 +84,10 @@ def read_checkpoint(run: Path, config: Config) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
         raise InputError(f"{run}: {CONFIG} or {ABOUT} is damaged; give another --name") from error
     wanted = json.loads(json.dumps(asdict(config)))  # tuples as the file has them
-    for section in wanted:
-        if wanted[section] != json.loads(json.dumps(saved.get(section))):
-            raise InputError(
-                f"{run}: its {section} settings are not those of this command; "
-                f"resume with {run / CONFIG} or give another --name"
-            )
+    if found := differences(saved, wanted):
+        raise InputError(
+            f"{run}: {'; '.join(found)}; resume with {run / CONFIG} or give another --name"
+        )
     sources = find_sources(config.data, make_tokenizer(config.data.tokenizer))
     if fingerprint_of(config.data, sources) != fingerprint:
         raise InputError(

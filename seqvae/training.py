@@ -292,7 +292,8 @@ class VAETraining(lightning.LightningModule):
         settled = step >= min(rise, num_steps)
         if settled and not pretraining and not self.warned and is_collapsed(figures):
             self.warned = True
-            tqdm.write(collapse_warning(figures, self.config), file=sys.stderr)
+            warning = collapse_warning(figures, self.config, too_short=num_steps < rise)
+            tqdm.write(warning, file=sys.stderr)
 
     def seconds(self) -> float:
         """Seconds of training so far, those before an interruption included."""

@@ -119,3 +119,9 @@ def test_the_warning_names_the_figures_and_what_to_change(
     assert "\n" not in warning
     for part in ("KL 0.12 nats", "mutual information 0.46 nats", "2 of 16 units active"):
         assert part in warning
+
+
+def test_a_run_that_was_too_short_is_told_so() -> None:
+    warning = collapse_warning(figures(active_units=0), Config(name="x"), too_short=True)
+    assert warning.startswith("the code says nothing yet: KL 0.12 nats")
+    assert warning.endswith("another --name with a greater --trainer.max_epochs")

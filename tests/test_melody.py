@@ -14,6 +14,7 @@ from seqvae.tokenizers import complete_settings, make_tokenizer
 from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.grid import has_run
 from seqvae.tokenizers.melody import MelodyTokenizer
+from seqvae.tokenizers.windows import silence
 
 Row = tuple[int, int, int]  # start, end, pitch
 
@@ -250,9 +251,9 @@ def test_a_bar_is_found_over_changes_of_metre(bar: int, expected: list[int]) -> 
     [
         (3, WRONG_METRE),
         (4, WRONG_METRE),
-        (0, "it has 9 bars, not 0"),
-        (10, "it has 9 bars, not 10"),
-        (-1, "it has 9 bars, not -1"),
+        (0, "bar is 0; it has bars 1 to 9"),
+        (10, "bar is 10; it has bars 1 to 9"),
+        (-1, "bar is -1; it has bars 1 to 9"),
     ],
 )
 def test_a_bar_that_cannot_be_taken_has_a_reason(bar: int, reason: str) -> None:
@@ -301,7 +302,7 @@ def test_windows_with_a_long_rest_are_left_out(rest: int, gap_bars: float, kept:
     piece = piece_of((0, 4, 60), (4 + rest, 32, 62))
     extraction = MelodyTokenizer(gap_bars=gap_bars).extract(piece)
     assert len(extraction.sequences) == kept
-    reason = f"a rest of {gap_bars:g} bars or more"
+    reason = silence(gap_bars)
     assert extraction.dropped == ({} if kept else {reason: 1})
 
 

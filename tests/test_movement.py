@@ -33,8 +33,19 @@ def test_attributes_are_fitted_measured_and_kept(copy: TrainedVAE, sentences: Tr
     assert again.movement is not None
     torch.testing.assert_close(again.movement.change, moved.change)
     assert again.movement.table() == moved.table()
-    assert f"where {NUM_MOVED} samples go 1 along" in moved.table()
+    assert f"{NUM_MOVED} samples go 1 along" in moved.table()
     assert again.shift("A man likes the sea.", attribute="length", amount=-1.0, seed=0)
+
+
+def test_a_fit_says_which_attributes_it_drops(
+    copy: TrainedVAE, sentences: Trained, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy.attributes(sentences.corpus, method="means")
+    assert not caplog.records
+    copy.attributes(sentences.corpus, ["length"], method="means")
+    assert "fitted before, and gone now: word_length;" in caplog.text
+    assert copy.bundle is not None
+    assert seqvae.load(copy.bundle).directions.names == ("length",)
 
 
 def test_what_hardly_ever_varies_is_left_out() -> None:

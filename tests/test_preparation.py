@@ -21,6 +21,7 @@ from seqvae.preparation import assign_splits, find_sources, prepare, summary
 from seqvae.store import SPLITS, Corpus, SourceRow
 from seqvae.tokenizers.melody import MelodyTokenizer
 from seqvae.tokenizers.text import SubwordTokenizer
+from seqvae.tokenizers.windows import silence
 
 MELODY = {"kind": "melody", "num_bars": 1}
 WORDS = {"kind": "words"}
@@ -324,14 +325,14 @@ def test_reasons_and_counts_of_tunes(tmp_path: Path, caplog: pytest.LogCaptureFi
         "chords.mid": "a track of chords",
     }
     # used, but not the whole of it: two bars of silence between two with a note
-    assert rows["gap.mid"].dropped == {"a rest of 1 bars or more": 2}
+    assert rows["gap.mid"].dropped == {silence(1): 2}
     assert sum(rows["gap.mid"].taken.values()) == 2
     report = summary(corpus.manifest())
     assert report[:2] == [
         "sources used: 9",
         "sources that gave nothing: 2: a copy of another file",
     ]
-    assert "left out: 2 times: a rest of 1 bars or more" in report
+    assert f"left out: 2 times: {silence(1)}" in report
     assert report == [r.getMessage() for r in caplog.records][: len(report)]
 
 
@@ -497,13 +498,17 @@ def test_what_is_unchanged_is_not_prepared_again(tmp_path: Path) -> None:
         seen.add(now)
 
 
-def test_a_changed_source_is_prepared_again(tmp_path: Path) -> None:
+def test_a_changed_source_is_prepared_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file = tmp_path / "data" / "a.txt"
     write_lines(file, [f"line {i}" for i in range(30)])
     config = config_of(tmp_path, WORDS, source=str(tmp_path / "data"))
     assert sum(prepare(config).num_sequences.values()) == 30
+    assert "replaced" not in caplog.text
     write_lines(file, [f"line {i}" for i in range(40)])
     assert sum(prepare(config).num_sequences.values()) == 40
+    assert "made from another source or settings; it is replaced" in caplog.text
     write_lines(tmp_path / "data" / "b.txt", ["another file"])
     assert sum(prepare(config).num_sequences.values()) == 41
     (tmp_path / "data" / "b.txt").unlink()

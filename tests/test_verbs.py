@@ -10,7 +10,7 @@ import torch
 from trained import Trained
 
 import seqvae
-from seqvae.codec import padded
+from seqvae.codec import Clip, even, padded
 from seqvae.data import Batch
 from seqvae.decoder import GREEDY
 from seqvae.errors import InputError
@@ -153,3 +153,29 @@ def test_unusable_settings_name_the_reason(sentences: Trained, melodies: Trained
             vae.shift(TEXTS, attribute="length", amount=amount)
     with pytest.raises(InputError, match="iw_samples is 0"):
         vae.score(TEXTS, iw_samples=0)
+
+
+def test_the_longer_clip_is_cut_with_a_warning(
+    melodies: Trained, caplog: pytest.LogCaptureFixture
+) -> None:
+    clips = melodies.vae.read([melodies.source / f"tune_{n:04d}.mid" for n in (0, 1)], {})
+    assert [len(clip.z) for clip in even(clips)] == [len(clips[0].z)] * 2
+    assert not caplog.records
+    short = Clip(clips[1].windows[:1], clips[1].z[:1])
+    cut = even([clips[0], short])
+    assert [len(clip.windows) for clip in cut] == [len(clip.z) for clip in cut] == [1, 1]
+    number = len(clips[0].z)
+    assert f"the inputs have {number}, 1 windows; the first 1 of each" in caplog.text
+
+
+def test_a_file_is_no_sentence(sentences: Trained, tmp_path: Path) -> None:
+    file = tmp_path / "mine.txt"
+    file.write_text("A man sleeps.\n")
+    with pytest.raises(InputError, match=r"mine.txt: a file; this model takes sentences"):
+        sentences.vae.reconstruct(str(file))
+    assert sentences.vae.reconstruct("A man sleeps. " + "x" * 9)
+
+
+def test_codes_may_be_arrays(sentences: Trained) -> None:
+    z = sentences.vae.encode(TEXTS).mean
+    assert sentences.vae.decode(z.cpu().numpy()) == sentences.vae.decode(z)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from seqvae.chords import NO_CHORD, NUM_CHORDS, suggested_chords, transpose_chords
 from seqvae.notes import Piece, bars, steps_per_bar
-from seqvae.tokenizers.windows import Given, Part, WindowTokenizer, taken_bars
+from seqvae.tokenizers.windows import Given, Part, WindowTokenizer, silence, taken_bars
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class GridTokenizer(WindowTokenizer):
             for roll in rolls:
                 gap |= has_run(roll.silent, length)
             if (gap & ~refused).any():
-                dropped[f"a rest of {gap_bars:g} bars or more"] += int((gap & ~refused).sum())
+                dropped[silence(gap_bars)] += int((gap & ~refused).sum())
             refused |= gap
         columns = [roll.tokens for roll in rolls]
         if given is not None:

@@ -27,7 +27,7 @@ from seqvae.notes import (
     velocity_bins,
 )
 from seqvae.tokenizers.contract import Example, Ids
-from seqvae.tokenizers.windows import Given, Part, WindowTokenizer, taken_bars
+from seqvae.tokenizers.windows import Given, Part, WindowTokenizer, silence, taken_bars
 
 ONSET, PITCH, DURATION, VELOCITY, PROGRAM = range(5)
 END = 0
@@ -135,7 +135,7 @@ class PolyphonyTokenizer(WindowTokenizer):
             rests = longest_rests(onset, onset + 1 + ids[:, DURATION], starts, edges)
             refused = rests >= gap_bars * self.steps_per_bar
             if refused.any():
-                dropped[f"a rest of {gap_bars:g} bars or more"] += int(refused.sum())
+                dropped[silence(gap_bars)] += int(refused.sum())
         ids[is_end] = END
         windows = np.split(ids, edges[1:-1])
         return [ids for ids, out in zip(windows, refused.tolist(), strict=True) if not out]

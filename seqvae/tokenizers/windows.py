@@ -199,7 +199,7 @@ class WindowTokenizer(ABC):
             ]
             free_from = min(start + self.window_length, end)
         if not examples:
-            reason = "; ".join(dropped) or f"it has {len(all_bars)} bars, not {bar}"
+            reason = "; ".join(dropped) or f"bar is {bar}; it has bars 1 to {len(all_bars)}"
             raise InputError(f"no usable window: {reason}")
         if dropped:
             counts = "; ".join(f"{count} times {reason}" for reason, count in dropped.items())
@@ -239,6 +239,12 @@ class WindowTokenizer(ABC):
     def from_json(cls, saved: Mapping[str, Any]) -> "WindowTokenizer":
         """The tokenizer of these settings."""
         return cls(**from_plain(saved))
+
+
+def silence(gap_bars: float) -> str:
+    """Why a window is left out; one that outlasts its piece is silent from there on."""
+    plural = "" if gap_bars == 1 else "s"
+    return f"silent for {gap_bars:g} bar{plural} or more, or as much longer than the piece"
 
 
 def taken_bars(
