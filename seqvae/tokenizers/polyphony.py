@@ -201,13 +201,14 @@ class PolyphonyTokenizer(WindowTokenizer):
         """
         taken = taken_bars((len(ids), self.num_bars, 1), self.mix_share, rng)[..., 0]
         both = np.stack([ids, ids[rng.permutation(len(ids))]], axis=1)  # (N, 2, T, 5)
+        own = np.array([True, False])[:, None]  # of the two
         steps = self._steps(both)
         inside = steps < self.window_length
         bars = np.minimum(steps // self.steps_per_bar, self.num_bars - 1)
-        window = np.arange(len(ids))[:, None, None]
-        kept = inside & (taken[window, bars] == np.array([False, True])[:, None])
+        kept = inside & (taken[np.arange(len(ids))[:, None, None], bars] != own)
         crowded = kept.sum((1, 2)) > self.max_notes
-        kept[crowded] = inside[crowded] & np.array([True, False])[:, None]
+        kept[crowded] = (inside & own)[crowded]
+        # In order of their steps, what is not kept behind the end.
         steps = np.where(kept, steps, self.window_length).reshape(len(ids), -1)
         order = np.argsort(steps, axis=1, kind="stable")[:, : kept.sum((1, 2)).max() + 1]
         steps = np.take_along_axis(steps, order, axis=1)
