@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seqvae.data import training_loader
 from seqvae.errors import InputError
 from seqvae.midi import find_midi, read_midi, to_pretty_midi
 from seqvae.notes import Piece, make_notes, sort_notes
+from seqvae.store import Split
 from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.polyphony import DRUMS, PolyphonyTokenizer
 from seqvae.tokenizers.windows import silence
@@ -182,6 +184,19 @@ def test_bars_come_from_another_window() -> None:
     first_end = (mixed[..., 0] == 0).argmax(1)
     for row, end in zip(mixed, first_end, strict=True):
         assert not row[end:].any()
+
+
+def test_batches_know_how_long_mixed_windows_are() -> None:
+    windows = random_windows(64, 20)
+    split = Split(np.concatenate(windows), np.cumsum([0, *map(len, windows)]))
+    batches = list(training_loader(split, 16, TWO_BARS, seed=0, epoch=0))
+    for batch in batches:
+        for ids, length in zip(batch.ids, batch.lengths.tolist(), strict=True):
+            assert ids[length - 1, 0] == 0
+            assert (ids[: length - 1, 0] > 0).all()
+        assert batch.lengths.max() == batch.ids.shape[1]
+    total = sum(int(batch.lengths.sum()) for batch in batches)
+    assert total != sum(map(len, windows))
 
 
 def test_a_window_that_would_be_crowded_stays() -> None:
