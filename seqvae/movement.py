@@ -50,9 +50,9 @@ class Movement:
         width = max(map(len, self.names))
         numbers = [self.names.index(name) + 1 for name in self.measured]
         lines = [
-            f"{NUM_MOVED} samples go {self.amount:g} along the attribute of a row. How all change,",
-            "by number: 1 is from the lowest quarter of the corpus to the highest. The share that",
-            "goes as wanted, and the same of those that are able: not at the end already.",
+            f"{NUM_MOVED} samples go {self.amount:g} along a row's attribute. How each changes:",
+            "1 is from the lowest quarter of the corpus to the highest. The share that goes as",
+            "wanted, and that share of those that are able to, not being at the end already.",
             " ".join([" " * (width + 3), *(f"{n:>6}" for n in numbers), "  wanted", "of able"]),
         ]
         table = zip(

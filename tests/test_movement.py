@@ -33,7 +33,7 @@ def test_attributes_are_fitted_measured_and_kept(copy: TrainedVAE, sentences: Tr
     assert again.movement is not None
     torch.testing.assert_close(again.movement.change, moved.change)
     assert again.movement.table() == moved.table()
-    assert f"{NUM_MOVED} samples go 1 along" in moved.table()
+    assert f"{NUM_MOVED} samples go 1 along a row" in moved.table()
     assert again.shift("A man likes the sea.", attribute="length", amount=-1.0, seed=0)
 
 
