@@ -383,7 +383,7 @@ def open_corpus(run: str, given: str | None) -> Any:
         return Corpus(Path(given))
     config_file = Path(run) / "config.yaml"
     if not config_file.is_file():
-        raise InputError(f"{config_file}: missing; name a run, or the corpus with --corpus")
+        raise InputError(f"{config_file} is missing; name a run, or the corpus with --corpus")
     config = yaml.safe_load(config_file.read_text())
     corpus = Corpus(Path(config["data"]["corpus"] or f"corpora/{config['name']}"))
     about = Path(run) / ABOUT
