@@ -113,6 +113,11 @@ class BetaSchedule:
             return self.max_beta
         return self.max_beta * SHAPES[self.shape](step / self.beta_warmup_steps)
 
+    @property
+    def rise(self) -> int:
+        """Optimizer steps until the weight is first at its greatest."""
+        return 0 if self.shape == "constant" else self.beta_warmup_steps
+
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:

@@ -286,7 +286,7 @@ class VAETraining(lightning.LightningModule):
         )
         tqdm.write("\n".join([headline, *examples]), file=sys.stderr)
         step, num_steps = self.stage()
-        rise = self.config.objective.beta.beta_warmup_steps
+        rise = self.config.objective.beta.rise
         if self.rate is not None:
             rise = round(2 / self.rate.SPEED)  # the weight may have fallen to an eighth
         settled = step >= min(rise, num_steps)

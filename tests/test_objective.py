@@ -133,6 +133,7 @@ def test_beta_schedule(shape: str, fractions: dict[int, float], max_beta: float)
     betas = [schedule(step) for step in range(120)]
     assert betas == sorted(betas)
     assert max(betas) == max_beta
+    assert schedule.rise == (0 if shape == "constant" else 100)
 
 
 @pytest.mark.parametrize("max_beta", [1.0, 0.2])

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 TINY = shlex.split(
     "--trainer.max_epochs 1 --trainer.batch_size 32 --trainer.accelerator cpu "
-    "--model.latent_dim 48 --model.conductor_dim 8 "
+    "--model.latent_dim 192 --model.conductor_dim 8 "
     "--model.embedding_dim 8 --model.encoder_dim 8 --model.decoder_dim 8 --data.num_workers 1 "
     "--trainer.min_epoch_steps 1"
 )
