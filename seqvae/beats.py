@@ -44,21 +44,21 @@ class BeatTrack:
 
     def metres(self, steps_per_quarter: int, shift: int) -> tuple[Metre, ...]:
         """A metre wherever the number of beats in a bar changes; the first reaches back to 0."""
-        found: list[Metre] = []
-        for start, length in zip(*self.bars(), strict=True):
-            step = int(start + shift) * steps_per_quarter if found else 0
-            if not found or found[-1].numerator != length:
-                found.append(Metre(step, int(length), 4))
-        return tuple(found)
+        starts, lengths = self.bars()
+        changes = np.flatnonzero(np.diff(lengths)) + 1
+        steps = (starts[changes] + shift) * steps_per_quarter
+        numerators = lengths[np.append(0, changes)].tolist()
+        places = zip([0, *steps.tolist()], numerators, strict=True)
+        return tuple(Metre(step, numerator, 4) for step, numerator in places)
 
     def tempos(self, steps_per_quarter: int, shift: int) -> tuple[Tempo, ...]:
         """The mean tempo of each bar; that of the first reaches back to 0."""
         times = self.times[self.is_downbeat]
         starts, lengths = self.bars()
-        found: list[Tempo] = []
-        for start, qpm in zip(starts, 60 * lengths[:-1] / np.diff(times), strict=False):
-            found.append(Tempo(int(start + shift) * steps_per_quarter if found else 0, float(qpm)))
-        return tuple(found)
+        steps = (starts[:-1] + shift) * steps_per_quarter
+        steps[0] = 0
+        qpms = 60 * lengths[:-1] / np.diff(times)
+        return tuple(map(Tempo, steps.tolist(), qpms.tolist()))
 
 
 def read_beats(path: Path) -> BeatTrack:
@@ -68,9 +68,10 @@ def read_beats(path: Path) -> BeatTrack:
         InputError: it is missing, no table of numbers, its times do not rise, or it has no bars.
     """
     try:
-        table: Float[np.ndarray, "N K"] = np.loadtxt(path, ndmin=2)
+        with path.open() as lines:
+            table: Float[np.ndarray, "N K"] = np.loadtxt(lines, ndmin=2)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or 'no such file'})") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise InputError(f"{path}: not a table of numbers ({error})") from error
     if len(table) < MIN_BEATS or table.shape[1] < 2:

@@ -38,7 +38,7 @@ class FileResult:
     """What a worker made of one file."""
 
     digest: str
-    """Of what the file plays, to find copies."""
+    """Of what the file plays, at whatever tempo, to find copies."""
     extraction: Extraction
     refusal: str | None = None
     """Why the file could not be read."""
@@ -54,8 +54,8 @@ def extract_file(
         wanted = None if chords is None or not tokenizer.given_sizes else file_beside(path, chords)
         chord_track = read_chords(wanted) if wanted and wanted.is_file() else None
         piece = read_midi(path, tokenizer.steps_per_quarter, beat_track, chord_track)
-        about = repr((piece.metres, piece.tempos)).encode()
-        digest = hashlib.blake2b(piece.notes.tobytes() + about, digest_size=16).hexdigest()
+        played = piece.notes.tobytes() + repr(piece.metres).encode()
+        digest = hashlib.blake2b(played, digest_size=16).hexdigest()
         extraction, dtype = tokenizer.extract(piece), token_type(tokenizer)
         if wanted and chord_track is None:
             extraction.dropped["no chord file: the notes suggest the chords"] += 1

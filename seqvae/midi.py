@@ -7,7 +7,7 @@ here.
 
 import math
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
@@ -147,20 +147,21 @@ def _from_symusic(
     if len(score.tracks) > MAX_TRACKS:
         raise InputError(f"{where}: {len(score.tracks)} tracks; at most {MAX_TRACKS} are taken")
     timed = score if beats is None else score.to("second")
-    tracks, times = [], []
-    for index, track in enumerate(timed.tracks):
-        columns = track.notes.numpy()
-        notes = np.empty(len(columns["time"]), NOTE)
-        start = columns["time"].astype(np.float64)
-        times.append(np.stack([start, start + columns["duration"]]))
-        notes["pitch"], notes["velocity"] = columns["pitch"], columns["velocity"]
-        notes["program"], notes["is_drum"], notes["track"] = track.program, track.is_drum, index
-        tracks.append(notes)
+    tracks = [track.notes.numpy() for track in timed.tracks]
+    notes, times = _table([len(columns["time"]) for columns in tracks], where)
+    end = 0
+    for index, (track, columns) in enumerate(zip(timed.tracks, tracks, strict=True)):
+        begin, end = end, end + len(columns["time"])
+        own = notes[begin:end]
+        own["pitch"], own["velocity"] = columns["pitch"], columns["velocity"]
+        own["program"], own["is_drum"], own["track"] = track.program, track.is_drum, index
+        times[:, begin:end] = columns["time"]
+        times[1, begin:end] += columns["duration"]
     if beats is not None:
-        return _by_beats(tracks, times, beats, chords, steps_per_quarter, where)
+        return _by_beats(notes, times, beats, chords, steps_per_quarter, where)
     metres = [(m.time, m.numerator, m.denominator) for m in score.time_signatures]
     tempos = [(t.time, t.qpm) for t in score.tempos]
-    return _by_ticks(tracks, times, metres, tempos, chords, resolution, steps_per_quarter, where)
+    return _by_ticks(notes, times, metres, tempos, chords, resolution, steps_per_quarter, where)
 
 
 def _from_pretty_midi(
@@ -174,24 +175,23 @@ def _from_pretty_midi(
     resolution = int(song.resolution)
     if resolution <= 0:
         raise InputError(f"{where}: {resolution} ticks per quarter")
-    tracks, times = [], []
+    notes, times = _table([len(instrument.notes) for instrument in song.instruments], where)
+    end = 0
     for index, instrument in enumerate(song.instruments):
-        notes = np.empty(len(instrument.notes), NOTE)
-        own = np.empty((2, len(notes)))
-        for row, name in zip(own, ("start", "end"), strict=True):
+        begin, end = end, end + len(instrument.notes)
+        own = notes[begin:end]
+        for row, name in zip(times[:, begin:end], ("start", "end"), strict=True):
             seconds = [getattr(note, name) for note in instrument.notes]
             if not np.isfinite(seconds).all():
                 raise InputError(f"{where}: a note whose {name} is no time")
             row[:] = seconds if beats is not None else [song.time_to_tick(s) for s in seconds]
-        times.append(own)
         # Clipped to the first impossible values, which `_on_grid` refuses: they may exceed 16 bits.
-        notes["pitch"] = np.clip([note.pitch for note in instrument.notes], -1, 128)
-        notes["velocity"] = np.clip([note.velocity for note in instrument.notes], 0, 128)
-        notes["program"], notes["is_drum"] = instrument.program, instrument.is_drum
-        notes["track"] = index
-        tracks.append(notes)
+        own["pitch"] = np.clip([note.pitch for note in instrument.notes], -1, 128)
+        own["velocity"] = np.clip([note.velocity for note in instrument.notes], 0, 128)
+        own["program"], own["is_drum"] = instrument.program, instrument.is_drum
+        own["track"] = index
     if beats is not None:
-        return _by_beats(tracks, times, beats, chords, steps_per_quarter, where)
+        return _by_beats(notes, times, beats, chords, steps_per_quarter, where)
     metres = [
         (int(song.time_to_tick(m.time)), m.numerator, m.denominator)
         for m in song.time_signature_changes
@@ -200,14 +200,22 @@ def _from_pretty_midi(
     tempos = [
         (int(song.time_to_tick(time)), float(qpm)) for time, qpm in zip(seconds, qpms, strict=True)
     ]
-    return _by_ticks(tracks, times, metres, tempos, chords, resolution, steps_per_quarter, where)
+    return _by_ticks(notes, times, metres, tempos, chords, resolution, steps_per_quarter, where)
 
 
-Times = list[NDArray[np.float64]]  # a track: onsets and ends of its notes, (2, N)
+Times = NDArray[np.float64]  # onsets and ends of all notes, (2, N)
+
+
+def _table(sizes: Sequence[int], where: str) -> tuple[Notes, Times]:
+    """Room for the notes of tracks of these sizes."""
+    size = sum(sizes)
+    if size > MAX_NOTES:
+        raise InputError(f"{where}: {size} notes; at most {MAX_NOTES} are taken")
+    return np.empty(size, NOTE), np.empty((2, size))
 
 
 def _by_beats(
-    tracks: list[Notes],
+    notes: Notes,
     seconds: Times,
     beats: BeatTrack,
     chords: ChordTrack | None,
@@ -215,7 +223,7 @@ def _by_beats(
     where: str,
 ) -> Piece:
     """Notes on the grid of a beat track; bars are counted back from it to the first note."""
-    quarters = beats.quarters(np.concatenate([np.empty((2, 0)), *seconds], axis=1))
+    quarters = beats.quarters(seconds)
     bar = int(beats.bars()[1][0])
     first = min(quarters[0].min(initial=0.0), beats.quarters(beats.times[:1])[0])
     shift = -int(np.floor((first + 0.5 / steps_per_quarter) / bar)) * bar
@@ -229,7 +237,7 @@ def _by_beats(
         raise InputError(f"{where}: a note {outside:.0f} beats outside the beat file; is it of "
                          "another piece?")  # fmt: skip
     return Piece(
-        notes=_on_grid(tracks, (quarters + shift) * steps_per_quarter, where),
+        notes=_on_grid(notes, (quarters + shift) * steps_per_quarter, where),
         steps_per_quarter=steps_per_quarter,
         metres=beats.metres(steps_per_quarter, shift),
         tempos=tempos,
@@ -239,14 +247,8 @@ def _by_beats(
     )
 
 
-def _on_grid(tracks: list[Notes], places: NDArray[np.float64], where: str) -> Notes:
+def _on_grid(notes: Notes, places: Times, where: str) -> Notes:
     """Checked notes at their nearest steps, halves up; `places` are onsets and ends in steps."""
-    notes = np.empty(places.shape[1], NOTE)
-    edges = np.cumsum([0, *map(len, tracks)])
-    for track, begin, end in zip(tracks, edges[:-1], edges[1:], strict=True):
-        notes[begin:end] = track  # which concatenate does slowly for records
-    if len(notes) > MAX_NOTES:
-        raise InputError(f"{where}: {len(notes)} notes; at most {MAX_NOTES} are taken")
     for name, low in (("pitch", 0), ("velocity", 1)):
         bad = (notes[name] < low) | (notes[name] > 127)
         if bad.any():
@@ -264,7 +266,7 @@ def _on_grid(tracks: list[Notes], places: NDArray[np.float64], where: str) -> No
 
 
 def _by_ticks(
-    tracks: list[Notes],
+    notes: Notes,
     ticks: Times,
     metres: Iterable[tuple[int, int, int]],
     tempos: Iterable[tuple[int, float]],
@@ -274,7 +276,6 @@ def _by_ticks(
     where: str,
 ) -> Piece:
     """Notes on the file's own grid; before its first metre and tempo those of MIDI hold."""
-    places = np.concatenate([np.empty((2, 0)), *ticks], axis=1) * steps_per_quarter / resolution
 
     def step(tick: int) -> int:
         return min((2 * tick * steps_per_quarter + resolution) // (2 * resolution), MAX_STEPS)
@@ -292,7 +293,7 @@ def _by_ticks(
         tempo_at[tick] = float(qpm)
     by_step = {step(tick): Tempo(step(tick), qpm) for tick, qpm in tempo_at.items()}
     return Piece(
-        notes=_on_grid(tracks, places, where),
+        notes=_on_grid(notes, ticks * steps_per_quarter / resolution, where),
         steps_per_quarter=steps_per_quarter,
         metres=changes_of_metre(metre_at.values(), steps_per_quarter),
         tempos=tuple(by_step.values()),

@@ -14,8 +14,8 @@ import pytest
 
 from seqvae import extraction
 from seqvae.extraction import FileResult, extract_file, extract_files
-from seqvae.midi import to_pretty_midi
-from seqvae.notes import Piece, make_notes
+from seqvae.midi import read_midi, to_pretty_midi
+from seqvae.notes import Piece, Tempo, make_notes
 from seqvae.tokenizers.contract import Extraction
 from seqvae.tokenizers.melody import MelodyTokenizer
 
@@ -138,6 +138,9 @@ def test_the_digest_is_that_of_the_music(tmp_path: Path) -> None:
     song.write(str(tmp_path / "d.mid"))
     assert (tmp_path / "d.mid").read_bytes() != (tmp_path / "a.mid").read_bytes()
     assert extract_file(tmp_path / "d.mid", ONE_BAR).digest == first.digest
+    slower = Piece(read_midi(tmp_path / "a.mid", 4).notes, 4, tempos=(Tempo(0, 60.0),))
+    to_pretty_midi(slower).write(str(tmp_path / "slower.mid"))
+    assert extract_file(tmp_path / "slower.mid", ONE_BAR).digest == first.digest
     song.instruments[0].notes[0].velocity += 1
     song.write(str(tmp_path / "e.mid"))
     assert extract_file(tmp_path / "e.mid", ONE_BAR).digest != first.digest

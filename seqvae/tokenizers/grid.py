@@ -144,6 +144,7 @@ def window_steps(starts: NDArray[np.int64], num_steps: int) -> NDArray[np.int64]
 
 def has_run(mask: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
     """Whether a row of (N, T) is True at `length` steps on end, 1 or more."""
-    sums = np.pad(mask.cumsum(axis=1), ((0, 0), (1, 0)))
+    sums = np.zeros((mask.shape[0], mask.shape[1] + 1), np.int64)
+    mask.cumsum(axis=1, out=sums[:, 1:])
     found: NDArray[np.bool_] = (sums[:, length:] - sums[:, :-length] == length).any(1)
     return found

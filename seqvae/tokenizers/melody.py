@@ -107,7 +107,7 @@ def lines_of(notes: Notes, max_chord_share: float, dropped: Counter[str]) -> lis
     """A line for each pitched track that is not an accompaniment of chords."""
     lines = []
     for track in np.unique(notes["track"]):
-        own = notes[notes["track"] == track]
+        own = notes.compress(notes["track"] == track)
         if own["is_drum"].any():
             dropped["a drum track"] += 1
         elif chord_share(own) > max_chord_share:
@@ -129,26 +129,23 @@ def line_roll(
     line = line[line["start"] < end_step]
     ends = np.minimum(line["end"], end_step)
     size = max(end_step, int(starts[-1]) + num_steps) + 1
-    pitches = np.full(size, -1)
-    pitches[line["start"]] = line["pitch"]
+    onset, outside = np.zeros((2, size), np.bool_)
+    onset[line["start"]] = True
+    outside[line["start"]] = (line["pitch"] < min_pitch) | (line["pitch"] > max_pitch)
+    changes = np.zeros(size, np.int64)
+    changes[line["start"]] += 1  # of a line no two notes begin, or end, at once
+    changes[ends] -= 1
     events = np.zeros(size, np.int64)
     events[ends] = NOTE_OFF
-    events[line["start"]] = FIRST_PITCH  # an onset hides the end of the note before it
-    changes = np.zeros(size, np.int64)
-    np.add.at(changes, line["start"], 1)
-    np.add.at(changes, ends, -1)
+    events[line["start"]] = FIRST_PITCH + line["pitch"] - min_pitch  # which hides an end
 
     steps = window_steps(starts, num_steps)
-    pitch, silent = pitches[steps], changes.cumsum()[steps] == 0
-    onset = pitch >= 0
-    tokens = np.where(onset, FIRST_PITCH + pitch - min_pitch, events[steps])
     # A note held over from before the window is cut, and so says nothing in it.
-    heard = np.logical_or.accumulate(onset, axis=1)
-    outside = np.any(onset & ((pitch < min_pitch) | (pitch > max_pitch)), axis=1)
+    heard = np.logical_or.accumulate(onset[steps], axis=1)
     return Roll(
-        tokens=np.where(heard, tokens, NO_EVENT)[..., None],
-        silent=silent | ~heard,
-        refused={f"a note outside {min_pitch}..{max_pitch}": outside},
+        tokens=np.where(heard, events[steps], NO_EVENT)[..., None],
+        silent=(changes.cumsum() == 0)[steps] | ~heard,
+        refused={f"a note outside {min_pitch}..{max_pitch}": np.any(outside[steps], axis=1)},
     )
 
 

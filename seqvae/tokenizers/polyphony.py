@@ -23,7 +23,6 @@ from seqvae.notes import (
     Piece,
     bin_velocities,
     make_notes,
-    sort_notes,
     velocity_bins,
 )
 from seqvae.tokenizers.contract import Example, Ids
@@ -88,14 +87,11 @@ class PolyphonyTokenizer(WindowTokenizer):
         """All notes, as far as MIDI can say them."""
         if not len(notes):
             return []
-        notes = notes.copy()
-        notes["program"][notes["is_drum"]] = DRUMS
         playable = restruck(notes)
+        playable["program"][playable["is_drum"]] = DRUMS
         if len(playable) < len(notes):
             dropped["a note struck twice at once"] += len(notes) - len(playable)
-        return [
-            (playable[np.lexsort((playable["program"], playable["pitch"], playable["start"]))],)
-        ]
+        return [(playable,)]
 
     def _windows(
         self,
@@ -108,7 +104,8 @@ class PolyphonyTokenizer(WindowTokenizer):
     ) -> list[Ids]:
         """The notes that begin in each window."""
         (notes,) = part
-        notes = notes[notes["start"] < end_step]
+        span = np.searchsorted(notes["start"], (starts[0], end_step))
+        notes = notes[slice(*span)]
         first = np.searchsorted(notes["start"], starts)
         sizes = np.searchsorted(notes["start"], starts + self.window_length) - first
         crowded = sizes > self.max_notes
@@ -124,7 +121,7 @@ class PolyphonyTokenizer(WindowTokenizer):
         is_end = np.zeros(len(rows), np.bool_)
         is_end[edges[1:] - 1] = True
         rows[is_end] = len(notes)
-        ids = self._table(notes)[rows]
+        ids = self._table(notes).take(rows, axis=0)
         onset = np.append(notes["start"], 0)[rows].astype(np.int64)
         onset[is_end] = starts + self.window_length
         ids[edges[:-1], ONSET] = 1 + onset[edges[:-1]] - starts
@@ -137,8 +134,8 @@ class PolyphonyTokenizer(WindowTokenizer):
             if refused.any():
                 dropped[silence(gap_bars)] += int(refused.sum())
         ids[is_end] = END
-        windows = np.split(ids, edges[1:-1])
-        return [ids for ids, out in zip(windows, refused.tolist(), strict=True) if not out]
+        begins, ends = edges[:-1][~refused].tolist(), edges[1:][~refused].tolist()
+        return [ids[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
     def _table(self, notes: Notes) -> Ids:
         """Tokens (N + 1, 5) of the notes as if they were one window, and a row for the end."""
@@ -244,17 +241,25 @@ def longest_rests(
 
 
 def restruck(notes: Notes) -> Notes:
-    """A note ends where the same one is struck again; of several at once the longest stays."""
+    """A note ends where the same one is struck again; of several at once the longest stays.
+
+    In order of onset, then pitch, then program.
+    """
     if not len(notes):
         return notes
-    sound = notes["pitch"].astype(np.int64) * 1024 + notes["program"] * 2 + notes["is_drum"]
-    assert notes["end"].max() < TIME
-    keys = (sound * TIME + notes["start"]) * TIME + TIME - notes["end"]  # one key sorts quickest
-    order = np.argsort(keys)
-    notes, sound = notes[order], sound[order]
-    again = (sound[1:] == sound[:-1]) & (notes["start"][1:] == notes["start"][:-1])
-    kept = np.append(True, ~again)
-    notes, sound = notes[kept], sound[kept]
+    program = np.where(notes["is_drum"], DRUMS, notes["program"])
+    sound = notes["pitch"].astype(np.int64) * (DRUMS + 1) + program
+    start, end = notes["start"].astype(np.int64), notes["end"].astype(np.int64)
+    assert end.max() < TIME
+    order = np.argsort((sound * TIME + start) * TIME + TIME - end)  # one key sorts quickest
+    sound, start, end = sound[order], start[order], end[order]
+    same = sound[1:] == sound[:-1]
+    kept = np.ones(len(notes), np.bool_)
+    kept[1:] = ~same | (start[1:] > start[:-1])
+    order, sound, start, end = order[kept], sound[kept], start[kept], end[kept]
     cut = np.flatnonzero(sound[1:] == sound[:-1])
-    notes["end"][cut] = np.minimum(notes["end"][cut], notes["start"][cut + 1])
-    return sort_notes(notes)
+    end[cut] = np.minimum(end[cut], start[cut + 1])
+    in_time = np.argsort(start * TIME + sound)
+    found: Notes = notes.take(order[in_time])
+    found["end"] = end[in_time]
+    return found

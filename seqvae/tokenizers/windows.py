@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -79,7 +80,7 @@ class WindowTokenizer(ABC):
             value = getattr(self, name)
             raise InputError(f"{self.kind}: {name} is {value}; it must lie in [0, 1]")
 
-    @property
+    @cached_property
     def steps_per_bar(self) -> int:
         """Steps of the model's bar, that of the first metre."""
         steps = steps_per_bar(parse_metre(self.metres[0]), self.steps_per_quarter)
