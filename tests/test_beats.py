@@ -51,6 +51,7 @@ def test_a_performance_comes_back_as_its_score(tmp_path: Path) -> None:
 def test_a_pickup_stands_in_the_bar_before() -> None:
     piece = read_midi(performed([(0.4, 1.0), (1.0, 1.6)]), 4, TRACK)
     assert piece.notes["start"].tolist() == [12, 16]
+    assert [tempo.start_step for tempo in piece.tempos] == [0, 32]  # the first reaches back
     # beats before the first downbeat, too
     track = BeatTrack(TRACK.times, np.array([False, True, *[False] * 3, True, *[False] * 3]))
     piece = read_midi(performed([(1.0, 1.6), (1.6, 2.0)]), 4, track)

@@ -15,7 +15,7 @@ import pytest
 from seqvae import extraction
 from seqvae.extraction import FileResult, extract_file, extract_files
 from seqvae.midi import read_midi, to_pretty_midi
-from seqvae.notes import Piece, Tempo, make_notes
+from seqvae.notes import Metre, Piece, Tempo, make_notes
 from seqvae.tokenizers.contract import Extraction
 from seqvae.tokenizers.melody import MelodyTokenizer
 
@@ -141,6 +141,9 @@ def test_the_digest_is_that_of_the_music(tmp_path: Path) -> None:
     slower = Piece(read_midi(tmp_path / "a.mid", 4).notes, 4, tempos=(Tempo(0, 60.0),))
     to_pretty_midi(slower).write(str(tmp_path / "slower.mid"))
     assert extract_file(tmp_path / "slower.mid", ONE_BAR).digest == first.digest
+    in_two = Piece(read_midi(tmp_path / "a.mid", 4).notes, 4, metres=(Metre(0, 2, 4),))
+    to_pretty_midi(in_two).write(str(tmp_path / "in_two.mid"))
+    assert extract_file(tmp_path / "in_two.mid", ONE_BAR).digest != first.digest
     song.instruments[0].notes[0].velocity += 1
     song.write(str(tmp_path / "e.mid"))
     assert extract_file(tmp_path / "e.mid", ONE_BAR).digest != first.digest

@@ -17,6 +17,7 @@ import pytest
 from conftest import DATA
 
 import seqvae
+from seqvae import midi
 from seqvae.errors import InputError
 from seqvae.midi import MAX_STEPS, find_midi, read_midi, to_pretty_midi, write_clips
 from seqvae.notes import NOTE, Metre, Piece, Tempo, make_notes
@@ -618,3 +619,19 @@ def test_the_tracks_of_a_type_2_file_are_pieces_of_their_own(tmp_path: Path) -> 
     assert [(t.start_step, t.qpm) for t in piece.tempos] == [(0, 120), (16, 100), (28, 120)]
     mido_song(1, first, second).save(tmp_path / "b.mid")
     assert onsets_and_ends(read_midi(tmp_path / "b.mid", 4)) == [(0, 4, 60), (2, 4, 64)]
+
+
+def test_more_notes_than_memory_is_meant_for_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    song = pretty_midi.PrettyMIDI()
+    for program in (0, 1):
+        song.instruments.append(pretty_midi.Instrument(program))
+        song.instruments[-1].notes = [pretty_midi.Note(80, 60, i, i + 1) for i in range(3)]
+    song.write(str(tmp_path / "a.mid"))
+    monkeypatch.setattr(midi, "MAX_NOTES", 6)
+    assert len(read_midi(tmp_path / "a.mid", 4).notes) == 6
+    monkeypatch.setattr(midi, "MAX_NOTES", 5)
+    for source in (tmp_path / "a.mid", song):
+        with pytest.raises(InputError, match="6 notes; at most 5 are taken"):
+            read_midi(source, 4)
