@@ -45,11 +45,11 @@ class BeatTrack:
     def metres(self, steps_per_quarter: int, shift: int) -> tuple[Metre, ...]:
         """A metre wherever the number of beats in a bar changes; the first reaches back to 0."""
         starts, lengths = self.bars()
-        changes = np.flatnonzero(np.diff(lengths)) + 1
+        changes = np.flatnonzero(np.diff(lengths, prepend=0))
         steps = (starts[changes] + shift) * steps_per_quarter
-        numerators = lengths[np.append(0, changes)].tolist()
-        places = zip([0, *steps.tolist()], numerators, strict=True)
-        return tuple(Metre(step, numerator, 4) for step, numerator in places)
+        steps[0] = 0
+        changed = zip(steps.tolist(), lengths[changes].tolist(), strict=True)
+        return tuple(Metre(step, numerator, 4) for step, numerator in changed)
 
     def tempos(self, steps_per_quarter: int, shift: int) -> tuple[Tempo, ...]:
         """The mean tempo of each bar; that of the first reaches back to 0."""
@@ -68,7 +68,7 @@ def read_beats(path: Path) -> BeatTrack:
         InputError: it is missing, no table of numbers, its times do not rise, or it has no bars.
     """
     try:
-        with path.open() as lines:
+        with path.open(encoding="utf-8-sig") as lines:
             table: Float[np.ndarray, "N K"] = np.loadtxt(lines, ndmin=2)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error

@@ -6,6 +6,7 @@ from seqvae.config import MAX_NATS_PER_DIM, Config
 from seqvae.metrics import Evaluation
 
 COLLAPSED_MI = 0.5  # nats: the code cannot even tell two halves of the data apart
+STEPS_TO_LEARN = 1000  # in which a code may well be empty that will say much
 
 
 def is_collapsed(figures: Evaluation) -> bool:

@@ -176,10 +176,8 @@ def chord_share(notes: Notes) -> float:
     """Share of a track's onsets that strike more than one note."""
     if not len(notes):
         return math.nan
-    with_next = notes["start"][1:] == notes["start"][:-1]
-    num_onsets = len(notes) - np.count_nonzero(with_next)
-    num_chords = int(with_next[:1].sum()) + np.count_nonzero(with_next[1:] & ~with_next[:-1])
-    return float(num_chords / num_onsets)
+    _, num_struck = np.unique(notes["start"], return_counts=True)
+    return float((num_struck > 1).mean())
 
 
 def changes_of_metre(metres: Iterable[Metre], steps_per_quarter: int) -> tuple[Metre, ...]:

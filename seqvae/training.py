@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from seqvae.bundle import BUNDLE, save_bundle
 from seqvae.codec import Codec
-from seqvae.collapse import collapse_warning, is_collapsed
+from seqvae.collapse import STEPS_TO_LEARN, collapse_warning, is_collapsed
 from seqvae.config import Config, TrainerConfig
 from seqvae.data import Batch, held_out_loader, training_loader
 from seqvae.errors import InputError
@@ -289,7 +289,7 @@ class VAETraining(lightning.LightningModule):
         rise = self.config.objective.beta.rise
         if self.rate is not None:
             rise = round(2 / self.rate.SPEED)  # the weight may have fallen to an eighth
-        settled = step >= min(rise, num_steps)
+        settled = step >= min(max(rise, STEPS_TO_LEARN), num_steps)
         if settled and not pretraining and not self.warned and is_collapsed(figures):
             self.warned = True
             warning = collapse_warning(figures, self.config, too_short=num_steps < rise)

@@ -51,7 +51,8 @@ def test_a_performance_comes_back_as_its_score(tmp_path: Path) -> None:
 def test_a_pickup_stands_in_the_bar_before() -> None:
     piece = read_midi(performed([(0.4, 1.0), (1.0, 1.6)]), 4, TRACK)
     assert piece.notes["start"].tolist() == [12, 16]
-    assert [tempo.start_step for tempo in piece.tempos] == [0, 32]  # the first reaches back
+    assert [metre.start_step for metre in piece.metres] == [0]  # the first reaches back
+    assert [tempo.start_step for tempo in piece.tempos] == [0, 32]
     # beats before the first downbeat, too
     track = BeatTrack(TRACK.times, np.array([False, True, *[False] * 3, True, *[False] * 3]))
     piece = read_midi(performed([(1.0, 1.6), (1.6, 2.0)]), 4, track)
@@ -88,7 +89,7 @@ def test_a_damaged_file_beside_has_a_reason(tmp_path: Path, text: str, reason: s
 
 
 def test_a_missing_file_beside_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"song.beats: cannot be read"):
+    with pytest.raises(InputError, match=r"song.beats: cannot be read \(No such file"):
         read_beats(file_beside(tmp_path / "song.mid", "{stem}.beats"))
 
 
@@ -101,6 +102,8 @@ def test_read_and_written(tmp_path: Path) -> None:
     track = read_beats(write_beats(tmp_path / "a.txt", SWAYING, [1, 2, 3, 4, 1, 2, 3, 4, 1]))
     assert track.times == pytest.approx(TRACK.times)
     assert (track.is_downbeat == TRACK.is_downbeat).all()
+    (tmp_path / "b.txt").write_text("\ufeff" + (tmp_path / "a.txt").read_text())
+    assert (read_beats(tmp_path / "b.txt").times == track.times).all()
 
 
 def test_real_songs_lie_on_their_beats(data_folder: Path) -> None:

@@ -257,6 +257,15 @@ def test_play_makes_sound_and_stops_and_one_plays_at_a_time(melody_page: Path, s
     assert num_started(page) == before
 
 
+def test_the_curve_of_the_bound_fills_its_chart(melody_page: Path, show: Any) -> None:
+    page = show(melody_page)
+    bound = read(melody_page)["curves"]["neg_elbo"]
+    charts = page.locator("svg.chart")
+    least, most = (int(charts.nth(0).locator("text").nth(i).text_content()) for i in range(2))
+    assert (least, most) == (round(min(bound)), round(max(bound)))
+    assert [charts.nth(2).locator("text").nth(i).text_content() for i in range(2)] == ["0", "1"]
+
+
 def test_an_interpolation_plays_in_turn(melody_page: Path, show: Any) -> None:
     page = show(melody_page)
     page.locator("text=Play in turn").click()

@@ -193,9 +193,11 @@ def test_a_collapsing_run_says_so_once_with_the_setting_to_change(
         trainer=dataclasses.replace(config.trainer, max_epochs=40, learning_rate=1e-2),
     )
     train(collapsing, tmp_path)
-    told = [line for line in capsys.readouterr().err.splitlines() if "is collapsing" in line]
-    assert len(told) == 1
-    assert told[0].endswith("try another --name with --objective.target_kl 8")
+    lines = capsys.readouterr().err.splitlines()
+    (told,) = (number for number, line in enumerate(lines) if "is collapsing" in line)
+    assert lines[told].endswith("try another --name with --objective.target_kl 8")
+    (last,) = (number for number, line in enumerate(lines) if "epoch 40: " in line)
+    assert last < told  # before it had learned for long, nobody could tell
 
 
 def test_a_diverged_run_is_no_success(config: Config, tmp_path: Path) -> None:

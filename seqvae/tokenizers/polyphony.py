@@ -104,8 +104,8 @@ class PolyphonyTokenizer(WindowTokenizer):
     ) -> list[Ids]:
         """The notes that begin in each window."""
         (notes,) = part
-        span = np.searchsorted(notes["start"], (starts[0], end_step))
-        notes = notes[slice(*span)]
+        begin, end = np.searchsorted(notes["start"], (starts[0], end_step))
+        notes = notes[begin:end]
         first = np.searchsorted(notes["start"], starts)
         sizes = np.searchsorted(notes["start"], starts + self.window_length) - first
         crowded = sizes > self.max_notes
