@@ -20,11 +20,11 @@ from typing import Any
 import pretty_midi
 import yaml
 
-from seqvae.beats import file_beside, read_beats
-from seqvae.extraction import FileResult, extract_file, extract_files
-from seqvae.midi import find_midi, read_midi
-from seqvae.notes import Piece
-from seqvae.store import Spool
+from seqvae.corpus.scores import FileResult, extract_file, extract_files
+from seqvae.corpus.store import Spool
+from seqvae.music.beats import file_beside, read_beats
+from seqvae.music.midi import find_midi, read_midi
+from seqvae.music.notes import Piece
 from seqvae.tokenizers import make_tokenizer
 from seqvae.tokenizers.contract import MusicTokenizer
 

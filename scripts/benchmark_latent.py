@@ -30,11 +30,11 @@ from tqdm import tqdm
 
 import seqvae
 from seqvae.cli import open_corpus
+from seqvae.corpus.store import Corpus, Split
 from seqvae.errors import InputError
-from seqvae.generation import TrainedVAE
-from seqvae.latent import INTERPOLATIONS
-from seqvae.notes import Piece
-from seqvae.store import Corpus, Split
+from seqvae.inference.trained import TrainedVAE
+from seqvae.model.latent import INTERPOLATIONS
+from seqvae.music.notes import Piece
 from seqvae.tokenizers.contract import Example, Ids
 
 RESULTS = Path(__file__).parent / "results" / "latent.json"

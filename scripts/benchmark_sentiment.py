@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 import seqvae
-from seqvae.generation import TrainedVAE
+from seqvae.inference.trained import TrainedVAE
 
 RESULTS = Path(__file__).parent / "results" / "sentiment.json"
 AMOUNTS = (0.0, 0.5, 1.0, 1.5, 2.0)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pretty_midi
 
 import seqvae
-from seqvae.generation import TrainedVAE
-from seqvae.midi import write_clips
+from seqvae.inference.trained import TrainedVAE
+from seqvae.music.midi import write_clips
 
 EXAMPLES = Path(__file__).parents[1] / "data" / "examples"
 SEED = 1

@@ -21,10 +21,10 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 import seqvae
-from seqvae.attributes import ATTRIBUTES
 from seqvae.cli import open_corpus
-from seqvae.run import read_metrics
+from seqvae.inference.measures import ATTRIBUTES
 from seqvae.tokenizers.contract import Example
+from seqvae.training.checkpoint import read_metrics
 
 PICTURE = Path(__file__).parent / "results" / "teaching.png"
 TARGET_KL = 5.0  # nats, which two dimensions hold well

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seqvae.generation import TrainedVAE
+    from seqvae.inference.trained import TrainedVAE
 
 __version__ = "0.1.0"
 
 
 def load(folder: str | Path) -> "TrainedVAE":
     """The trained model of a run or of a bundle."""
-    from seqvae.generation import TrainedVAE  # here, so that `import seqvae` stays fast
+    from seqvae.inference.trained import TrainedVAE  # here, so that `import seqvae` stays fast
 
     return TrainedVAE.load(folder)

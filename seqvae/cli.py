@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from seqvae.errors import InputError
 
 if TYPE_CHECKING:
-    from seqvae.config import Config
+    from seqvae.training.config import Config
 
 
 logger = logging.getLogger("seqvae.cli")
@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
 def prepare(arguments: Sequence[str]) -> None:
     """Make a prepared corpus from a folder, a file, a glob or a list."""
     config = _parse_config("prepare", arguments)[0]
-    from seqvae.preparation import prepare
+    from seqvae.corpus.prepare import prepare
 
     prepare(config)
 
@@ -45,7 +45,7 @@ def prepare(arguments: Sequence[str]) -> None:
 def train(arguments: Sequence[str]) -> None:
     """Train a model; prepares the corpus where that is not done yet."""
     config, options = _parse_config("train", arguments)
-    from seqvae.training import train
+    from seqvae.training.module import train
 
     run = train(config, Path(options["runs"]), resume=options["resume"])
     print(f"{run}: done; try seqvae evaluate {run}, seqvae sample {run}")
@@ -210,7 +210,7 @@ def report(arguments: Sequence[str]) -> None:
     parser.add_argument("--corpus", help="prepared corpus; by default the one of the run")
     parser.add_argument("--out", help="the HTML file; by default report.html in the run")
     options = parser.parse_args(arguments)
-    from seqvae.report import write_report
+    from seqvae.pages.page import write_report
 
     out = Path(options.out or Path(options.run) / "report.html")
     write_report(Path(options.run), open_corpus(options.run, options.corpus), out)
@@ -265,7 +265,7 @@ def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[s
     import jsonargparse
     import yaml
 
-    from seqvae.config import Config
+    from seqvae.training.config import Config
 
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = jsonargparse.ArgumentParser(
@@ -339,8 +339,8 @@ def _generate(
     _add_sampling(parser, temperature=temperature)
     options = vars(parser.parse_args(arguments))
     import seqvae
-    from seqvae.audio import check_audio, write_audio
-    from seqvae.midi import write_clips
+    from seqvae.music.audio import check_audio, write_audio
+    from seqvae.music.midi import write_clips
 
     vae = seqvae.load(options.pop("run"))
     out = options.pop("out")
@@ -377,7 +377,7 @@ def open_corpus(run: str, given: str | None) -> Any:
     """The prepared corpus of a run."""
     import yaml
 
-    from seqvae.store import ABOUT, Corpus
+    from seqvae.corpus.store import ABOUT, Corpus
 
     if given is not None:
         return Corpus(Path(given))

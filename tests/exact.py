@@ -8,9 +8,9 @@ import torch
 from tiny import tiny_vae
 from torch.distributions import Normal
 
-from seqvae.data import Batch
-from seqvae.model import SequenceVAE
-from seqvae.objective import sequence_nll
+from seqvae.corpus.batches import Batch
+from seqvae.model.objective import sequence_nll
+from seqvae.model.vae import SequenceVAE
 
 
 def all_sequences(vocab_sizes: tuple[int, ...], num_steps: int) -> torch.Tensor:

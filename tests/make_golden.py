@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from tiny import random_ids, tiny_vae
 
-from seqvae.objective import Objective
+from seqvae.model.objective import Objective
 
 COMMAND = "python tests/make_golden.py"
 GOLDEN_FILE = Path(__file__).parent / "golden" / "losses.txt"

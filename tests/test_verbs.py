@@ -10,14 +10,14 @@ import torch
 from trained import Trained
 
 import seqvae
-from seqvae.codec import Clip, even, padded
-from seqvae.data import Batch
-from seqvae.decoder import GREEDY
+from seqvae.corpus.batches import Batch
 from seqvae.errors import InputError
-from seqvae.generation import grid
-from seqvae.latent import weighted
-from seqvae.metrics import importance_weighted_nll
-from seqvae.midi import read_midi
+from seqvae.inference.codec import Clip, even, padded
+from seqvae.inference.metrics import importance_weighted_nll
+from seqvae.inference.trained import grid
+from seqvae.model.decoder import GREEDY
+from seqvae.model.latent import weighted
+from seqvae.music.midi import read_midi
 
 TEXTS = [
     "A man likes the sea.", "Two dogs draw old trees.", "The girl wants music.",

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from seqvae.config import ModelConfig
-from seqvae.model import SequenceVAE
+from seqvae.model.vae import SequenceVAE
+from seqvae.training.config import ModelConfig
 
 M = TypeVar("M", bound=nn.Module)
 

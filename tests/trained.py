@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import seqvae
-from seqvae.config import Config, DataConfig, ModelConfig, TrainerConfig
-from seqvae.generation import TrainedVAE
-from seqvae.notes import Piece, Tempo, make_notes, sort_notes
-from seqvae.objective import BetaSchedule, Objective
-from seqvae.store import Corpus
-from seqvae.training import train
+from seqvae.corpus.store import Corpus
+from seqvae.inference.trained import TrainedVAE
+from seqvae.model.objective import BetaSchedule, Objective
+from seqvae.music.notes import Piece, Tempo, make_notes, sort_notes
+from seqvae.training.config import Config, DataConfig, ModelConfig, TrainerConfig
+from seqvae.training.module import train
 
 DATA = Path(__file__).parents[1] / "data"
 

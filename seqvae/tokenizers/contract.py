@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.notes import DEFAULT_QPM, Piece
+from seqvae.music.notes import DEFAULT_QPM, Piece
 
 Ids = NDArray[np.int64]  # (T, C), without padding
 

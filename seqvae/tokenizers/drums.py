@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.notes import Notes, Piece, make_notes
+from seqvae.music.notes import Notes, Piece, make_notes
 from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.grid import GridTokenizer, Roll, window_steps
 from seqvae.tokenizers.windows import Part

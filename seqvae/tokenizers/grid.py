@@ -17,8 +17,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.chords import NO_CHORD, NUM_CHORDS, suggested_chords, transpose_chords
-from seqvae.notes import Piece, bars, steps_per_bar
+from seqvae.music.chords import NO_CHORD, NUM_CHORDS, suggested_chords, transpose_chords
+from seqvae.music.notes import Piece, bars, steps_per_bar
 from seqvae.tokenizers.windows import Given, Part, WindowTokenizer, silence, taken_bars
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
-from seqvae.notes import (
+from seqvae.music.notes import (
     NUM_VELOCITIES,
     Notes,
     Piece,

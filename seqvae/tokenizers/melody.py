@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
-from seqvae.notes import NOTE_NAMES, Notes, Piece, chord_share, make_notes, melody_line
+from seqvae.music.notes import NOTE_NAMES, Notes, Piece, chord_share, make_notes, melody_line
 from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.grid import GridTokenizer, Roll, window_steps
 from seqvae.tokenizers.windows import Part

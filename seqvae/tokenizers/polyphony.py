@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.notes import (
+from seqvae.music.notes import (
     NOTE_NAMES,
     NUM_VELOCITIES,
     Notes,

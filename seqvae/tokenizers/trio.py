@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.notes import Notes, Piece, sort_notes
+from seqvae.music.notes import Notes, Piece, sort_notes
 from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.drums import NUM_CLASSES, kit_notes, kit_roll, kit_symbols, kits_of
 from seqvae.tokenizers.grid import Roll

@@ -17,7 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
-from seqvae.notes import Metre, Notes, Piece, Tempo, bars, parse_metre, steps_per_bar, stretches
+from seqvae.music.notes import (
+    Metre,
+    Notes,
+    Piece,
+    Tempo,
+    bars,
+    parse_metre,
+    steps_per_bar,
+    stretches,
+)
 from seqvae.tokenizers.contract import Example, Extraction, Ids, from_plain
 
 logger = logging.getLogger(__name__)

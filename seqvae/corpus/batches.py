@@ -1,0 +1,139 @@
+"""Batches of a prepared corpus.
+
+Axes: B sequences, T steps, C channels. Everything random is a function of (seed, epoch, batch), so
+that a resumed run sees the batches that it would have seen.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from seqvae.corpus.store import Split
+from seqvae.tokenizers import AnyTokenizer
+
+BUCKET_BATCHES = 50  # batches that are sorted by length together
+
+Indices = NDArray[np.int64]
+
+
+class Batch(NamedTuple):
+    """Padded sequences; a tuple, because torch and Lightning move and pin those."""
+
+    ids: Int[Tensor, "B T C"]
+    lengths: Int[Tensor, " B"]
+    seen: Int[Tensor, "B T C"] | None = None
+    """What the encoder reads, where it is something else than `ids`."""
+
+    @property
+    def encoder_ids(self) -> Int[Tensor, "B T C"]:
+        """What the encoder reads."""
+        return self.ids if self.seen is None else self.seen
+
+    def to(self, device: torch.device, *, non_blocking: bool = False) -> "Batch":
+        """The same on a device."""
+
+        def moved(part: Tensor) -> Tensor:
+            return part.to(device, non_blocking=non_blocking)
+
+        seen = None if self.seen is None else moved(self.seen)
+        return Batch(moved(self.ids), moved(self.lengths), seen)
+
+
+def ordered_batches(lengths: NDArray[np.int64], batch_size: int) -> list[Indices]:
+    """All sequences in batches of nearly equal length, shortest first."""
+    order = np.argsort(lengths, kind="stable")
+    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+
+
+def shuffled_batches(
+    lengths: NDArray[np.int64], batch_size: int, *, seed: int, epoch: int
+) -> list[Indices]:
+    """All sequences in batches of nearly equal length, in a fresh order each epoch.
+
+    Sequences are shuffled, sorted by length within groups of `BUCKET_BATCHES` batches, and the
+    batches shuffled again. None is left out, however few there are.
+    """
+    rng = np.random.default_rng((seed, epoch))
+    order = rng.permutation(len(lengths))
+    group_size = batch_size * BUCKET_BATCHES
+    batches = []
+    for start in range(0, len(order), group_size):
+        group = order[start : start + group_size]
+        batches += [group[batch] for batch in ordered_batches(lengths[group], batch_size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+class BatchDataset(Dataset[Batch]):
+    """Whole batches of a split, by number; assembling one takes well under a millisecond."""
+
+    def __init__(
+        self,
+        split: Split,
+        batches: Sequence[Indices],
+        tokenizer: AnyTokenizer,
+        augment: Callable[[NDArray[np.int64], int], NDArray[np.int64]] | None = None,
+    ) -> None:
+        """`augment` gets the padded tokens (B, T, C) and the number of the batch."""
+        self.split, self.batches = split, batches
+        self.tokenizer, self.augment = tokenizer, augment
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> Batch:
+        """Gather one batch."""
+        indices = self.batches[number]
+        ids, lengths = self.split.padded(indices), self.split.lengths[indices]
+        if self.augment is not None:
+            ids = self.augment(ids, number)
+            if self.tokenizer.eos_id is not None:  # it may be elsewhere now
+                lengths = 1 + (ids[..., 0] == self.tokenizer.eos_id).argmax(1)
+        seen = self.tokenizer.seen(ids)
+        return Batch(
+            torch.from_numpy(ids),
+            torch.from_numpy(lengths),
+            None if seen is None else torch.from_numpy(seen),
+        )
+
+
+def held_out_loader(split: Split, batch_size: int, tokenizer: AnyTokenizer) -> DataLoader[Batch]:
+    """All batches of a split, as they are."""
+    batches = ordered_batches(split.lengths, batch_size)
+    return DataLoader(BatchDataset(split, batches, tokenizer), batch_size=None)
+
+
+def training_loader(
+    split: Split,
+    batch_size: int,
+    tokenizer: AnyTokenizer,
+    *,
+    seed: int,
+    epoch: int,
+    num_passes: int = 1,
+    first_batch: int = 0,
+) -> DataLoader[Batch]:
+    """The shuffled and augmented batches of one epoch, from `first_batch` on.
+
+    An epoch is `num_passes` over the split, each in an order of its own.
+    """
+
+    def augment(ids: NDArray[np.int64], number: int) -> NDArray[np.int64]:
+        rng = np.random.default_rng((seed, epoch, number))
+        return tokenizer.mix(tokenizer.augment(ids, rng), rng)
+
+    batches = []
+    for one_pass in range(epoch * num_passes, (epoch + 1) * num_passes):
+        batches += shuffled_batches(split.lengths, batch_size, seed=seed, epoch=one_pass)
+    return DataLoader(
+        BatchDataset(split, batches, tokenizer, augment),
+        sampler=range(first_batch, len(batches)),
+        batch_size=None,
+        pin_memory=torch.cuda.is_available(),
+    )

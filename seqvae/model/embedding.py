@@ -1,0 +1,87 @@
+"""Embeddings: tokens -> vectors.
+
+Axes: B sequences, T steps, C channels, V vocabulary of a channel, M members, E embedding.
+
+The tokens of a channel may be subsets of M things, such as the drums struck at a step: bit i of a
+token is thing i. The vector of a subset is its own plus the sum of its members', so what is learned
+of a snare holds for each of the many subsets with a snare, the unseen ones too.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import embedding
+
+from seqvae.model.dropout import drop_types
+
+
+class Members(nn.Module):
+    """Adds the vectors of its members to that of each subset."""
+
+    def __init__(self, num_members: int, dim: int, std: float) -> None:
+        """`std` is the standard deviation of the members' vectors at first."""
+        super().__init__()
+        self.vectors = nn.Parameter(torch.randn(num_members, dim) * std)
+        self.membership: Tensor
+        subsets = torch.arange(2**num_members)[:, None] >> torch.arange(num_members) & 1
+        self.register_buffer("membership", subsets.float(), persistent=False)
+
+    def forward(self, weight: Float[Tensor, "V E"]) -> Float[Tensor, "V E"]:
+        """The vectors of all subsets, from those that are theirs alone."""
+        return weight + self.membership @ self.vectors
+
+
+def members_of(num_members: int, dim: int, std: float) -> nn.Module:
+    """`Members`, or nothing to add where tokens are no subsets (0)."""
+    return Members(num_members, dim, std) if num_members else nn.Identity()
+
+
+class TokenEmbedding(nn.Embedding):
+    """A vector for each token of a channel."""
+
+    def __init__(
+        self,
+        vocab_size: int,
+        dim: int,
+        num_members: int = 0,
+        *,
+        std: float = 1.0,
+        type_dropout: float = 0.0,
+    ) -> None:
+        """`std` is that of the vectors at first; in training a share of the types embeds as 0."""
+        super().__init__(vocab_size, dim)
+        nn.init.normal_(self.weight, std=std)
+        self.members = members_of(num_members, dim, 3 * std)
+        self.type_dropout = type_dropout
+
+    def forward(self, ids: Int[Tensor, "*B"]) -> Float[Tensor, "*B E"]:
+        """Look tokens up."""
+        vectors = self.members(self.weight)
+        if self.training and self.type_dropout > 0:
+            vectors = drop_types(vectors, self.type_dropout)
+        return embedding(ids, vectors)
+
+
+class StepEmbedding(nn.Module):
+    """One vector per step: the sum of the embeddings of its channels' tokens."""
+
+    def __init__(
+        self,
+        vocab_sizes: tuple[int, ...],
+        embedding_dim: int,
+        num_members: tuple[int, ...] = (),
+        type_dropout: float = 0.0,
+    ) -> None:
+        """In training a share `type_dropout` of each vocabulary is embedded as zero."""
+        super().__init__()
+        self.channels = nn.ModuleList(
+            TokenEmbedding(size, embedding_dim, members, std=0.1, type_dropout=type_dropout)
+            for size, members in zip(
+                vocab_sizes, num_members or (0,) * len(vocab_sizes), strict=True
+            )
+        )
+
+    def forward(self, ids: Int[Tensor, "B T C"]) -> Float[Tensor, "B T E"]:
+        """Embed every step."""
+        vectors = [table(ids[..., channel]) for channel, table in enumerate(self.channels)]
+        return torch.stack(vectors).sum(0) if len(vectors) > 1 else vectors[0]

@@ -1,0 +1,205 @@
+"""The objective: the negative evidence lower bound, and the remedies against posterior collapse.
+
+Axes: B sequences, T steps, C channels, Z latent. Both terms are nats summed over a sequence; the
+batch is averaged, and nothing is divided by length.
+
+A decoder that predicts well from the words before may leave the code unused: the posterior
+collapses to the prior and every z means the same. What helps is a weight of the KL that starts low
+(`BetaSchedule`), KL that costs nothing (`free_nats`, `free_nats_per_dim`) or a KL that is held at a
+target (`TargetRate`). Remedies of the network stand where the network is: batch-normalised means
+in `encoder`, token dropout and the ways of z in `decoder`.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from seqvae.errors import InputError
+from seqvae.model.heads import negative_log_probability
+
+
+def over_sequence(
+    token_nll: Float[Tensor, "B T"], lengths: Int[Tensor, " B"]
+) -> Float[Tensor, " B"]:
+    """The sum over valid steps."""
+    valid = torch.arange(token_nll.shape[1], device=token_nll.device) < lengths[:, None]
+    return token_nll.masked_fill(~valid, 0.0).sum(-1)
+
+
+def sequence_nll(
+    logits: list[Float[Tensor, "B T _"]], ids: Int[Tensor, "B T C"], lengths: Int[Tensor, " B"]
+) -> Float[Tensor, " B"]:
+    """-log p(x|z): cross-entropy summed over channels and valid steps."""
+    nll = [negative_log_probability(channel, ids[..., c]) for c, channel in enumerate(logits)]
+    return over_sequence(torch.stack(nll).sum(0), lengths)
+
+
+@dataclass(frozen=True, eq=False)
+class NegativeELBO:
+    """The two terms of -ELBO(x) = nll + KL (Kingma & Welling 2014, eq. 3), in nats."""
+
+    nll: Float[Tensor, " B"]
+    kl_per_dim: Float[Tensor, "B Z"]
+
+    @property
+    def kl(self) -> Float[Tensor, " B"]:
+        """The KL of each sequence."""
+        return self.kl_per_dim.sum(-1)
+
+    def total(self) -> Float[Tensor, " B"]:
+        """The bound itself: -log p(x) <= nll + kl."""
+        return self.nll + self.kl
+
+
+# Schedules: the share of the full weight, 0 to 1, after x warm-ups: x = step / beta_warmup_steps
+# grows without end, and beta_warmup_steps 0 is the full weight at once. A new one is a function of
+# x and a line in SHAPES.
+
+
+def constant(x: float) -> float:
+    """The full weight at once."""
+    return 1.0
+
+
+def linear(x: float) -> float:
+    """A straight rise, then the full weight (Sonderby et al. 2016)."""
+    return min(x, 1.0)
+
+
+def sigmoid(x: float) -> float:
+    """A logistic rise over 12 logits, then the full weight (Bowman et al. 2016)."""
+    return 1 / (1 + math.exp(-12 * (x - 0.5))) if x < 1 else 1.0
+
+
+def cyclical(x: float) -> float:
+    """A straight rise, the full weight for as long, and again from 0 (Fu et al. 2019, R = 0.5)."""
+    return min(x % 2, 1.0)
+
+
+SHAPES: dict[str, Callable[[float], float]] = {
+    shape.__name__: shape for shape in (constant, linear, sigmoid, cyclical)
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BetaSchedule:
+    """The weight of the KL term as a function of the optimizer step."""
+
+    shape: str = "linear"
+    """How the weight rises: constant, linear, sigmoid or cyclical."""
+    max_beta: float = 1.0
+    """The weight after the rise; 1 is the evidence lower bound."""
+    beta_warmup_steps: int = 1000
+    """Optimizer steps of the rise; a cycle is twice as long."""
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        if self.shape not in SHAPES:
+            raise InputError(f"beta.shape is {self.shape!r}; there are {', '.join(SHAPES)}")
+        if not 0 <= self.max_beta < math.inf:
+            raise InputError(f"max_beta is {self.max_beta}; it must be 0 or more, and finite")
+        if self.beta_warmup_steps < 0:
+            raise InputError(f"beta_warmup_steps is {self.beta_warmup_steps}; it must be 0 or more")
+        if self.shape == "cyclical" and self.beta_warmup_steps == 0:
+            raise InputError("beta.shape is cyclical, but beta_warmup_steps 0 makes no cycles")
+
+    def __call__(self, step: int) -> float:
+        """The weight at a step, counted from 0."""
+        if self.beta_warmup_steps == 0:
+            return self.max_beta
+        return self.max_beta * SHAPES[self.shape](step / self.beta_warmup_steps)
+
+    @property
+    def rise(self) -> int:
+        """Optimizer steps until the weight is first at its greatest."""
+        return 0 if self.shape == "constant" else self.beta_warmup_steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """What is optimised: nll + beta * (the KL that is not free), averaged over the batch."""
+
+    beta: BetaSchedule = field(default_factory=BetaSchedule)
+    """Weight of the KL term, where no target finds it."""
+    free_nats: float = 0.0
+    """KL per sequence, in nats, that costs nothing."""
+    free_nats_per_dim: float = 0.0
+    """KL per dimension, in nats, that costs nothing; of the average over the batch."""
+    target_kl: float | None = None
+    """Nats per sequence at which the KL is held: its weight is found, and beta plays no part."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values, and remedies that contradict each other."""
+        given = [name for name in ("free_nats", "free_nats_per_dim") if getattr(self, name) != 0]
+        for name in given:
+            if not 0 < getattr(self, name) < math.inf:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more, finite")
+        if len(given) == 2:
+            raise InputError("free_nats and free_nats_per_dim are both set; give one of the two")
+        if self.target_kl is None:
+            return
+        if not 0 < self.target_kl < math.inf:
+            raise InputError(f"target_kl is {self.target_kl}; it must be above 0 nats, and finite")
+        if given:
+            raise InputError(
+                f"target_kl and {given[0]} are both set: one holds the KL at {self.target_kl:g} "
+                f"nats, the other lets it go to {getattr(self, given[0]):g} for nothing; "
+                f"leave one out (target_kl null, {given[0]} 0)"
+            )
+
+    def paid_kl(self, kl_per_dim: Float[Tensor, "B Z"]) -> Float[Tensor, ""]:
+        """The KL beyond what is free.
+
+        Per dimension it is the batch's mean that goes free (Kingma et al. 2016, eq. 15); per
+        sequence each has its own allowance (Roberts et al. 2018, sec. 2.1).
+        """
+        if self.free_nats_per_dim > 0:
+            return (kl_per_dim.mean(0) - self.free_nats_per_dim).clamp(min=0).sum()
+        return (kl_per_dim.sum(-1) - self.free_nats).clamp(min=0).mean()
+
+    def loss(self, bound: NegativeELBO, beta: float | Float[Tensor, ""]) -> Float[Tensor, ""]:
+        """Nats: nll + beta * paid KL."""
+        return bound.nll.mean() + beta * self.paid_kl(bound.kl_per_dim)
+
+    def selection_loss(self, bound: NegativeELBO) -> Float[Tensor, ""]:
+        """What tells the best epoch: the loss at the final weight.
+
+        With a target rate, the KL counts only as far as it is above the target: otherwise epochs
+        that missed it would win.
+        """
+        if self.target_kl is None:
+            return self.loss(bound, self.beta.max_beta)
+        return bound.nll.mean() + (bound.kl_per_dim.sum(-1).mean() - self.target_kl).clamp(min=0)
+
+
+class TargetRate(nn.Module):
+    """The weight of the KL as the multiplier of the constraint KL = target.
+
+    Ascent on its logarithm by the relative distance from the target (Rezende & Viola 2018, alg. 1;
+    the constraint is on the KL, as in Pelsmaeker & Aziz 2020). It starts low, so that the code is
+    in use before it is squeezed.
+    """
+
+    START, SPEED, LOW, HIGH = 0.1, 0.01, 1e-4, 1e2
+
+    def __init__(self, target_kl: float) -> None:
+        """`target_kl` in nats per sequence."""
+        super().__init__()
+        self.target_kl = target_kl
+        self.log_beta: Tensor
+        self.register_buffer("log_beta", torch.tensor(math.log(self.START)))
+
+    def beta(self) -> Float[Tensor, ""]:
+        """The weight."""
+        return self.log_beta.exp()
+
+    @torch.no_grad()
+    def update(self, kl: Float[Tensor, " B"]) -> None:
+        """Raise the weight where the batch's KL is above the target, lower it below."""
+        distance = (kl.mean() / self.target_kl - 1).clamp(-1, 1).nan_to_num(0.0)
+        self.log_beta += self.SPEED * distance
+        self.log_beta.clamp_(math.log(self.LOW), math.log(self.HIGH))

@@ -1,0 +1,4 @@
+"""Pages for a browser: the report on a run.
+
+Imports every room above.
+"""

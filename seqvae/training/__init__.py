@@ -1,0 +1,4 @@
+"""Configs, the Lightning module, validation and runs on disk.
+
+Imports every room above; Lightning is imported here alone.
+"""

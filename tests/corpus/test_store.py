@@ -1,0 +1,342 @@
+"""Corpora on disk: written in one stroke, read by memory map, refused where damaged."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seqvae.corpus import store
+from seqvae.corpus.store import (
+    SPLITS,
+    Corpus,
+    SourceRow,
+    Spool,
+    drop_leaks,
+    replaced_folder,
+    write_corpus,
+)
+from seqvae.errors import InputError
+from seqvae.tokenizers import AnyTokenizer
+from seqvae.tokenizers.contract import Ids
+from seqvae.tokenizers.melody import MelodyTokenizer
+from seqvae.tokenizers.trio import TrioTokenizer
+from seqvae.tokenizers.words import WordTokenizer
+
+FILES = {"corpus.json", "manifest.jsonl", "offsets.npy", "tokenizer.json", "tokens.npy"}
+MANIFEST = [
+    SourceRow("a.txt", {"train": 3, "valid": 1}, None, {"an empty line": 2}),
+    SourceRow("ä b.txt", {}, "no usable line (empty file)", {}),
+]
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def ids(*tokens: int) -> Ids:
+    return np.array(tokens, np.int64)[:, None]
+
+
+def random_sequences(seed: int, vocab_size: int) -> dict[str, list[Ids]]:
+    rng = np.random.default_rng(seed)
+    return {
+        name: [rng.integers(0, vocab_size, (rng.integers(1, 9), 1)) for _ in range(size)]
+        for name, size in zip(SPLITS, (7, 3, 2), strict=True)
+    }
+
+
+def words(vocab_size: int) -> WordTokenizer:
+    return WordTokenizer(vocab_size=max(3, vocab_size), words=tuple(map(str, range(vocab_size))))
+
+
+def write(
+    folder: Path,
+    sequences: dict[str, list[Ids]],
+    tokenizer: AnyTokenizer | None = None,
+    fingerprint: str = "f",
+) -> None:
+    with replaced_folder(folder) as beside:
+        spool = Spool(beside, tokenizer or words(10))
+        # They come in another order than they are kept.
+        numbers = {name: spool.add(sequences[name]) for name in reversed(SPLITS)}
+        write_corpus(
+            beside,
+            spool=spool,
+            splits={name: np.array(own, np.int64) for name, own in numbers.items()},
+            manifest=MANIFEST,
+            fingerprint=fingerprint,
+            num_leaked={"train": 0, "valid": 1, "test": 0},
+            deduped=True,
+        )
+
+
+def assert_same(corpus: Corpus, sequences: dict[str, list[Ids]]) -> None:
+    for name in SPLITS:
+        split = corpus.splits[name]
+        assert len(split) == len(sequences[name]) == corpus.num_sequences[name]
+        assert split.lengths.tolist() == [len(s) for s in sequences[name]]
+        for index, expected in enumerate(sequences[name]):
+            assert split[index].dtype == np.int64
+            assert split[index].tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("vocab_size", "dtype"),
+    [(3, "u1"), (256, "u1"), (257, "u2"), (65_536, "u2"), (65_537, "u4")],
+)
+def test_a_written_corpus_is_read_as_it_was(tmp_path: Path, vocab_size: int, dtype: str) -> None:
+    sequences = random_sequences(vocab_size, vocab_size)
+    sequences["train"].append(ids(vocab_size - 1, 0))  # the largest token
+    write(tmp_path / "sub" / "corpus", sequences, words(vocab_size))
+    corpus = Corpus(tmp_path / "sub" / "corpus")
+    assert_same(corpus, sequences)
+    assert corpus.splits["train"].tokens.dtype == np.dtype(dtype)
+    assert corpus.tokenizer == words(vocab_size)
+    assert corpus.manifest() == MANIFEST
+    assert corpus.fingerprint == "f"
+    assert corpus.num_leaked == {"train": 0, "valid": 1, "test": 0}
+    assert corpus.deduped is True
+    assert names(corpus.folder) == FILES
+    assert names(tmp_path / "sub") == {"corpus"}
+
+
+def test_tokens_are_memory_mapped(tmp_path: Path) -> None:
+    write(tmp_path / "corpus", random_sequences(0, 10))
+    assert isinstance(Corpus(tmp_path / "corpus").splits["test"].tokens, np.memmap)
+
+
+def test_several_channels_keep_their_place(tmp_path: Path) -> None:
+    sequences = {name: [np.arange(12).reshape(4, 3) + i] for i, name in enumerate(SPLITS)}
+    write(tmp_path / "corpus", sequences, TrioTokenizer())
+    corpus = Corpus(tmp_path / "corpus")
+    assert_same(corpus, sequences)
+    assert corpus.splits["valid"].padded([0]).shape == (1, 4, 3)
+
+
+def test_a_melody_tokenizer_survives_the_store(tmp_path: Path) -> None:
+    tokenizer = MelodyTokenizer(num_bars=1, metres=("3/4",))
+    write(tmp_path / "corpus", {name: [np.zeros((12, 1), np.int64)] for name in SPLITS}, tokenizer)
+    corpus = Corpus(tmp_path / "corpus")
+    assert corpus.tokenizer == tokenizer
+
+
+def test_padded(tmp_path: Path) -> None:
+    sequences = {
+        "train": [ids(1, 2, 3), ids(4), ids(5, 6)],
+        "valid": [ids(7, 8)],
+        "test": [ids(9), ids(1, 2, 3, 4)],
+    }
+    write(tmp_path / "corpus", sequences)
+    splits = Corpus(tmp_path / "corpus").splits
+    padded = splits["train"].padded([2, 0, 1, 2])
+    assert padded.dtype == np.int64
+    assert padded.shape == (4, 3, 1)
+    assert padded[..., 0].tolist() == [[5, 6, 0], [1, 2, 3], [4, 0, 0], [5, 6, 0]]
+    # as long as the longest of those asked for, not of the split
+    assert splits["train"].padded(np.array([1]))[..., 0].tolist() == [[4]]
+    # no step of a neighbour leaks in, also at the end of the file
+    assert splits["test"].padded([0, 1])[..., 0].tolist() == [[9, 0, 0, 0], [1, 2, 3, 4]]
+    assert splits["valid"].padded([0])[..., 0].tolist() == [[7, 8]]
+
+
+def test_padded_agrees_with_single_sequences(tmp_path: Path) -> None:
+    write(tmp_path / "corpus", random_sequences(3, 10))
+    split = Corpus(tmp_path / "corpus").splits["train"]
+    order = np.random.default_rng(0).permutation(len(split))
+    padded = split.padded(order)
+    for row, index in zip(padded, order.tolist(), strict=True):
+        length = split.lengths[index]
+        assert (row[:length] == split[index]).all()
+        assert (row[length:] == 0).all()
+
+
+# Writing in one stroke
+
+
+def test_a_corpus_replaces_the_one_before(tmp_path: Path) -> None:
+    old, new = random_sequences(1, 10), random_sequences(2, 10)
+    write(tmp_path / "corpus", old)
+    opened = Corpus(tmp_path / "corpus")
+    write(tmp_path / "corpus", new, fingerprint="new")
+    assert_same(Corpus(tmp_path / "corpus"), new)
+    assert Corpus(tmp_path / "corpus").fingerprint == "new"
+    assert_same(opened, old)  # what is mapped stays until it is closed
+
+
+class Interrupt(BaseException):
+    """Ctrl-C, a full disk, a bug."""
+
+
+def interrupted(*arguments: object, **settings: object) -> None:
+    raise Interrupt
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "seqvae.corpus.store.np.save",
+        "seqvae.corpus.store.save_tokenizer",
+        "pathlib.Path.write_text",
+        "pathlib.Path.rename",
+    ],
+)
+def test_an_interrupted_write_leaves_the_old_corpus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    old, new = random_sequences(1, 10), random_sequences(2, 10)
+    write(tmp_path / "corpus", old)
+    with monkeypatch.context() as patch:
+        patch.setattr(target, interrupted)
+        with pytest.raises(Interrupt):
+            write(tmp_path / "corpus", new)
+    assert_same(Corpus(tmp_path / "corpus"), old)
+    assert names(tmp_path) == {"corpus"}
+
+
+def test_an_interrupted_first_write_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqvae.corpus.store.save_tokenizer", interrupted)
+    with pytest.raises(Interrupt):
+        write(tmp_path / "corpus", random_sequences(2, 10))
+    assert names(tmp_path) == set()
+
+
+def test_a_replaced_folder_keeps_nothing_of_the_old_one(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        with replaced_folder(tmp_path / "folder") as beside:
+            assert beside.parent == tmp_path
+            (beside / name).write_text(name)
+    assert names(tmp_path) == {"folder"}
+    assert names(tmp_path / "folder") == {"new"}
+    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o755
+
+
+# Damage
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-2])
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def remove(file: Path) -> None:
+    file.unlink()
+
+
+def scramble(file: Path) -> None:
+    file.write_bytes(b"\xff\xfe" + bytes(range(256)))
+
+
+def make_list(file: Path) -> None:
+    file.write_text("[]\n")
+
+
+@pytest.mark.parametrize("damage", [truncate, empty, remove, scramble])
+@pytest.mark.parametrize("name", ["tokens.npy", "offsets.npy", "tokenizer.json"])
+def test_a_damaged_file_is_an_input_error(
+    tmp_path: Path, name: str, damage: Callable[[Path], None]
+) -> None:
+    write(tmp_path / "corpus", random_sequences(1, 10))
+    damage(tmp_path / "corpus" / name)
+    with pytest.raises(InputError) as caught:
+        Corpus(tmp_path / "corpus")
+    assert str(caught.value).startswith(str(tmp_path / "corpus"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", [empty, remove, scramble, make_list])
+def test_a_damaged_corpus_json_is_an_input_error(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    write(tmp_path / "corpus", random_sequences(1, 10))
+    damage(tmp_path / "corpus" / "corpus.json")
+    with pytest.raises(InputError) as caught:
+        Corpus(tmp_path / "corpus")
+    assert str(caught.value).startswith(str(tmp_path / "corpus"))
+
+
+@pytest.mark.parametrize("key", ["num_sequences", "fingerprint", "num_leaked", "deduped"])
+def test_a_missing_key_is_an_input_error(tmp_path: Path, key: str) -> None:
+    write(tmp_path / "corpus", random_sequences(1, 10))
+    file = tmp_path / "corpus" / "corpus.json"
+    about = json.loads(file.read_text())
+    del about[key]
+    file.write_text(json.dumps(about))
+    with pytest.raises(InputError, match="damaged corpus"):
+        Corpus(tmp_path / "corpus")
+
+
+def test_a_missing_split_is_an_input_error(tmp_path: Path) -> None:
+    write(tmp_path / "corpus", random_sequences(1, 10))
+    file = tmp_path / "corpus" / "corpus.json"
+    about = json.loads(file.read_text())
+    del about["num_sequences"]["valid"]
+    file.write_text(json.dumps(about))
+    with pytest.raises(InputError, match="damaged corpus"):
+        Corpus(tmp_path / "corpus")
+
+
+@pytest.mark.parametrize("damage", [scramble, remove])
+def test_a_damaged_manifest_is_an_input_error(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    write(tmp_path / "corpus", random_sequences(1, 10))
+    damage(tmp_path / "corpus" / "manifest.jsonl")
+    with pytest.raises(InputError):
+        Corpus(tmp_path / "corpus").manifest()
+
+
+def test_no_corpus_at_all_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no prepared corpus \(corpus\.json is missing\)"):
+        Corpus(tmp_path / "absent")
+
+
+# Leaks
+
+A, B, C, D = ids(1, 2), ids(1, 2, 3), ids(2, 1), ids(4)
+
+
+def leaks(
+    folder: Path, train: list[Ids], valid: list[Ids], test: list[Ids], *, drop: bool
+) -> tuple[dict[str, list[int]], dict[str, int]]:
+    """What is kept of each split, as places in it; how many had leaked into it."""
+    spool = Spool(folder, words(10))
+    splits = {
+        name: np.array(spool.add(own), np.int64)
+        for name, own in zip(SPLITS, (train, valid, test), strict=True)
+    }
+    kept, leaked = drop_leaks(spool.digests, splits, drop=drop)
+    return {name: (own - splits[name][0]).tolist() for name, own in kept.items()}, leaked
+
+
+def test_leaks_are_counted_towards_the_earlier_splits(tmp_path: Path) -> None:
+    kept, leaked = leaks(tmp_path, [A, B, A], [A, C, C], [B, C, D, D], drop=False)
+    assert leaked == {"train": 0, "valid": 1, "test": 2}
+    assert kept == {"train": [0, 1, 2], "valid": [0, 1, 2], "test": [0, 1, 2, 3]}
+
+
+def test_held_out_sequences_are_dropped_and_training_stays_whole(tmp_path: Path) -> None:
+    kept, leaked = leaks(tmp_path, [A, B, A], [A, C, C], [B, C, D, D, A], drop=True)
+    assert leaked == {"train": 0, "valid": 1, "test": 3}
+    # copies within a split stay
+    assert kept == {"train": [0, 1, 2], "valid": [1, 2], "test": [2, 3]}
+
+
+def test_what_was_dropped_from_valid_is_no_excuse_for_test(tmp_path: Path) -> None:
+    kept, leaked = leaks(tmp_path, [A], [A], [A], drop=True)
+    assert leaked == {"train": 0, "valid": 1, "test": 1}
+    assert kept == {"train": [0], "valid": [], "test": []}
+
+
+def test_a_spool_is_copied_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "SPOOL_CHUNK", 3)
+    sequences = random_sequences(3, 10)
+    write(tmp_path / "corpus", sequences)
+    assert_same(Corpus(tmp_path / "corpus"), sequences)
+    assert names(tmp_path / "corpus") == FILES

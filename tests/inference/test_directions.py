@@ -1,0 +1,129 @@
+"""Directions against codes whose attributes are known."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import seqvae.inference.directions
+from seqvae.errors import InputError
+from seqvae.inference.directions import METHODS, Directions, extremes, fit_directions
+from seqvae.model.latent import DiagonalGaussian
+
+NUM, SIZE = 2000, 16
+COMMON = torch.nn.functional.normalize(torch.arange(1.0, 1.0 + SIZE), dim=0)
+
+
+def codes() -> DiagonalGaussian:
+    mean = torch.randn(NUM, SIZE, generator=torch.Generator().manual_seed(0))
+    return DiagonalGaussian(0.8 * mean, torch.full((NUM, SIZE), 0.5).log())
+
+
+def fitted(method: str) -> Directions:
+    """Of two attributes: `along` is one line, `mostly` is another that shares half of it."""
+    posterior = codes()
+    first = torch.eye(SIZE)[0]
+    values = {"along": posterior.mean @ COMMON, "mostly": posterior.mean @ (COMMON + first)}
+    return fit_directions(posterior, values, method=method, model="one")
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def directions(request: pytest.FixtureRequest) -> Directions:
+    return fitted(request.param)
+
+
+def test_slopes_are_those_of_the_attributes(directions: Directions) -> None:
+    z = torch.randn(50, SIZE, generator=torch.Generator().manual_seed(1))
+    slopes = directions.slopes(z)
+    assert slopes.shape == (50, 2, SIZE)
+    cosines = torch.nn.functional.cosine_similarity(slopes[:, 0], COMMON, dim=-1)
+    assert cosines.mean() > 0.9  # a network is not quite straight
+
+
+def test_an_amount_of_one_is_the_way_from_quarter_to_quarter(directions: Directions) -> None:
+    z = codes().mean[:20]
+    for amount in (1.0, -0.5):
+        moved = directions.shift(z, "along", amount)
+        change = (directions.score(moved) - directions.score(z))[:, 0] / directions.gap[0]
+        torch.testing.assert_close(change.mean(), torch.tensor(amount), rtol=0.15, atol=0)
+        if directions.method != "network":  # a line is gone along to its end
+            torch.testing.assert_close(change, torch.full((20,), amount), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(directions.shift(z, "along", 0.0), z)
+
+
+def test_no_way_is_longer_than_the_farthest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seqvae.inference.directions, "FARTHEST", 0.1)
+    z = codes().mean[:20]
+    way = fitted("probe").shift(z, "along", 2.0) - z
+    torch.testing.assert_close(way.norm(dim=-1), torch.full((20,), 0.2 * SIZE**0.5))
+
+
+def test_apart_leaves_the_other_attribute(directions: Directions) -> None:
+    z = torch.randn(50, SIZE, generator=torch.Generator().manual_seed(3))
+    score = directions.score
+    plain = score(directions.shift(z, "mostly", 1.0)) - score(z)
+    apart = score(directions.shift(z, "mostly", 1.0, apart=True)) - score(z)
+    assert (apart[:, 1] > 0).all()
+    assert apart[:, 0].abs().mean() < 0.1 * plain[:, 0].abs().mean()
+
+
+def test_means_is_the_difference_of_the_quarters() -> None:
+    posterior = codes()
+    values = posterior.mean @ COMMON
+    order = values.argsort()
+    quarter = NUM // 4
+    expected = posterior.mean[order[-quarter:]].mean(0) - posterior.mean[order[:quarter]].mean(0)
+    slope = fitted("means").slopes(torch.zeros(1, SIZE))[0, 0]
+    torch.testing.assert_close(slope, expected)
+    spread = values[order[-quarter:]].mean() - values[order[:quarter]].mean()
+    assert fitted("means").spread[0] == pytest.approx(float(spread), rel=1e-3)
+    moved = fitted("means").shift(torch.zeros(1, SIZE), "along", 1.0)[0]
+    torch.testing.assert_close(moved, expected)  # the attribute vector itself
+
+
+def test_a_network_finds_what_no_line_can() -> None:
+    """An attribute that grows away from the middle, on both sides."""
+    posterior = codes()
+    values = {"far": posterior.mean[:, 0].abs()}
+    found = fit_directions(posterior, values, method="network", model="one")
+    z = torch.zeros(2, SIZE)
+    z[:, 0] = torch.tensor([0.5, -0.5])
+    moved = found.shift(z, "far", 1.0)
+    assert moved[0, 0] > 1
+    assert moved[1, 0] < -1
+
+
+def test_quarters_of_what_is_only_yes_or_no() -> None:
+    low, high = extremes(torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0, 0.0]))
+    assert low.tolist() == [True, False, True, True, True, True]
+    assert high.tolist() == [False, True, False, False, False, False]
+    with pytest.raises(InputError, match="it is 2 in the whole corpus"):
+        extremes(torch.full((5,), 2.0))
+
+
+def test_they_come_back_from_disk_but_not_to_another_model(
+    directions: Directions, tmp_path: Path
+) -> None:
+    directions.save(tmp_path)
+    again = Directions.load(tmp_path, "one")
+    z = torch.randn(5, SIZE)
+    torch.testing.assert_close(again.shift(z, "mostly", 1.5), directions.shift(z, "mostly", 1.5))
+    assert (again.names, again.spread, again.method) == (
+        directions.names, directions.spread, directions.method,
+    )  # fmt: skip
+    with pytest.raises(InputError, match="fitted on another model"):
+        Directions.load(tmp_path, "two")
+    (tmp_path / "attributes.safetensors").write_bytes(b"no")
+    with pytest.raises(InputError, match="damaged; fit the attributes again"):
+        Directions.load(tmp_path, "one")
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no attributes yet"):
+        Directions.load(tmp_path, "one")
+    with pytest.raises(InputError, match="attribute is 'joy'; there are along, mostly"):
+        fitted("means").shift(torch.zeros(1, SIZE), "joy", 1.0)
+    with pytest.raises(InputError, match="method is 'magic'"):
+        fit_directions(codes(), {}, method="magic", model="one")
+    with pytest.raises(InputError, match="attribute flat: it is 1 in the whole corpus"):
+        fit_directions(codes(), {"flat": torch.ones(NUM)}, method="means", model="one")

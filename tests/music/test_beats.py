@@ -1,0 +1,116 @@
+"""Beat files: a performance of a known score comes back as that score."""
+
+from pathlib import Path
+
+import numpy as np
+import pretty_midi
+import pytest
+
+from seqvae.errors import InputError
+from seqvae.music.beats import BeatTrack, file_beside, read_beats
+from seqvae.music.midi import find_midi, read_midi
+
+
+def write_beats(path: Path, times: list[float], in_bar: list[int]) -> Path:
+    path.write_text("".join(f"{t:.4f}\t{n}\n" for t, n in zip(times, in_bar, strict=True)))
+    return path
+
+
+def performed(notes: list[tuple[float, float]]) -> pretty_midi.PrettyMIDI:
+    song = pretty_midi.PrettyMIDI(initial_tempo=77)
+    instrument = pretty_midi.Instrument(0)
+    for number, (start, end) in enumerate(notes):
+        instrument.notes.append(pretty_midi.Note(80, 60 + number, start, end))
+    song.instruments.append(instrument)
+    return song
+
+
+SWAYING = [1.0, 1.6, 2.0, 2.7, 3.1, 3.6, 4.2, 4.5, 5.0]  # seconds of nine beats
+TRACK = BeatTrack(np.array(SWAYING), np.array([True, False, False, False] * 2 + [True]))
+
+
+def test_places_between_beats_and_beyond() -> None:
+    seconds = np.array([1.0, 1.3, 1.6, 2.35, 5.0, 5.5, 0.4, -0.2])
+    assert TRACK.quarters(seconds) == pytest.approx([0, 0.5, 1, 2.5, 8, 9, -1, -2])
+
+
+def test_a_performance_comes_back_as_its_score(tmp_path: Path) -> None:
+    notes = [(1.0, 1.6), (1.3, 1.5), (2.02, 2.7), (4.35, 5.0)]
+    path = tmp_path / "a.mid"
+    performed(notes).write(str(path))
+    for source in (path, performed(notes)):
+        piece = read_midi(source, 4, TRACK)
+        assert piece.notes["start"].tolist() == [0, 2, 8, 26]
+        assert piece.notes["end"].tolist() == [4, 3, 12, 32]
+        assert piece.notes["offset"] == pytest.approx([0, 0, 4 * 0.02 / 0.7, 0], abs=0.02)
+        assert [str(metre) for metre in piece.metres] == ["4/4"]
+        assert [tempo.start_step for tempo in piece.tempos] == [0, 16]
+        assert [tempo.qpm for tempo in piece.tempos] == pytest.approx([240 / 2.1, 240 / 1.9])
+
+
+def test_a_pickup_stands_in_the_bar_before() -> None:
+    piece = read_midi(performed([(0.4, 1.0), (1.0, 1.6)]), 4, TRACK)
+    assert piece.notes["start"].tolist() == [12, 16]
+    assert [metre.start_step for metre in piece.metres] == [0]  # the first reaches back
+    assert [tempo.start_step for tempo in piece.tempos] == [0, 32]
+    # beats before the first downbeat, too
+    track = BeatTrack(TRACK.times, np.array([False, True, *[False] * 3, True, *[False] * 3]))
+    piece = read_midi(performed([(1.0, 1.6), (1.6, 2.0)]), 4, track)
+    assert piece.notes["start"].tolist() == [12, 16]
+
+
+def test_a_note_just_before_the_first_beat_is_that_beat() -> None:
+    piece = read_midi(performed([(0.97, 1.6)]), 4, TRACK)
+    assert piece.notes["start"].tolist() == [0]
+
+
+def test_bars_of_other_lengths_are_other_metres() -> None:
+    is_downbeat = np.array([1, 0, 0, 1, 0, 0, 1, 0, 1], bool)
+    piece = read_midi(performed([(1.0, 1.6)]), 4, BeatTrack(np.array(SWAYING), is_downbeat))
+    assert [(m.start_step, str(m)) for m in piece.metres] == [(0, "3/4"), (24, "2/4")]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a b\n", "not a table of numbers"),
+        ("", "0 lines"),
+        ("1 1\n2 0\n3 0\n", "3 lines of 2 columns"),
+        ("1\n2\n3\n4\n", "4 lines of 1 columns"),
+        ("1 1\n2 0\n2 1\n4 0\n", "the times do not rise at beat 3, 2"),
+        ("1 1\n2 0\n3 0\n4 0\n", "1 downbeats"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:loadtxt")
+def test_a_damaged_file_beside_has_a_reason(tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    with pytest.raises(InputError, match=reason):
+        read_beats(tmp_path / "a.txt")
+
+
+def test_a_missing_file_beside_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"song.beats: cannot be read \(No such file"):
+        read_beats(file_beside(tmp_path / "song.mid", "{stem}.beats"))
+
+
+def test_beats_of_another_piece_are_refused() -> None:
+    with pytest.raises(InputError, match="beats outside the beat file; is it of another piece"):
+        read_midi(performed([(1.0, 1.6), (30.0, 31.0)]), 4, TRACK)
+
+
+def test_read_and_written(tmp_path: Path) -> None:
+    track = read_beats(write_beats(tmp_path / "a.txt", SWAYING, [1, 2, 3, 4, 1, 2, 3, 4, 1]))
+    assert track.times == pytest.approx(TRACK.times)
+    assert (track.is_downbeat == TRACK.is_downbeat).all()
+    (tmp_path / "b.txt").write_text("\ufeff" + (tmp_path / "a.txt").read_text())
+    assert (read_beats(tmp_path / "b.txt").times == track.times).all()
+
+
+def test_real_songs_lie_on_their_beats(data_folder: Path) -> None:
+    files = find_midi(data_folder / "midi" / "pop909")[::10]
+    own, by_beats = [], []
+    for file in files:
+        track = read_beats(file_beside(file, "beat_midi.txt"))
+        own += np.abs(read_midi(file, 4).notes["offset"]).tolist()
+        by_beats += np.abs(read_midi(file, 4, track).notes["offset"]).tolist()
+    assert np.mean(by_beats) < 0.05 < 0.15 < np.mean(own)  # 0.25 is chance

@@ -1,0 +1,227 @@
+"""Notes, metres and bars on the grid of steps."""
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from seqvae.errors import InputError
+from seqvae.music.notes import (
+    Metre,
+    Notes,
+    Piece,
+    Tempo,
+    bars,
+    chord_share,
+    join,
+    make_notes,
+    melody_line,
+    parse_metre,
+    steps_per_bar,
+    stretches,
+)
+
+Row = tuple[int, int, int]  # start, end, pitch
+
+
+def notes_of(*rows: Row) -> Notes:
+    start, end, pitch = (list(column) for column in zip(*rows, strict=True))
+    return make_notes(start, end, pitch)
+
+
+def rows_of(notes: Notes) -> list[Row]:
+    return list(notes[["start", "end", "pitch"]].tolist())
+
+
+def piece_of(*rows: Row, metres: tuple[Metre, ...] = (Metre(0, 4, 4),), length: int = 0) -> Piece:
+    notes = notes_of(*rows) if rows else make_notes([], [], [])
+    return Piece(notes, 4, metres, num_steps=length)
+
+
+def test_make_notes_sorts_by_start_then_pitch() -> None:
+    notes = make_notes([8, 0, 0], 12, [60, 64, 55], velocity=[1, 2, 3], program=7, is_drum=True)
+    assert rows_of(notes) == [(0, 12, 55), (0, 12, 64), (8, 12, 60)]
+    assert notes["velocity"].tolist() == [3, 2, 1]
+    assert notes["program"].tolist() == [7, 7, 7]
+    assert notes["is_drum"].all()
+    assert notes["track"].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "steps_per_quarter", "steps"),
+    [
+        ("4/4", 4, 16),
+        ("2/4", 4, 8),
+        ("3/4", 4, 12),
+        ("6/8", 4, 12),
+        ("2/2", 4, 16),
+        ("12/8", 4, 24),
+        ("7/8", 4, 14),
+        ("3/16", 4, 3),
+        ("7/8", 2, 7),
+        ("7/8", 1, None),
+        ("3/32", 4, None),
+        ("4/4", 24, 96),
+        ("6/8", 12, 36),
+    ],
+)
+def test_steps_per_bar(text: str, steps_per_quarter: int, steps: int | None) -> None:
+    assert steps_per_bar(parse_metre(text), steps_per_quarter) == steps
+
+
+def test_metres_are_read_and_written() -> None:
+    assert parse_metre("6/8") == Metre(0, 6, 8)
+    assert str(Metre(16, 6, 8)) == "6/8"
+
+
+@pytest.mark.parametrize("text", ["3/3", "0/4", "300/4", "4/128"])
+def test_parse_metre_refuses_what_midi_cannot_write(text: str) -> None:
+    with pytest.raises(InputError, match=f"metre '{text}': MIDI has"):
+        parse_metre(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "4", "4/", "/4", "4:4", "4/4/4", "-4/4", "four/4", "4.0/4", "04/4"]
+)
+def test_parse_metre_refuses(text: str) -> None:
+    with pytest.raises(InputError, match=r"write it as 4/4") as caught:
+        parse_metre(text)
+    assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("metres", "end_step", "starts"),
+    [
+        ([(0, 4, 4)], 32, [0, 16]),
+        ([(0, 4, 4)], 33, [0, 16, 32]),
+        ([(0, 4, 4)], 0, [0]),
+        ([(0, 2, 4)], 32, [0, 8, 16, 24]),
+        ([(0, 6, 8)], 36, [0, 12, 24]),
+        # the grid restarts at a change, here on a bar line, ...
+        ([(0, 4, 4), (16, 3, 4), (40, 4, 4)], 72, [0, 16, 28, 40, 56]),
+        # ... and here within a bar
+        ([(0, 4, 4), (20, 6, 8)], 44, [0, 16, 20, 32]),
+        # a pickup: one beat, then the same metre again
+        ([(0, 1, 4), (4, 4, 4)], 36, [0, 4, 20]),
+        # a bar that is no whole number of steps: the stretch counts as one
+        ([(0, 4, 4), (16, 3, 32), (19, 4, 4)], 35, [0, 16, 19]),
+        # a change after the last note
+        ([(0, 4, 4), (64, 3, 4)], 10, [0]),
+        ([(0, 4, 4), (8, 3, 4)], 4, [0]),
+    ],
+)
+def test_bars(metres: list[Row], end_step: int, starts: list[int]) -> None:
+    piece = piece_of(metres=tuple(Metre(*metre) for metre in metres), length=end_step)
+    found = list(bars(piece))
+    assert [bar.start_step for bar in found] == starts
+    assert [bar.number for bar in found] == list(range(1, len(starts) + 1))
+    assert all(bar.stretch.start_step <= bar.start_step < bar.stretch.end_step for bar in found)
+
+
+def test_stretches_cover_the_piece_without_overlap() -> None:
+    metres = (Metre(0, 4, 4), Metre(20, 3, 4), Metre(44, 6, 8))
+    found = list(stretches(piece_of((0, 50, 60), metres=metres)))
+    assert [(s.metre, s.start_step, s.end_step) for s in found] == [
+        (metres[0], 0, 20),
+        (metres[1], 20, 44),
+        (metres[2], 44, 50),
+    ]
+
+
+def test_a_metre_after_the_end_is_no_stretch() -> None:
+    metres = (Metre(0, 4, 4), Metre(16, 3, 4))
+    found = list(stretches(piece_of((0, 16, 60), metres=metres)))
+    assert [(s.start_step, s.end_step) for s in found] == [(0, 16)]
+
+
+@pytest.mark.parametrize(("length", "end_step"), [(0, 6), (4, 6), (16, 16)])
+def test_end_step_counts_the_silence_after_the_last_note(length: int, end_step: int) -> None:
+    assert piece_of((0, 6, 60), (2, 3, 70), length=length).end_step == end_step
+
+
+def test_qpm_at() -> None:
+    piece = Piece(notes_of((0, 4, 60)), 4, tempos=(Tempo(0, 100.0), Tempo(8, 50.0)))
+    assert [piece.qpm_at(step) for step in (0, 7, 8, 100)] == [100, 100, 50, 50]
+
+
+def test_join_puts_silence_between_the_pieces() -> None:
+    first = Piece(notes_of((0, 4, 60)), 4, tempos=(Tempo(0, 90.0),), num_steps=16)
+    second = Piece(notes_of((2, 40, 62)), 4, (Metre(0, 3, 4),), num_steps=12)
+    third = Piece(notes_of((0, 1, 64)), 4)
+    whole = join([first, second, third])
+    assert rows_of(whole.notes) == [(0, 4, 60), (18, 56, 62), (56, 57, 64)]
+    assert whole.metres == (Metre(0, 4, 4), Metre(16, 3, 4), Metre(56, 4, 4))
+    assert whole.tempos == (Tempo(0, 90.0), Tempo(16, 120.0))
+    assert whole.end_step == 57
+    assert rows_of(second.notes) == [(2, 40, 62)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ([], []),
+        ([(0, 4, 60)], [(0, 4, 60)]),
+        ([(0, 4, 60), (0, 4, 64), (0, 4, 67)], [(0, 4, 67)]),
+        # the highest wins even where another lasts longer
+        ([(0, 2, 72), (0, 16, 48), (8, 12, 60)], [(0, 2, 72), (8, 12, 60)]),
+        # an onset ends the note before it, higher or lower
+        ([(0, 8, 72), (4, 8, 60)], [(0, 4, 72), (4, 8, 60)]),
+        # a rest stays a rest
+        ([(0, 2, 60), (6, 8, 62)], [(0, 2, 60), (6, 8, 62)]),
+        # the same pitch struck again
+        ([(0, 8, 60), (4, 6, 60)], [(0, 4, 60), (4, 6, 60)]),
+    ],
+)
+def test_melody_line(rows: list[Row], line: list[Row]) -> None:
+    notes = notes_of(*rows) if rows else make_notes([], [], [])
+    before = notes.copy()
+    assert rows_of(melody_line(notes)) == line
+    assert (notes == before).all()
+
+
+def test_melody_line_against_a_slow_definition() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        start = rng.integers(0, 30, 20)
+        notes = make_notes(start, start + rng.integers(1, 12, 20), rng.integers(50, 70, 20))
+        line = rows_of(melody_line(notes))
+        onsets = sorted(set(notes["start"].tolist()))
+        assert [row[0] for row in line] == onsets
+        for onset, following, row in zip(onsets, [*onsets[1:], math.inf], line, strict=True):
+            struck = notes[notes["start"] == onset]
+            highest = struck["pitch"].max()
+            ends = struck["end"][struck["pitch"] == highest]
+            assert row[2] == highest
+            assert row[1] in {min(end, following) for end in ends}
+        assert all(a[1] <= b[0] for a, b in itertools.pairwise(line))
+
+
+@pytest.mark.parametrize(
+    ("starts", "share"), [([0, 4, 8, 12], 0.0), ([0, 0, 4, 4], 1.0), ([0, 0, 0, 4], 0.5)]
+)
+def test_chord_share_counts_onsets(starts: list[int], share: float) -> None:
+    notes = make_notes(starts, [s + 4 for s in starts], [60 + i for i in range(len(starts))])
+    assert chord_share(notes) == share
+
+
+def test_chord_share_of_nothing_is_undefined() -> None:
+    assert math.isnan(chord_share(make_notes([], [], [])))
+
+
+def test_join_repeats_no_metre_and_no_tempo() -> None:
+    first = Piece(make_notes([0, 4], [4, 6], [60, 62]), 4, tempos=(Tempo(0, 90.0),), num_steps=16)
+    second = Piece(make_notes([2], [20], [64]), 4, tempos=(Tempo(0, 140.0),), num_steps=16)
+    joined = join([first, second, first])
+    assert joined.notes["start"].tolist() == [0, 4, 18, 36, 40]
+    assert joined.notes["end"].tolist() == [4, 6, 36, 40, 42]
+    assert joined.end_step == 52
+    assert joined.metres == (Metre(0, 4, 4), Metre(36, 4, 4))  # not on a bar line
+    assert join([first, first]).metres == first.metres
+    assert [(t.start_step, t.qpm) for t in joined.tempos] == [(0, 90), (16, 140), (36, 90)]
+    odd = join([replace(first, num_steps=9), first])  # its bars begin anew
+    assert odd.metres == (Metre(0, 4, 4), Metre(9, 4, 4))
+    sung = join([replace(first, chords=((0, 1), (4, 2))), replace(first, chords=((2, 3),))])
+    assert sung.chords == ((0, 1), (4, 2), (18, 3))
+    assert second.notes["start"].tolist() == [2]  # the parts stay as they were
