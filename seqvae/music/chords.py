@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
-from seqvae.music.notes import NOTE_NAMES, Notes
+from seqvae.music.notes import NOTE_NAMES, Notes, Piece, bars, steps_per_bar
 
 QUALITIES = {"": (0, 4, 7), "m": (0, 3, 7), "aug": (0, 4, 8), "dim": (0, 3, 6), "sus4": (0, 5, 7)}
 NO_CHORD = 0
@@ -142,6 +142,19 @@ def read_chords(path: Path) -> ChordTrack:
     if not times:
         raise InputError(f"{path}: no chords")
     return ChordTrack(np.array([*times, ended]), np.array([*numbers, NO_CHORD]))
+
+
+def half_bars(piece: Piece) -> list[int]:
+    """Where half bars begin, bars where the half is no whole number of quarters, and the end."""
+    edges = []
+    for bar in bars(piece):
+        edges.append(bar.start_step)
+        length = steps_per_bar(bar.stretch.metre, piece.steps_per_quarter) or 0
+        half, rest = divmod(length, 2)
+        middle = bar.start_step + half
+        if half and not rest and half % piece.steps_per_quarter == 0:
+            edges += [middle] if middle < bar.stretch.end_step else []
+    return [*edges, piece.end_step]
 
 
 def suggested_chords(notes: Notes, edges: Sequence[int]) -> NDArray[np.int64]:

@@ -17,8 +17,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.music.chords import NO_CHORD, NUM_CHORDS, suggested_chords, transpose_chords
-from seqvae.music.notes import Piece, bars, steps_per_bar
+from seqvae.music.chords import (
+    NO_CHORD,
+    NUM_CHORDS,
+    half_bars,
+    suggested_chords,
+    transpose_chords,
+)
+from seqvae.music.notes import Piece
 from seqvae.tokenizers.windows import Given, Part, WindowTokenizer, silence, taken_bars
 
 
@@ -122,19 +128,6 @@ class GridTokenizer(WindowTokenizer):
         """A symbol a step, `|` between quarters."""
         quarters = range(0, len(symbols), self.steps_per_quarter)
         return " | ".join(" ".join(symbols[q : q + self.steps_per_quarter]) for q in quarters)
-
-
-def half_bars(piece: Piece) -> list[int]:
-    """Where half bars begin, bars where the half is no whole number of quarters, and the end."""
-    edges = []
-    for bar in bars(piece):
-        edges.append(bar.start_step)
-        length = steps_per_bar(bar.stretch.metre, piece.steps_per_quarter) or 0
-        half, rest = divmod(length, 2)
-        middle = bar.start_step + half
-        if half and not rest and half % piece.steps_per_quarter == 0:
-            edges += [middle] if middle < bar.stretch.end_step else []
-    return [*edges, piece.end_step]
 
 
 def window_steps(starts: NDArray[np.int64], num_steps: int) -> NDArray[np.int64]:

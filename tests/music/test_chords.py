@@ -20,6 +20,7 @@ from seqvae.music.chords import (
     NUM_CHORDS,
     ChordTrack,
     chord_name,
+    half_bars,
     parse_chord,
     parse_chords,
     read_chords,
@@ -29,7 +30,6 @@ from seqvae.music.chords import (
 from seqvae.music.midi import read_midi, to_pretty_midi
 from seqvae.music.notes import Metre, Piece, make_notes
 from seqvae.tokenizers.contract import Example
-from seqvae.tokenizers.grid import half_bars
 from seqvae.tokenizers.melody import MelodyTokenizer
 from seqvae.tokenizers.trio import TrioTokenizer
 
