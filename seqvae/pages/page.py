@@ -1,6 +1,7 @@
 """One HTML page of a trained model: how it learned, what its code holds, what it says or plays.
 
-The page is `report.html`, filled with the data of a run as JSON. It stands alone: it loads nothing.
+The page is `report.html`, filled with its styles, its scripts and the data of a run as JSON. It
+stands alone: it loads nothing.
 
 Axes: N sequences of the validation split, Z latent.
 """
@@ -10,6 +11,7 @@ import inspect
 import itertools
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +37,7 @@ from seqvae.tokenizers.drums import CLASS_OF, CLASSES, NUM_CLASSES
 from seqvae.training.checkpoint import read_metrics
 
 TEMPLATE = Path(__file__).with_name("report.html")
-PLACE = "{{data}}"  # of the data in the template
+SLOT = re.compile(r"\{\{([\w.]+)\}\}")  # of the data, or of a file beside the template
 
 MAX_BYTES = 5_000_000  # of a page
 MAX_POINTS = 10_000  # of a map
@@ -132,11 +134,15 @@ def fitted(data: Data, max_bytes: int) -> str:
 
 def fill(data: Data) -> str:
     """The template with data in it, in which no text can end or begin a tag."""
-    before, after = TEMPLATE.read_text(encoding="utf-8").split(PLACE)
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return before + text + after
+
+    def filling(slot: re.Match[str]) -> str:
+        name = slot[1]
+        return text if name == "data" else TEMPLATE.with_name(name).read_text(encoding="utf-8")
+
+    return SLOT.sub(filling, TEMPLATE.read_text(encoding="utf-8"))
 
 
 # What the page shows
