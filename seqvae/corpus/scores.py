@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -19,14 +20,17 @@ from functools import partial
 from multiprocessing import resource_tracker
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
-from seqvae.corpus.store import token_type
+from seqvae.corpus.sources import assign_splits
+from seqvae.corpus.store import SPLITS, Prepared, SourceRow, Spool, token_type
 from seqvae.errors import InputError
 from seqvae.music.beats import file_beside, read_beats
 from seqvae.music.chords import read_chords
 from seqvae.music.midi import read_midi
 from seqvae.tokenizers.contract import Extraction, MusicTokenizer
+from seqvae.training.config import DataConfig
 
 SECONDS_PER_FILE = 5
 BYTES_PER_WORKER = 2**30  # on top of what the worker needs to start
@@ -183,3 +187,43 @@ def _work(
         if hasattr(signal, "alarm"):
             signal.alarm(0)
     return results
+
+
+def prepare_scores(
+    data: DataConfig, tokenizer: MusicTokenizer, sources: dict[str, list[Path]], folder: Path
+) -> Prepared:
+    """Read and tokenize files in parallel, then split by file."""
+    paths = [path for group in sources.values() for path in group]
+    given = [name for name, group in sources.items() for _ in group]
+    spool = Spool(folder, tokenizer)
+    digests = [""] * len(paths)
+    found = [range(0)] * len(paths)
+    manifest = [SourceRow(str(path)) for path in paths]
+
+    def take(index: int, result: FileResult) -> None:
+        digests[index] = result.digest
+        found[index] = spool.add(result.extraction.sequences)
+        dropped = dict(result.extraction.dropped)
+        reason = result.refusal
+        if reason is None and not found[index]:
+            reason = "; ".join(dropped) or "no window"
+        manifest[index] = replace(manifest[index], reason=reason, dropped=dropped)
+
+    extract_files(paths, tokenizer, data.num_workers, data.beats, data.chords, take=take)
+    usable: list[int] = []
+    known: set[str] = set()
+    for index, row in enumerate(manifest):
+        if digests[index] in known:
+            manifest[index] = SourceRow(row.source, {}, "a copy of another file")
+        elif row.reason is None:
+            known.add(digests[index])
+            usable.append(index)
+    if "source" in sources:
+        assigned = assign_splits(len(usable), data)
+    else:
+        assigned = [given[index] for index in usable]
+    numbers = {name: array("q") for name in SPLITS}
+    for index, split in zip(usable, assigned, strict=True):
+        numbers[split].extend(found[index])
+        manifest[index].taken[split] = len(found[index])
+    return spool, {name: np.array(own, np.int64) for name, own in numbers.items()}, manifest

@@ -19,7 +19,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,6 +164,10 @@ class Spool:
             tokens[begin:end] = source[moves + np.arange(begin, end)]
         tokens.flush()
         self.file.unlink()
+
+
+Numbers: TypeAlias = NDArray[np.int64]  # of sequences in a spool
+Prepared: TypeAlias = tuple[Spool, dict[str, Numbers], list[SourceRow]]
 
 
 def write_corpus(

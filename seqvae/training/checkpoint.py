@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import yaml
 
-from seqvae.corpus.prepare import find_sources, fingerprint_of
+from seqvae.corpus.sources import find_sources, fingerprint_of
 from seqvae.corpus.store import ABOUT, Corpus
 from seqvae.errors import InputError
 from seqvae.tokenizers import make_tokenizer

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from seqvae import tokenizers
-from seqvae.corpus import prepare as preparation
-from seqvae.corpus.prepare import assign_splits, find_sources, prepare, summary
+from seqvae.corpus import scores
+from seqvae.corpus.prepare import prepare, summary
 from seqvae.corpus.scores import FileResult, extract_file
+from seqvae.corpus.sources import assign_splits, find_sources
 from seqvae.corpus.store import SPLITS, Corpus, SourceRow
 from seqvae.errors import InputError
 from seqvae.music.midi import to_pretty_midi
@@ -96,7 +97,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
         for number in reversed(range(len(paths))):  # workers end in any order
             take(number, extract_file(paths[number], tokenizer))
 
-    monkeypatch.setattr(preparation, "extract_files", read_here)
+    monkeypatch.setattr(scores, "extract_files", read_here)
 
 
 # Sources
