@@ -26,7 +26,7 @@ def test_from_files_to_figures(kind: str, tmp_path: Path, monkeypatch: pytest.Mo
     figures = vae.evaluate(trained.corpus, iw_samples=2)
     assert figures.num_sequences == len(trained.corpus.splits["test"]) >= 3
     assert figures.overlap is not None
-    assert {"note_density", "syncopation", "self_similarity"} <= figures.overlap.keys()
+    assert {"note_density", "eighth_syncopation", "repetition"} <= figures.overlap.keys()
     assert all(0 <= x <= 1 for pair in figures.overlap.values() for x in pair)
     assert (figures.accuracy_by_channel is None) == (len(vae.tokenizer.channels) == 1)
     if kind not in ("groove", "polyphony"):

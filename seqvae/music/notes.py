@@ -122,6 +122,18 @@ def steps_per_bar(metre: Metre, steps_per_quarter: int) -> int | None:
     return steps if steps > 0 and rest == 0 else None
 
 
+def bar_length(piece: Piece) -> int:
+    """Steps in a bar of the first metre; four quarters if that bar is no whole number of steps."""
+    steps = steps_per_bar(piece.metres[0], piece.steps_per_quarter)
+    return steps or 4 * piece.steps_per_quarter
+
+
+def pitched_notes(piece: Piece) -> Notes:
+    """The notes of a piece without its drums."""
+    notes: Notes = piece.notes[~piece.notes["is_drum"]]
+    return notes
+
+
 @dataclass(frozen=True)
 class Stretch:
     """A part of a piece under one metre; the bar grid restarts with it."""
