@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from seqvae.corpus.config import DataConfig
 from seqvae.corpus.sources import assign_splits
 from seqvae.corpus.store import SPLITS, Prepared, SourceRow, Spool, token_type
 from seqvae.errors import InputError
@@ -30,7 +31,6 @@ from seqvae.music.beats import file_beside, read_beats
 from seqvae.music.chords import read_chords
 from seqvae.music.midi import read_midi
 from seqvae.tokenizers.contract import Extraction, MusicTokenizer
-from seqvae.training.config import DataConfig
 
 SECONDS_PER_FILE = 5
 BYTES_PER_WORKER = 2**30  # on top of what the worker needs to start

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from seqvae.corpus.config import DataConfig
 from seqvae.corpus.store import SPLITS
 from seqvae.errors import InputError
 from seqvae.music.beats import file_beside
 from seqvae.music.midi import MIDI_SUFFIXES, find_midi
 from seqvae.tokenizers import AnyTokenizer
-from seqvae.training.config import DataConfig
 
 SPLIT_NAMES = {"train": "train", "validation": "valid", "valid": "valid", "test": "test"}
 TEXT_SUFFIXES = frozenset({".txt", ".text", ".tsv", ".md"})

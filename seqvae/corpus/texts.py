@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from seqvae.corpus.config import DataConfig
 from seqvae.corpus.sources import assign_splits
 from seqvae.corpus.store import SPLITS, Numbers, Prepared, SourceRow, Spool
 from seqvae.errors import InputError
 from seqvae.tokenizers.contract import Ids, TextTokenizer
-from seqvae.training.config import DataConfig
 
 logger = logging.getLogger(__name__)
 

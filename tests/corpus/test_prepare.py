@@ -13,6 +13,7 @@ import pytest
 
 from seqvae import tokenizers
 from seqvae.corpus import scores
+from seqvae.corpus.config import DataConfig
 from seqvae.corpus.prepare import prepare, summary
 from seqvae.corpus.scores import FileResult, extract_file
 from seqvae.corpus.sources import assign_splits, find_sources
@@ -23,7 +24,7 @@ from seqvae.music.notes import Metre, Piece, make_notes
 from seqvae.tokenizers.melody import MelodyTokenizer
 from seqvae.tokenizers.text import SubwordTokenizer
 from seqvae.tokenizers.windows import silence
-from seqvae.training.config import Config, DataConfig
+from seqvae.training.config import Config
 
 MELODY = {"kind": "melody", "num_bars": 1}
 WORDS = {"kind": "words"}
