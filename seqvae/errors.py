@@ -50,9 +50,7 @@ def within(
     for name, value in _fields(settings, names):
         if not (low <= value < high or (closed and value == high)):
             end = "]" if closed else ")"
-            raise InputError(
-                f"{section}{name} is {value}; it must lie in [{low:g}, {high:g}{end}"
-            )
+            raise InputError(f"{section}{name} is {value}; it must lie in [{low:g}, {high:g}{end}")
 
 
 def one_of(settings: object, name: str, choices: Iterable[str], section: str = "") -> None:
