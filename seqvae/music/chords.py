@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
-from seqvae.music.notes import NOTE_NAMES, Notes, Piece, bars, steps_per_bar
+from seqvae.music.notes import NOTE_NAMES, Notes, Piece, bars, nearest_steps, steps_per_bar
 
 QUALITIES = {"": (0, 4, 7), "m": (0, 3, 7), "aug": (0, 4, 8), "dim": (0, 3, 6), "sus4": (0, 5, 7)}
 NO_CHORD = 0
@@ -98,7 +98,7 @@ class ChordTrack:
 
     def changes(self, places: NDArray[np.float64]) -> tuple[tuple[int, int], ...]:
         """The step at which each chord begins, given its place in steps, and its number."""
-        steps = np.maximum(np.floor(places + 0.5), 0).astype(int).tolist()
+        steps = np.maximum(nearest_steps(places), 0).astype(int).tolist()
         by_step = dict(zip(steps, self.numbers.tolist(), strict=True))  # of several the last
         return tuple(sorted(by_step.items()))
 

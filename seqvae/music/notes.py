@@ -104,6 +104,12 @@ def sort_notes(notes: Notes) -> Notes:
     return ordered
 
 
+def nearest_steps(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The whole steps nearest to positions in steps; halves go up."""
+    steps: NDArray[np.float64] = np.floor(positions + 0.5)
+    return steps
+
+
 def parse_metre(text: str) -> Metre:
     """Read a time signature such as 6/8."""
     numerator, slash, denominator = text.partition("/")

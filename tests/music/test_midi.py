@@ -18,8 +18,7 @@ from conftest import DATA
 
 import seqvae
 from seqvae.errors import InputError
-from seqvae.music import midi
-from seqvae.music.midi import MAX_STEPS, find_midi, read_midi, to_pretty_midi, write_clips
+from seqvae.music.midi import MAX_STEPS, find_midi, parse, read_midi, to_pretty_midi, write_clips
 from seqvae.music.notes import NOTE, Metre, Piece, Tempo, make_notes
 
 INDEX = DATA / "midi_nasty" / "INDEX.tsv"
@@ -629,9 +628,9 @@ def test_more_notes_than_memory_is_meant_for_are_refused(
         song.instruments.append(pretty_midi.Instrument(program))
         song.instruments[-1].notes = [pretty_midi.Note(80, 60, i, i + 1) for i in range(3)]
     song.write(str(tmp_path / "a.mid"))
-    monkeypatch.setattr(midi, "MAX_NOTES", 6)
+    monkeypatch.setattr(parse, "MAX_NOTES", 6)
     assert len(read_midi(tmp_path / "a.mid", 4).notes) == 6
-    monkeypatch.setattr(midi, "MAX_NOTES", 5)
+    monkeypatch.setattr(parse, "MAX_NOTES", 5)
     for source in (tmp_path / "a.mid", song):
-        with pytest.raises(InputError, match="6 notes; at most 5 are taken"):
+        with pytest.raises(InputError, match="6 notes; at most 5 are read"):
             read_midi(source, 4)

@@ -1,0 +1,14 @@
+"""MIDI files <-> pieces: the only place with ticks, and with pretty_midi and symusic.
+
+`parse` turns bytes into songs in ticks, `read` puts a song on the grid of a piece, `write` turns a
+piece into a `pretty_midi.PrettyMIDI`, the public object for music.
+"""
+
+from seqvae.music.midi.parse import MIDI_SUFFIXES, MidiSource, find_midi
+from seqvae.music.midi.read import MAX_STEPS, QPM_RANGE, read_midi
+from seqvae.music.midi.write import to_pretty_midi, write_clips
+
+__all__ = [
+    "MAX_STEPS", "MIDI_SUFFIXES", "QPM_RANGE", "MidiSource", "find_midi", "read_midi",
+    "to_pretty_midi", "write_clips",
+]  # fmt: skip

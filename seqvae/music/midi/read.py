@@ -1,0 +1,198 @@
+"""Songs -> pieces: ticks become steps on the grid of the file or of a beat track."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+import pretty_midi
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from seqvae.errors import InputError
+from seqvae.music.beats import MAX_BEATS_OUTSIDE, BeatTrack
+from seqvae.music.chords import ChordTrack
+from seqvae.music.midi.parse import MidiSource, Song, parse_file, parse_object
+from seqvae.music.notes import (
+    DEFAULT_QPM,
+    Metre,
+    Notes,
+    Piece,
+    Tempo,
+    changes_of_metre,
+    join,
+    nearest_steps,
+    sort_notes,
+    steps_per_bar,
+)
+
+MAX_STEPS = 1_000_000  # about 35 hours of sixteenths at 120 qpm: a damaged delta time, not music
+QPM_RANGE = (3.6, 2000.0)  # three bytes of microseconds per quarter cannot say a slower tempo
+
+
+def read_midi(
+    source: MidiSource,
+    steps_per_quarter: int,
+    beats: BeatTrack | None = None,
+    chords: ChordTrack | None = None,
+) -> Piece:
+    """Read a MIDI file or a `pretty_midi.PrettyMIDI` and put it on a grid of steps.
+
+    The grid is that of the file's ticks, or of `beats`. Onsets and ends are rounded to the nearest
+    step; a note lasts at least one step. The songs of a type 2 file follow one another.
+
+    Raises:
+        InputError: the file cannot be opened, is not MIDI, or holds impossible values.
+    """
+    if isinstance(source, pretty_midi.PrettyMIDI):
+        songs = [parse_object(source)]
+    else:
+        songs = parse_file(Path(source).expanduser())
+    if beats is None:
+        pieces = [_by_ticks(song, chords, steps_per_quarter) for song in songs]
+    else:
+        pieces = [_by_beats(song, beats, chords, steps_per_quarter) for song in songs]
+    return pieces[0] if len(pieces) == 1 else _join_at_bar_lines(pieces, songs[0].name)
+
+
+@dataclass(frozen=True, eq=False)
+class TempoMap:
+    """The tempos of a song: each holds from its tick on; the first tick is 0."""
+
+    ticks: NDArray[np.int64]
+    qpm: NDArray[np.float64]
+    resolution: int
+    """Ticks per quarter."""
+
+    @property
+    def ticks_per_second(self) -> NDArray[np.float64]:
+        """Ticks per second under each tempo."""
+        return self.qpm * self.resolution / 60
+
+    @property
+    def starts(self) -> NDArray[np.float64]:
+        """Second at which each tempo begins."""
+        lasting = np.diff(self.ticks) / self.ticks_per_second[:-1]
+        return np.append(0.0, np.cumsum(lasting))
+
+    def to_ticks(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Ticks, with fractions, at given seconds."""
+        starts = self.starts
+        tempo = np.maximum(np.searchsorted(starts, seconds, side="right") - 1, 0)
+        elapsed = seconds - starts[tempo]
+        ticks: NDArray[np.float64] = self.ticks[tempo] + elapsed * self.ticks_per_second[tempo]
+        return ticks
+
+    def to_seconds(self, ticks: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Seconds at given ticks."""
+        tempo = np.searchsorted(self.ticks, ticks, side="right") - 1
+        elapsed = ticks - self.ticks[tempo]
+        seconds: NDArray[np.float64] = self.starts[tempo] + elapsed / self.ticks_per_second[tempo]
+        return seconds
+
+
+def _tempo_map(song: Song) -> TempoMap:
+    """The checked tempos of a song; MIDI's default holds before the first one."""
+    tempo_at = {0: DEFAULT_QPM}
+    for tick, qpm in sorted(song.tempos, key=itemgetter(0)):  # of several at a tick the last holds
+        if not (math.isfinite(qpm) and QPM_RANGE[0] <= qpm <= QPM_RANGE[1]):
+            raise InputError(f"{song.name}: tempo of {qpm:g} quarters per minute")
+        tempo_at[tick] = qpm
+    return TempoMap(np.array(list(tempo_at)), np.array(list(tempo_at.values())), song.resolution)
+
+
+def _by_ticks(song: Song, chords: ChordTrack | None, steps_per_quarter: int) -> Piece:
+    """A song on its own grid; before its first metre and tempo the defaults of MIDI hold."""
+
+    def positions(ticks: NDArray[np.float64]) -> NDArray[np.float64]:
+        return ticks * steps_per_quarter / song.resolution
+
+    def steps(ticks: Sequence[int]) -> list[int]:
+        nearest = nearest_steps(positions(np.array(ticks, np.float64)))
+        return [int(step) for step in np.minimum(nearest, MAX_STEPS)]
+
+    metres = sorted(song.metres, key=itemgetter(0))
+    metre_at = {0: Metre(0, 4, 4)}
+    for step, metre in zip(steps([tick for tick, _, _ in metres]), metres, strict=True):
+        _, numerator, denominator = metre
+        if numerator < 1 or denominator < 1:
+            raise InputError(f"{song.name}: time signature {numerator}/{denominator}")
+        metre_at[step] = Metre(step, numerator, denominator)
+    tempo_map = _tempo_map(song)
+    qpm_at = dict(zip(steps(tempo_map.ticks.tolist()), tempo_map.qpm.tolist(), strict=True))
+    return Piece(
+        notes=_on_grid(song, positions(song.ticks)),
+        steps_per_quarter=steps_per_quarter,
+        metres=changes_of_metre(metre_at.values(), steps_per_quarter),
+        tempos=tuple(Tempo(step, qpm) for step, qpm in qpm_at.items()),
+        chords=chords.changes(positions(tempo_map.to_ticks(chords.times))) if chords else (),
+    )
+
+
+def _by_beats(
+    song: Song, beats: BeatTrack, chords: ChordTrack | None, steps_per_quarter: int
+) -> Piece:
+    """A song on the grid of a beat track; bars are counted back from it to the first note."""
+    quarters = beats.quarters(_tempo_map(song).to_seconds(song.ticks))
+    first_beat, last_beat = beats.quarters(beats.times[[0, -1]])
+    first = min(quarters[0].min(initial=0.0), first_beat)
+    bar = int(beats.bars()[1][0])
+    shift = -int(np.floor((first + 0.5 / steps_per_quarter) / bar)) * bar
+    outside = max(-first - bar, quarters[0].max(initial=0.0) - last_beat)
+    if outside > MAX_BEATS_OUTSIDE:
+        raise InputError(
+            f"{song.name}: a note {outside:.0f} beats outside the beat file; "
+            "is it of another piece?"
+        )
+    tempos = beats.tempos(steps_per_quarter, shift)
+    for tempo in tempos:
+        if not QPM_RANGE[0] <= tempo.qpm <= QPM_RANGE[1]:
+            raise InputError(
+                f"{song.name}: tempo of {tempo.qpm:g} beats per minute in the beat file"
+            )
+
+    def positions(quarters: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (quarters + shift) * steps_per_quarter
+
+    return Piece(
+        notes=_on_grid(song, positions(quarters)),
+        steps_per_quarter=steps_per_quarter,
+        metres=beats.metres(steps_per_quarter, shift),
+        tempos=tempos,
+        chords=chords.changes(positions(beats.quarters(chords.times))) if chords else (),
+    )
+
+
+def _on_grid(song: Song, positions: Float[np.ndarray, "2 N"]) -> Notes:
+    """Checked notes at the steps nearest to their onsets and ends, which are given in steps."""
+    notes = song.notes.copy()
+    for field, low in (("pitch", 0), ("velocity", 1)):
+        bad = (notes[field] < low) | (notes[field] > 127)
+        if bad.any():
+            raise InputError(
+                f"{song.name}: a note of {field} {notes[field][bad][0]}, not {low}..127"
+            )
+    steps = nearest_steps(positions)
+    if len(notes) and (steps.min() < 0 or steps.max() > MAX_STEPS):
+        step = int(steps.min() if steps.min() < 0 else steps.max())
+        raise InputError(f"{song.name}: a note at step {step}; at most {MAX_STEPS} steps are read")
+    notes["start"] = steps[0]
+    notes["end"] = np.maximum(steps[1], steps[0] + 1)
+    notes["offset"] = positions[0] - steps[0]
+    return sort_notes(notes)
+
+
+def _join_at_bar_lines(pieces: Sequence[Piece], name: str) -> Piece:
+    """The pieces joined, with each one's last bar completed."""
+    completed = []
+    for piece in pieces:
+        last = piece.metres[-1]
+        bar = steps_per_bar(last, piece.steps_per_quarter) or 1
+        num_bars = -(-(piece.end_step - last.start_step) // bar)
+        completed.append(replace(piece, num_steps=last.start_step + num_bars * bar))
+    num_steps = sum(piece.end_step for piece in completed)
+    if num_steps > MAX_STEPS:
+        raise InputError(f"{name}: {num_steps} steps; at most {MAX_STEPS} are read")
+    return join(completed)

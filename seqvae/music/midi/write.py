@@ -1,0 +1,62 @@
+"""Pieces -> PrettyMIDI objects -> files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pretty_midi
+
+from seqvae.music.notes import Piece
+
+RESOLUTION = 480  # ticks per quarter: exact for 3, 4, 6, 12 and 24 steps per quarter
+
+
+def to_pretty_midi(piece: Piece) -> pretty_midi.PrettyMIDI:
+    """Render a clip at its first tempo with one instrument per track, program and kind.
+
+    Onsets keep their offsets from the grid. Nothing can sound before the clip begins, so an early
+    first note comes on the beat.
+
+    Raises:
+        ValueError: a note that MIDI cannot express: pitch or velocity out of range, no duration.
+    """
+    _check_notes(piece)
+    qpm = piece.tempos[0].qpm
+    seconds_per_step = 60 / qpm / piece.steps_per_quarter
+    midi = pretty_midi.PrettyMIDI(resolution=RESOLUTION, initial_tempo=qpm)
+    midi.time_signature_changes = [
+        pretty_midi.TimeSignature(m.numerator, m.denominator, m.start_step * seconds_per_step)
+        for m in piece.metres
+    ]
+    instrument_of = piece.notes[["track", "program", "is_drum"]]
+    for key in np.unique(instrument_of):
+        instrument = pretty_midi.Instrument(int(key["program"]), bool(key["is_drum"]))
+        for note in piece.notes[instrument_of == key]:
+            onset = max(0.0, float(note["start"] + note["offset"]))
+            instrument.notes.append(
+                pretty_midi.Note(
+                    velocity=int(note["velocity"]),
+                    pitch=int(note["pitch"]),
+                    start=onset * seconds_per_step,
+                    end=float(note["end"] * seconds_per_step),
+                )
+            )
+        midi.instruments.append(instrument)
+    return midi
+
+
+def _check_notes(piece: Piece) -> None:
+    for note in piece.notes:
+        pitch, velocity = note["pitch"], note["velocity"]
+        if not (0 <= pitch <= 127 and 1 <= velocity <= 127):
+            raise ValueError(f"MIDI has no note of pitch {pitch}, velocity {velocity}")
+        if note["end"] <= note["start"]:
+            raise ValueError(f"the note at step {note['start']} has no duration")
+
+
+def write_clips(clips: Sequence[pretty_midi.PrettyMIDI], folder: Path, name: str) -> list[Path]:
+    """Write `name`_00.mid, `name`_01.mid and so on; returns the paths."""
+    paths = [folder / f"{name}_{number:02d}.mid" for number in range(len(clips))]
+    for clip, path in zip(clips, paths, strict=True):
+        clip.write(str(path))
+    return paths
