@@ -1,4 +1,5 @@
-"""Pieces of music: notes, bars, beats, chords, MIDI files and the measures of a piece.
+"""Pieces of music: notes, bars, beats, chords, MIDI files, and measures of a piece.
 
-Imports numpy and `errors`; no torch. pretty_midi and symusic are imported in `midi` alone.
+This room imports numpy and `errors`, and no torch. pretty_midi and symusic are imported in `midi`
+alone.
 """

@@ -1,6 +1,6 @@
-"""Clips as sound: WAV files through FluidSynth, which is an extra.
+"""Clips as sound: WAV files rendered by FluidSynth, which is an optional dependency.
 
-pretty_midi brings the sounds, a General MIDI SoundFont.
+The sounds are those of the General MIDI SoundFont that comes with pretty_midi.
 """
 
 import wave
@@ -15,29 +15,29 @@ from seqvae.errors import InputError
 SAMPLE_RATE = 44_100  # Hz
 PEAK = 0.9  # of full scale
 INSTALL = (
-    "FluidSynth or its Python module is missing: install the one (apt install fluidsynth, "
-    'brew install fluid-synth) and the other (pip install "seqvae[audio]")'
+    "FluidSynth or its Python module is missing: install the program (apt install fluidsynth, "
+    'brew install fluid-synth) and the module (pip install "seqvae[audio]")'
 )
 
 
 def check_audio() -> None:
-    """Refuse where FluidSynth is not installed.
+    """Check that FluidSynth is installed.
 
     Raises:
-        InputError: it is not; the message says how to install it.
+        InputError: it is missing; the message says how to install it.
     """
     try:
         import fluidsynth  # noqa: F401
-    except ImportError as error:  # the module, or the library that it looks for
+    except ImportError as error:  # also raised by the module if it does not find the library
         raise InputError(INSTALL) from error
 
 
 def write_audio(clips: Sequence[pretty_midi.PrettyMIDI], midi_files: Sequence[Path]) -> list[Path]:
-    """Write a mono WAV of 16 bits beside each MIDI file, under its name; returns the paths."""
+    """Write each clip as a 16-bit mono WAV file beside its MIDI file; returns the paths."""
     check_audio()
     paths = []
     for clip, file in zip(clips, midi_files, strict=True):
-        sound = np.zeros(SAMPLE_RATE)  # silence has a second
+        sound = np.zeros(SAMPLE_RATE)  # a silent clip becomes one second
         if any(instrument.notes for instrument in clip.instruments):
             sound = clip.fluidsynth(fs=SAMPLE_RATE)
         paths.append(file.with_suffix(".wav"))

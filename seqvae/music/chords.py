@@ -1,7 +1,7 @@
-"""Chords: their names, their numbers, and which one a bar of notes suggests.
+"""Chords: their names, their numbers, and the chords that notes suggest.
 
-A chord is one of five triads on one of twelve roots, or none; sevenths, added notes and other
-basses are left out. A number is 0 for no chord and 1 + 12 * quality + root else.
+A chord is one of five triads on one of twelve roots, or none. Sevenths, added notes and other bass
+notes are ignored. The number of a chord is 1 + 12 * quality + root; 0 is no chord.
 """
 
 import itertools
@@ -15,14 +15,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
-from seqvae.music.notes import NOTE_NAMES, Notes, Piece, bars, nearest_steps, steps_per_bar
+from seqvae.music.notes import Notes, Piece, bars, nearest_steps, steps_per_bar
 
 QUALITIES = {"": (0, 4, 7), "m": (0, 3, 7), "aug": (0, 4, 8), "dim": (0, 3, 6), "sus4": (0, 5, 7)}
 NO_CHORD = 0
 NUM_CHORDS = 1 + 12 * len(QUALITIES)
-MIN_FIT = 0.6  # share of the sounding time that a chord's own notes take; less suggests none
+MIN_FIT = 0.6  # of the sounding time must belong to notes of the chord; else there is none
 
-# What names of qualities begin with, the longer ones first; what follows is left out.
+# Whether a pitch class belongs to a chord; row n is that of chord n + 1.
+TRIADS = np.array(
+    [
+        [(pitch - root) % 12 in tones for pitch in range(12)]
+        for tones in QUALITIES.values()
+        for root in range(12)
+    ],
+    np.float64,
+)
+
+# How the quality of a chord is spelled; a spelling stands before those that it starts with.
 SPELLINGS = {
     "maj": "", "M": "", "min": "m", "hdim": "dim", "dim": "dim", "aug": "aug", "sus4": "sus4",
     "sus2": "sus2", "sus": "sus4", "m": "m", "-": "m", "o": "dim", "+": "aug",
@@ -36,16 +46,16 @@ ACCEPTED = "C, Am, F#dim, Bbaug, Gsus4, D7, Em7/B, C:maj, N for none"
 
 
 def parse_chord(name: str) -> int:
-    """The number of a chord's name.
+    """The number of the chord with this name.
 
     Raises:
-        InputError: it is no chord.
+        InputError: the name is not that of a chord.
     """
     if name in ("N", "N.C.", "NC", "X"):
         return NO_CHORD
     match = NAME.fullmatch(name)
     if match is None:
-        raise InputError(f"{name!r} is no chord; write them as {ACCEPTED}")
+        raise InputError(f"{name!r} is not a chord; write chords as {ACCEPTED}")
     letter, accidentals, spelling, extension, _ = match.groups()
     root = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}[letter]
     root += accidentals.count("#") - accidentals.count("b")
@@ -56,34 +66,30 @@ def parse_chord(name: str) -> int:
         quality = "dim"
     elif quality == "" and "#5" in extension:
         quality = "aug"
-    if quality == "sus2":  # C D G is G C D, turned over
+    if quality == "sus2":  # C D G is an inversion of G C D
         quality, root = "sus4", root + 7
     return number(root, list(QUALITIES).index(quality))
 
 
 def parse_chords(text: str) -> list[int]:
-    """The numbers of chords with spaces, commas or bars between them: "C Am | F, G"."""
+    """The numbers of chords that are separated by spaces, commas or bar lines: "C Am | F, G".
+
+    Raises:
+        InputError: a name is not that of a chord, or there are none.
+    """
     names = re.findall(r"[^\s,|]+", text)
     if not names:
-        raise InputError(f"no chords in {text!r}; write them as {ACCEPTED}")
+        raise InputError(f"no chords in {text!r}; write chords as {ACCEPTED}")
     return [parse_chord(name) for name in names]
 
 
 def number(root: int, quality: int) -> int:
-    """The number of a chord."""
+    """The number of the chord on a root with the quality at this place in `QUALITIES`."""
     return 1 + 12 * quality + root % 12
 
 
-def chord_name(chord: int) -> str:
-    """The name of a chord's number."""
-    if chord == NO_CHORD:
-        return "N"
-    quality, root = divmod(chord - 1, 12)
-    return NOTE_NAMES[root] + list(QUALITIES)[quality]
-
-
 def transpose_chords(chords: NDArray[np.int64], semitones: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Numbers moved by an interval; no chord stays none."""
+    """Transpose numbers of chords up by semitones; no chord stays no chord."""
     quality, root = np.divmod(chords - 1, 12)
     moved: NDArray[np.int64] = 1 + 12 * quality + (root + semitones) % 12
     return np.where(chords == NO_CHORD, NO_CHORD, moved)
@@ -91,23 +97,28 @@ def transpose_chords(chords: NDArray[np.int64], semitones: NDArray[np.int64]) ->
 
 @dataclass(frozen=True, eq=False)
 class ChordTrack:
-    """Chords of a piece: when each begins, in seconds."""
+    """The chords of a performance."""
 
     times: NDArray[np.float64]
-    numbers: NDArray[np.int64]  # where a chord ends before the next one begins there is none
+    """Second at which each chord begins."""
+    numbers: NDArray[np.int64]
+    """Number of each chord; `NO_CHORD` between two chords and after the last one."""
 
-    def changes(self, places: NDArray[np.float64]) -> tuple[tuple[int, int], ...]:
-        """The step at which each chord begins, given its place in steps, and its number."""
-        steps = np.maximum(nearest_steps(places), 0).astype(int).tolist()
-        by_step = dict(zip(steps, self.numbers.tolist(), strict=True))  # of several the last
-        return tuple(sorted(by_step.items()))
+    def changes(self, positions: NDArray[np.float64]) -> tuple[tuple[int, int], ...]:
+        """The nearest step to the position of each chord, in steps, and the chord's number.
+
+        The last of several chords at a step counts.
+        """
+        steps = np.maximum(nearest_steps(positions), 0).astype(int).tolist()
+        number_at = dict(zip(steps, self.numbers.tolist(), strict=True))
+        return tuple(sorted(number_at.items()))
 
 
 def read_chords(path: Path) -> ChordTrack:
-    """Read a chord file: a line a chord, its begin and end in seconds and its name.
+    """Read a chord file: one line per chord, with its begin and end in seconds and its name.
 
     Raises:
-        InputError: it cannot be read, or a line is no such thing.
+        InputError: the file cannot be read, or a line is malformed.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -116,36 +127,42 @@ def read_chords(path: Path) -> ChordTrack:
         raise InputError(f"{path}: cannot be read ({reason})") from error
     times: list[float] = []
     numbers: list[int] = []
-    ended = -math.inf
+    last_begin, last_end = -math.inf, math.inf
     for line_number, line in enumerate(lines, start=1):
-        words = line.split()
-        if not words:
+        if not line.split():
             continue
-        where = f"{path}: line {line_number}"
         try:
-            begin_word, end_word, name = words
-            begin, end = float(begin_word), float(end_word)
-        except ValueError as error:
-            raise InputError(f"{where} is {line[:40]!r}; it must be begin, end, chord") from error
-        if not (math.isfinite(end) and begin <= end and (not times or begin >= times[-1])):
-            raise InputError(f"{where}: the times {begin:g} and {end:g} do not rise")
-        try:
-            chord = parse_chord(name)
+            begin, end, chord = _parse_line(line)
+            if not (math.isfinite(end) and last_begin <= begin <= end):
+                raise InputError(f"the times {begin:g} and {end:g} do not rise")
         except InputError as error:
-            raise InputError(f"{where}: {error}") from error
-        if times and begin > ended:
-            times.append(ended)
+            raise InputError(f"{path}: line {line_number}: {error}") from error
+        if begin > last_end:
+            times.append(last_end)
             numbers.append(NO_CHORD)
         times.append(begin)
         numbers.append(chord)
-        ended = end
+        last_begin, last_end = begin, end
     if not times:
-        raise InputError(f"{path}: no chords")
-    return ChordTrack(np.array([*times, ended]), np.array([*numbers, NO_CHORD]))
+        raise InputError(f"{path}: no chords; a line is begin, end, chord")
+    return ChordTrack(np.array([*times, last_end]), np.array([*numbers, NO_CHORD]))
+
+
+def _parse_line(line: str) -> tuple[float, float, int]:
+    """Begin, end and number of the chord in a line of a chord file."""
+    try:
+        begin, end, name = line.split()
+        times = float(begin), float(end)
+    except ValueError as error:
+        raise InputError(f"{line[:40]!r} must be begin, end, chord") from error
+    return *times, parse_chord(name)
 
 
 def half_bars(piece: Piece) -> list[int]:
-    """Where half bars begin, bars where the half is no whole number of quarters, and the end."""
+    """The steps at which half bars begin, and the end of the piece.
+
+    A bar is not halved if its half is no whole number of quarters.
+    """
     edges = []
     for bar in bars(piece):
         edges.append(bar.start_step)
@@ -158,30 +175,27 @@ def half_bars(piece: Piece) -> list[int]:
 
 
 def suggested_chords(notes: Notes, edges: Sequence[int]) -> NDArray[np.int64]:
-    """The chord that the notes between each two edges, in steps, suggest: (len(edges) - 1,).
+    """The chord that the notes between each two edges suggest, or none: (len(edges) - 1,).
 
-    The one whose own notes sound longest, if they take `MIN_FIT` of what sounds. Of equals one that
-    is there in full, then the one on the lowest note, then the plainest: major before minor.
+    Edges are steps. A chord fits by the share of the sounding time that its notes take, at least
+    `MIN_FIT`. Among equal fits a chord with all three notes wins, then one on the lowest note, then
+    the plainest: major before minor.
     """
     pitched = notes[~notes["is_drum"]]
-    bounds = np.asarray(edges, np.int64)
-    found = np.full(len(bounds) - 1, NO_CHORD)
-    plain = -(np.arange(NUM_CHORDS - 1) // 12)
-    templates = np.zeros((NUM_CHORDS - 1, 12))
-    for quality, tones in enumerate(QUALITIES.values()):
-        for root in range(12):
-            templates[number(root, quality) - 1, [(root + tone) % 12 for tone in tones]] = 1
-    for i, (begin, end) in enumerate(itertools.pairwise(bounds.tolist())):
-        own = pitched[(pitched["start"] < end) & (pitched["end"] > begin)]
-        if not len(own):
-            continue
-        sounding = np.minimum(own["end"], end) - np.maximum(own["start"], begin)
-        profile = np.bincount(own["pitch"] % 12, sounding, minlength=12)
-        fit = templates @ profile / profile.sum()
-        full = (templates @ (profile > 0)) >= 3  # all three notes are there
-        bass = int(own["pitch"].min()) % 12
-        on_bass = (np.arange(NUM_CHORDS - 1) % 12) == bass
-        best = np.lexsort((plain, on_bass, full, fit.round(9)))[-1]
-        if fit[best] >= MIN_FIT:
-            found[i] = best + 1
-    return found
+    bounds = np.asarray(edges, np.int64).tolist()
+    return np.array([_best_chord(pitched, *bound) for bound in itertools.pairwise(bounds)], int)
+
+
+def _best_chord(pitched: Notes, begin: int, end: int) -> int:
+    """The chord that fits best what sounds from one step to another."""
+    sounding = pitched[(pitched["start"] < end) & (pitched["end"] > begin)]
+    if not len(sounding):
+        return NO_CHORD
+    steps = np.minimum(sounding["end"], end) - np.maximum(sounding["start"], begin)
+    profile = np.bincount(sounding["pitch"] % 12, steps, minlength=12)
+    fit = TRIADS @ profile / profile.sum()
+    is_complete = TRIADS @ (profile > 0) >= 3
+    quality, root = np.divmod(np.arange(NUM_CHORDS - 1), 12)
+    is_on_bass = root == sounding["pitch"].min() % 12
+    best = int(np.lexsort((-quality, is_on_bass, is_complete, fit.round(9)))[-1])
+    return best + 1 if fit[best] >= MIN_FIT else NO_CHORD

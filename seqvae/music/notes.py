@@ -1,7 +1,8 @@
-"""Notes on a grid of steps: what a piece of music is inside seqvae.
+"""Notes on a grid of steps: the form in which seqvae holds a piece of music.
 
-Units: a step is a fraction of a quarter (`steps_per_quarter`), positions are integer steps from
-the start of the piece, ranges are half open. Seconds and ticks exist in `midi.py` alone.
+A step is a fraction of a quarter note (`steps_per_quarter`). Positions are integer steps from the
+start of the piece, and ranges are half open. Seconds and ticks appear only in `midi`, `beats` and
+the chord files of `chords`.
 """
 
 import math
@@ -23,32 +24,32 @@ NOTE = np.dtype(
         ("program", np.int16),
         ("is_drum", np.bool_),
         ("track", np.int16),
-        ("offset", np.float32),  # from the step to the onset as it was played, in steps: -0.5..0.5
+        ("offset", np.float32),  # of the onset as played from its step, in steps: -0.5..0.5
     ]
 )
 Notes = NDArray[Any]  # records of NOTE, sorted by start, then pitch
 
 NOTE_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-NUM_VELOCITIES = 127  # of MIDI: 1 to 127
-DEFAULT_QPM = 120.0  # of a MIDI file that names no tempo
+NUM_VELOCITIES = 127  # in MIDI, from 1 to 127
+DEFAULT_QPM = 120.0  # the tempo of a MIDI file that names none
 
 
 @dataclass(frozen=True)
 class Metre:
-    """A time signature that holds from a step on."""
+    """A time signature and the step from which it holds."""
 
     start_step: int
     numerator: int
     denominator: int
 
     def __str__(self) -> str:
-        """As musicians write it: 4/4."""
+        """The usual notation, such as 4/4."""
         return f"{self.numerator}/{self.denominator}"
 
 
 @dataclass(frozen=True)
 class Tempo:
-    """A tempo in quarters per minute that holds from a step on."""
+    """A tempo in quarters per minute and the step from which it holds."""
 
     start_step: int
     qpm: float
@@ -56,25 +57,25 @@ class Tempo:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """What one file or one clip holds; its first metre and its first tempo start at step 0."""
+    """The contents of a file or a clip. The first metre and the first tempo start at step 0."""
 
     notes: Notes
     steps_per_quarter: int
     metres: tuple[Metre, ...] = (Metre(0, 4, 4),)
     tempos: tuple[Tempo, ...] = (Tempo(0, DEFAULT_QPM),)
     num_steps: int = 0
-    """Length including the silence after the last note, where it is known."""
+    """Length in steps, with the silence after the last note; 0 if only the notes are known."""
     chords: tuple[tuple[int, int], ...] = ()
-    """Where a chord begins, in steps, and its number; empty where they are not known."""
+    """The step at which each chord begins, and its number; empty if they are not known."""
 
     @property
     def end_step(self) -> int:
-        """Where the last note, or the silence after it, ends."""
+        """The step at which the last note, or the silence after it, ends."""
         last_note = int(self.notes["end"].max()) if len(self.notes) else 0
         return max(last_note, self.num_steps)
 
     def qpm_at(self, step: int) -> float:
-        """The tempo that holds at a step."""
+        """The tempo in quarters per minute at a step."""
         return [tempo.qpm for tempo in self.tempos if tempo.start_step <= step][-1]
 
 
@@ -99,8 +100,8 @@ def make_notes(
 
 def sort_notes(notes: Notes) -> Notes:
     """Sort by start, then pitch."""
-    keys = notes["start"].astype(np.int64) * 1024 + notes["pitch"]  # quicker than by two
-    ordered: Notes = notes.take(np.argsort(keys, kind="stable"))  # of records quicker than [...]
+    keys = notes["start"].astype(np.int64) * 1024 + notes["pitch"]  # faster than two keys
+    ordered: Notes = notes.take(np.argsort(keys, kind="stable"))  # faster than notes[...]
     return ordered
 
 
@@ -111,19 +112,23 @@ def nearest_steps(positions: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def parse_metre(text: str) -> Metre:
-    """Read a time signature such as 6/8."""
+    """Parse a time signature such as 6/8; it starts at step 0.
+
+    Raises:
+        InputError: it is not one, or MIDI cannot write it.
+    """
     numerator, slash, denominator = text.partition("/")
     digits = slash and numerator.isdecimal() and denominator.isdecimal()
     metre = Metre(0, int(numerator), int(denominator)) if digits else None
     if metre is None or str(metre) != text:
         raise InputError(f"metre {text!r}; write it as 4/4")
     if not (1 <= metre.numerator <= 255 and metre.denominator in (1, 2, 4, 8, 16, 32, 64)):
-        raise InputError(f"metre {text!r}: MIDI has 1 to 255 over a power of two up to 64")
+        raise InputError(f"metre {text!r}: use 1 to 255 over 1, 2, 4, 8, 16, 32 or 64")
     return metre
 
 
 def steps_per_bar(metre: Metre, steps_per_quarter: int) -> int | None:
-    """Steps of a bar, or None where a bar is no whole number of steps."""
+    """Steps in a bar, or None if a bar is no whole number of steps."""
     steps, rest = divmod(4 * metre.numerator * steps_per_quarter, metre.denominator)
     return steps if steps > 0 and rest == 0 else None
 
@@ -142,7 +147,7 @@ def pitched_notes(piece: Piece) -> Notes:
 
 @dataclass(frozen=True)
 class Stretch:
-    """A part of a piece under one metre; the bar grid restarts with it."""
+    """A part of a piece under one metre. The bars are counted from its start."""
 
     metre: Metre
     start_step: int
@@ -150,9 +155,9 @@ class Stretch:
 
 
 def stretches(piece: Piece) -> Iterator[Stretch]:
-    """The parts of a piece between changes of metre; silence is one step long."""
+    """The parts of a piece between changes of metre; an empty piece counts as one step."""
     starts = [metre.start_step for metre in piece.metres]
-    last = max(piece.end_step, 1)  # a change of metre after it makes the piece no longer
+    last = max(piece.end_step, 1)  # a change of metre after it does not lengthen the piece
     ends = [*(min(start, last) for start in starts[1:]), last]
     for metre, start, end in zip(piece.metres, starts, ends, strict=True):
         if end > start:
@@ -161,7 +166,7 @@ def stretches(piece: Piece) -> Iterator[Stretch]:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar as musicians count it, from 1, and the stretch it lies in."""
+    """A bar, numbered from 1 as musicians do, and the stretch that contains it."""
 
     number: int
     start_step: int
@@ -169,7 +174,7 @@ class Bar:
 
 
 def bars(piece: Piece) -> Iterator[Bar]:
-    """All bars; a stretch whose bar is no whole number of steps counts as one."""
+    """All bars of a piece; a stretch whose bar is no whole number of steps is a single bar."""
     number = 1
     for stretch in stretches(piece):
         length = stretch.end_step - stretch.start_step
@@ -180,18 +185,18 @@ def bars(piece: Piece) -> Iterator[Bar]:
 
 
 def melody_line(notes: Notes) -> Notes:
-    """One line: at equal onsets the highest pitch wins, and an onset ends the note before it."""
+    """Reduce notes to one voice: the highest of each onset, which ends the note before it."""
     if not len(notes):
         return notes
     last_of_onset = np.ones(len(notes), np.bool_)
     last_of_onset[:-1] = notes["start"][1:] != notes["start"][:-1]
-    line: Notes = notes.compress(last_of_onset)  # the highest: pitches rise within an onset
+    line: Notes = notes.compress(last_of_onset)  # pitches rise within an onset
     line["end"][:-1] = np.minimum(line["end"][:-1], line["start"][1:])
     return line
 
 
 def chord_share(notes: Notes) -> float:
-    """Share of a track's onsets that strike more than one note."""
+    """Share of onsets that strike more than one note; nan without notes."""
     if not len(notes):
         return math.nan
     _, num_struck = np.unique(notes["start"], return_counts=True)
@@ -199,41 +204,41 @@ def chord_share(notes: Notes) -> float:
 
 
 def changes_of_metre(metres: Iterable[Metre], steps_per_quarter: int) -> tuple[Metre, ...]:
-    """Those that change something: repeated on one of its own bar lines a metre says nothing."""
+    """Drop metres that change nothing: repetitions of a metre on one of its bar lines."""
     kept: list[Metre] = []
     for metre in metres:
         bar = steps_per_bar(metre, steps_per_quarter)
-        goes_on = bool(kept and bar) and str(metre) == str(kept[-1])
-        if not goes_on or (metre.start_step - kept[-1].start_step) % (bar or 1):
+        is_repeated = bool(kept and bar) and str(metre) == str(kept[-1])
+        if not is_repeated or (metre.start_step - kept[-1].start_step) % (bar or 1):
             kept.append(metre)
     return tuple(kept)
 
 
 def velocity_bins(notes: Notes, num_bins: int) -> NDArray[np.int64]:
-    """How hard each note is struck, as one of `num_bins` bins of equal width, from 0."""
+    """The velocity of each note as one of `num_bins` bins of equal width, from 0."""
     bins: NDArray[np.int64] = (notes["velocity"].astype(np.int64) - 1) * num_bins // NUM_VELOCITIES
     return bins
 
 
 def bin_velocities(bins: NDArray[np.int64], num_bins: int) -> NDArray[np.int64]:
-    """The MIDI velocity in the middle of each bin."""
+    """The MIDI velocity at the middle of each bin."""
     width = NUM_VELOCITIES / num_bins
     middles: NDArray[np.int64] = np.ceil(1 + bins * width + (width - 1) / 2).astype(np.int64)
     return middles
 
 
 def join(pieces: Sequence[Piece]) -> Piece:
-    """The pieces one after the other, each with its metres, tempos and chords."""
+    """Put pieces one after another, each with its metres, tempos and chords."""
     begins = np.cumsum([0, *(piece.end_step for piece in pieces)]).tolist()
     notes: list[Notes] = []
     chords: list[tuple[int, int]] = []
     metres: list[Metre] = []
     tempos: list[Tempo] = []
     for piece, begin in zip(pieces, begins, strict=False):
-        own = piece.notes.copy()
-        own["start"] += begin
-        own["end"] += begin
-        notes.append(own)
+        moved = piece.notes.copy()
+        moved["start"] += begin
+        moved["end"] += begin
+        notes.append(moved)
         chords += [(start + begin, number) for start, number in piece.chords]
         metres += [replace(metre, start_step=metre.start_step + begin) for metre in piece.metres]
         for tempo in piece.tempos:

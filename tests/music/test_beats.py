@@ -108,9 +108,9 @@ def test_read_and_written(tmp_path: Path) -> None:
 
 def test_real_songs_lie_on_their_beats(data_folder: Path) -> None:
     files = find_midi(data_folder / "midi" / "pop909")[::10]
-    own, by_beats = [], []
+    by_ticks, by_beats = [], []
     for file in files:
         track = read_beats(file_beside(file, "beat_midi.txt"))
-        own += np.abs(read_midi(file, 4).notes["offset"]).tolist()
+        by_ticks += np.abs(read_midi(file, 4).notes["offset"]).tolist()
         by_beats += np.abs(read_midi(file, 4, track).notes["offset"]).tolist()
-    assert np.mean(by_beats) < 0.05 < 0.15 < np.mean(own)  # 0.25 is chance
+    assert np.mean(by_beats) < 0.05 < 0.15 < np.mean(by_ticks)  # 0.25 is chance

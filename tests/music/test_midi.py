@@ -82,7 +82,7 @@ def write(folder: Path, data: bytes) -> Path:
     return path
 
 
-def rows(piece: Piece) -> list[tuple[int, ...]]:
+def all_fields(piece: Piece) -> list[tuple[int, ...]]:
     """All fields of all notes, in an order that does not depend on ties."""
     return sorted(tuple(note) for note in piece.notes.tolist())
 
@@ -133,12 +133,12 @@ def test_a_written_piece_is_read_exactly(
     song = to_pretty_midi(piece)
     song.write(str(tmp_path / "a.mid"))
     read = read_midi(tmp_path / "a.mid", steps_per_quarter)
-    assert rows(read) == rows(piece)
+    assert all_fields(read) == all_fields(piece)
     assert read.metres == (chosen,)
-    (found,) = read.tempos
-    assert found.start_step == 0
+    (written,) = read.tempos
+    assert written.start_step == 0
     # MIDI counts whole microseconds per quarter
-    assert abs(60e6 / found.qpm - 60e6 / qpm) <= 1
+    assert abs(60e6 / written.qpm - 60e6 / qpm) <= 1
 
 
 @pytest.mark.parametrize("steps_per_quarter", [3, 4, 6, 12, 24])
@@ -172,7 +172,7 @@ def test_a_pretty_midi_object_reads_as_its_file(tmp_path: Path, qpm: float) -> N
     song = to_pretty_midi(piece)
     song.write(str(tmp_path / "a.mid"))
     from_object, from_file = read_midi(song, 4), read_midi(str(tmp_path / "a.mid"), 4)
-    assert rows(from_object) == rows(from_file) == rows(piece)
+    assert all_fields(from_object) == all_fields(from_file) == all_fields(piece)
     assert from_object.metres == from_file.metres
     assert [(t.start_step, t.qpm) for t in from_object.tempos] == [(0, pytest.approx(qpm))]
 
@@ -205,9 +205,9 @@ def test_programs_velocities_drums_and_tracks_survive(tmp_path: Path) -> None:
         track=[0, 1, 2],
     )
     to_pretty_midi(Piece(notes, 4)).write(str(tmp_path / "a.mid"))
-    found = read_midi(tmp_path / "a.mid", 4).notes
+    read = read_midi(tmp_path / "a.mid", 4).notes
     fields = ["pitch", "velocity", "program", "is_drum", "track"]
-    assert sorted(found[fields].tolist()) == [
+    assert sorted(read[fields].tolist()) == [
         (36, 127, 0, True, 1),
         (60, 1, 73, False, 0),
         (72, 64, 127, False, 2),
@@ -311,13 +311,13 @@ KEY = ["pitch", "program", "is_drum"]
 def overlapping(piece: Piece) -> set[tuple[int, ...]]:
     """The pitches of a program that are somewhere struck while they sound."""
     last_end: dict[tuple[int, ...], int] = {}
-    found = set()
+    struck_again = set()
     for start, end, *rest in piece.notes[["start", "end", *KEY]].tolist():
         key = tuple(rest)
         if start < last_end.get(key, 0):
-            found.add(key)
+            struck_again.add(key)
         last_end[key] = max(end, last_end.get(key, 0))
-    return found
+    return struck_again
 
 
 def without(piece: Piece, keys: set[tuple[int, ...]]) -> Piece:
@@ -575,8 +575,8 @@ def test_find_midi_knows_suffixes_in_any_case(tmp_path: Path) -> None:
     names = ["b.mid", "a.MID", "sub/c.midi", "d.kar", "e.rmi", "f.txt", "mid"]
     for name in names:
         (tmp_path / name).touch()
-    found = [path.relative_to(tmp_path).as_posix() for path in find_midi(tmp_path)]
-    assert found == ["a.MID", "b.mid", "d.kar", "e.rmi", "sub/c.midi"]
+    names_found = [path.relative_to(tmp_path).as_posix() for path in find_midi(tmp_path)]
+    assert names_found == ["a.MID", "b.mid", "d.kar", "e.rmi", "sub/c.midi"]
 
 
 # Metres that are repeated, and pieces one after the other

@@ -78,7 +78,7 @@ class TempoMap:
         return np.append(0.0, np.cumsum(lasting))
 
     def to_ticks(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Ticks, with fractions, at given seconds."""
+        """Ticks, with fractions, at these seconds."""
         starts = self.starts
         tempo = np.maximum(np.searchsorted(starts, seconds, side="right") - 1, 0)
         elapsed = seconds - starts[tempo]
@@ -86,7 +86,7 @@ class TempoMap:
         return ticks
 
     def to_seconds(self, ticks: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Seconds at given ticks."""
+        """Seconds at these ticks."""
         tempo = np.searchsorted(self.ticks, ticks, side="right") - 1
         elapsed = ticks - self.ticks[tempo]
         seconds: NDArray[np.float64] = self.starts[tempo] + elapsed / self.ticks_per_second[tempo]
@@ -104,7 +104,7 @@ def _tempo_map(song: Song) -> TempoMap:
 
 
 def _by_ticks(song: Song, chords: ChordTrack | None, steps_per_quarter: int) -> Piece:
-    """A song on its own grid; before its first metre and tempo the defaults of MIDI hold."""
+    """Put a song on the grid of its ticks; MIDI's default metre holds before the first one."""
 
     def positions(ticks: NDArray[np.float64]) -> NDArray[np.float64]:
         return ticks * steps_per_quarter / song.resolution
@@ -134,7 +134,7 @@ def _by_ticks(song: Song, chords: ChordTrack | None, steps_per_quarter: int) -> 
 def _by_beats(
     song: Song, beats: BeatTrack, chords: ChordTrack | None, steps_per_quarter: int
 ) -> Piece:
-    """A song on the grid of a beat track; bars are counted back from it to the first note."""
+    """Put a song on the grid of a beat track, whose bars continue back to the first note."""
     quarters = beats.quarters(_tempo_map(song).to_seconds(song.ticks))
     first_beat, last_beat = beats.quarters(beats.times[[0, -1]])
     first = min(quarters[0].min(initial=0.0), first_beat)
@@ -166,7 +166,7 @@ def _by_beats(
 
 
 def _on_grid(song: Song, positions: Float[np.ndarray, "2 N"]) -> Notes:
-    """Checked notes at the steps nearest to their onsets and ends, which are given in steps."""
+    """Check notes and round their onsets and ends, which are positions in steps."""
     notes = song.notes.copy()
     for field, low in (("pitch", 0), ("velocity", 1)):
         bad = (notes[field] < low) | (notes[field] > 127)
