@@ -210,7 +210,7 @@ def report(arguments: Sequence[str]) -> None:
     parser.add_argument("--corpus", help="prepared corpus; by default the one of the run")
     parser.add_argument("--out", help="the HTML file; by default report.html in the run")
     options = parser.parse_args(arguments)
-    from seqvae.pages.page import write_report
+    from seqvae.pages.report import write_report
 
     out = Path(options.out or Path(options.run) / "report.html")
     write_report(Path(options.run), open_corpus(options.run, options.corpus), out)

@@ -9,7 +9,7 @@ from trained import band, train_tiny
 from seqvae.corpus.store import Corpus
 from seqvae.inference import trained as generation
 from seqvae.music.midi import read_midi, to_pretty_midi
-from seqvae.pages.page import write_report
+from seqvae.pages.report import write_report
 
 KINDS = ("melody", "drums", "groove", "trio", "polyphony")
 

@@ -1,43 +1,51 @@
+/*
+ * Clips: the music of one window. Needs nothing else.
+ *
+ *   unpackClip(packed, grid)    a clip from the JSON that Python writes
+ *
+ * @typedef {Object} Note
+ * @property {number} start - onset in steps; a fraction where the performance leaves the grid
+ * @property {number} length - in steps
+ * @property {number} pitch - MIDI number
+ * @property {number} velocity - from 1 to 127
+ * @property {number} program - General MIDI program, from 0; not used for drums
+ * @property {?string} drum - name of the drum class, null for a pitched note
+ *
+ * @typedef {Object} Clip
+ * @property {Note[]} notes - ordered by onset
+ * @property {number} numSteps
+ * @property {number} qpm - tempo in quarters per minute
+ * @property {number} stepsPerQuarter
+ * @property {number} stepsPerBar
+ * @property {string[]} kit - names of all drum classes, lowest first
+ */
 "use strict";
 
-function playButton(name) {
-  return html("button", { class: "play", type: "button", "aria-pressed": "false",
-    "aria-label": `Play ${name}` },
-    svg("svg", { viewBox: "0 0 10 10", "aria-hidden": "true" },
-      svg("path", { class: "start", d: "M1 0L10 5L1 10Z" }),
-      svg("path", { class: "stop", d: "M0.5 0.5H9.5V9.5H0.5Z" })),
-    html("span", {}, "Play"));
-}
-
-function clipView(clip, name, rows, tag = "div") {
-  const notes = notesOf(clip);
-  const button = playButton(name);
-  const picture = roll(clip, notes, rows);
-  const show = (playing) => {
-    button.setAttribute("aria-pressed", playing);
-    button.lastChild.textContent = playing ? "Stop" : "Play";
-    picture.classList.toggle("playing", playing);
+/**
+ * Each column of a packed clip is an array, or one number if all notes share it. A sound is a
+ * program or, from `grid.num_programs` on, an index into `grid.drums`; offsets are in hundredths
+ * of a step.
+ */
+function unpackClip(packed, grid) {
+  const value = (column, i) => (Array.isArray(column) ? column[i] : column);
+  const unpackNote = (_, i) => {
+    const sound = value(packed.sound, i);
+    const drum = grid.drums[sound - grid.num_programs] ?? null;
+    return {
+      start: value(packed.start, i) + value(packed.offset, i) / 100,
+      length: value(packed.length, i),
+      pitch: value(packed.pitch, i),
+      velocity: value(packed.velocity, i),
+      program: drum === null ? sound : 0,
+      drum,
+    };
   };
-  const view = {
-    clip, notes: notes.toSorted((a, b) => a.start - b.start),
-    started: () => show(true), ended: () => show(false),
-    moved: (steps) => {
-      const share = (steps + MARGIN) / (Math.max(clip.steps, 1) + 2 * MARGIN);
-      picture.lastChild.style.left = `${100 * share}%`;
-    },
+  return {
+    notes: Array.from({ length: packed.count }, unpackNote).sort((a, b) => a.start - b.start),
+    numSteps: packed.steps,
+    qpm: packed.qpm,
+    stepsPerQuarter: grid.steps_per_quarter,
+    stepsPerBar: grid.steps_per_bar,
+    kit: grid.drums,
   };
-  button.addEventListener("click", () => player.toggle(view));
-  const save = html("button", { class: "save", type: "button",
-    "aria-label": `Download ${name} as MIDI`, onclick: () => download(clip, notes, name) },
-    "↓ MIDI");
-  const node = html(tag, { class: "clip" },
-    html("header", {}, html("span", { class: "name" }, name), save, button), picture);
-  return { node, view };
-}
-
-function download(clip, notes, name) {
-  const url = URL.createObjectURL(new Blob([midiFile(clip, notes)], { type: "audio/midi" }));
-  const file = `${data.title} ${name}.mid`.replace(/[^\w.]+/g, "_");
-  html("a", { href: url, download: file }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 1000);
 }

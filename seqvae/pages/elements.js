@@ -1,42 +1,53 @@
+/*
+ * Building blocks of a page. Needs nothing else.
+ *
+ *   html(tag, attributes, ...children)    a new HTML element
+ *   svg(tag, attributes, ...children)     a new SVG element
+ *   themeColour(name)                     the colour of the custom property --name
+ *   formatNumber(value)                   a number with a fixed number of decimals for its size
+ *   formatShort(value)                    a number with three significant digits
+ *   formatName(name)                      note_density -> note density
+ *
+ * A child that is a string becomes a text node, so text from a corpus is never parsed as HTML.
+ */
 "use strict";
 
-// Elements. Whatever is a string becomes a text node: no text of a corpus is ever read as HTML.
-
-function fill(node, attributes, children) {
+/** Sets attributes and appends children. `onclick` and the like take functions; null is left out. */
+function furnish(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value !== null) node.setAttribute(name, value);
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== null) element.setAttribute(name, value);
   }
-  node.append(...children.flat().filter((child) => child !== null));
-  return node;
+  element.append(...children.flat().filter((child) => child !== null));
+  return element;
 }
 
 function html(tag, attributes = {}, ...children) {
-  return fill(document.createElement(tag), attributes, children);
+  return furnish(document.createElement(tag), attributes, children);
 }
 
 function svg(tag, attributes = {}, ...children) {
-  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  return furnish(element, attributes, children);
 }
 
-function section(title, about, ...children) {
-  const id = title.toLowerCase().replace(/\W+/g, "-");
-  return html("section", { "aria-labelledby": id },
-    html("h2", { id }, title), html("p", { class: "muted" }, about), ...children);
-}
-
-const spaced = (name) => name.replaceAll("_", " ");
-
-function shown(value) {
-  if (value === null) return "–";
-  if (Number.isInteger(value)) return value.toLocaleString("en");
-  const size = Math.abs(value);
-  return value.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : 3).replace("-", "−");
-}
-
-/** To three digits. */
-const brief = (value) => (+value.toPrecision(3)).toLocaleString("en").replace("-", "−");
-
-function colour(name) {
+function themeColour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}
+
+const withMinusSign = (text) => text.replace("-", "−");
+
+function formatNumber(value) {
+  if (value === null) return "–";
+  if (Number.isInteger(value)) return withMinusSign(value.toLocaleString("en"));
+  const size = Math.abs(value);
+  return withMinusSign(value.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : 3));
+}
+
+function formatShort(value) {
+  return withMinusSign(Number(value.toPrecision(3)).toLocaleString("en"));
+}
+
+function formatName(name) {
+  return name.replaceAll("_", " ");
 }

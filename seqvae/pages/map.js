@@ -1,252 +1,290 @@
+/*
+ * A map of latent codes: points that can be coloured, pointed at and opened. Needs elements.js.
+ *
+ *   new LatentMap({ points, path, attributes, describe, open })
+ *     .element                        to be put on a page
+ *
+ *   points        [x, y] of each code, in any unit
+ *   path          [x, y] of codes that are drawn as a line of numbered stations
+ *   attributes    { name, definition, values }: what the points can be coloured by
+ *   describe(i)   a text about a point, shown at the point with its value of the attribute
+ *   open(i)       an element that shows a point, put in the panel
+ *
+ * The mouse, a finger or the arrow keys point at a point; a click, a tap or Enter opens it. The
+ * page's CSS defines the classes map, controls, legend, plane, tip and panel, and the colours
+ * --low, --middle, --high, --accent, --card and --ink.
+ */
 "use strict";
 
-// The map
+const REACH = { mouse: 14, touch: 28 }; // pixels from the pointer to a point
+const ARROWS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const MAP_MARGIN = 22; // pixels
+const STATION_RADIUS = 8; // pixels
+const NUM_COLOURS = 256;
 
-const REACH = { mouse: 14, touch: 28 }; // pixels within which a point is met
-const DIRECTIONS = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-
-/** What the colours span, and its two labels. Few points far out would take all the colours. */
-function rangeOf(values) {
-  const sorted = values.toSorted((a, b) => a - b);
-  const at = (share) => sorted[Math.round(share * (sorted.length - 1))];
-  const [low, high] = at(0.02) < at(0.98) ? [at(0.02), at(0.98)] : [at(0), at(1)];
-  return { low, high, labels: [brief(low) + (at(0) < low ? " or less" : ""),
-    brief(high) + (at(1) > high ? " or more" : "")] };
-}
+const darkScheme = matchMedia("(prefers-color-scheme: dark)");
 
 class LatentMap {
-  constructor() {
-    this.points = data.map.points;
-    this.attribute = data.map.attributes[0] ?? null;
-    this.current = this.chosen = null;
-    this.canvas = html("canvas", { tabindex: 0, role: "application", "aria-label":
-      "Map of the latent space. Arrow keys go from point to point, Enter opens one.",
-      "aria-describedby": "map-value" });
-    this.tip = html("div", { class: "tip", id: "map-value", "aria-live": "polite" });
-    this.panel = html("div", { class: "panel", "aria-live": "polite" }, html("p",
-      { class: "muted", style: "margin:0" }, "Choose a point to see what it stands for: click " +
-        "it, or go to it with the arrow keys and press Enter."));
-    this.legend = html("div", { class: "legend" });
-    this.still = document.createElement("canvas"); // the points, drawn once
-    this.node = this.build();
+  constructor({ points, path, attributes, describe, open }) {
+    Object.assign(this, { points, path, attributes, describe, open });
+    this.attribute = attributes[0] ?? null;
+    this.pointed = null; // indices of points
+    this.opened = null;
+    this.element = this.build();
+    this.background = document.createElement("canvas"); // all points, drawn once
     this.listen();
     this.colourPoints();
   }
 
   build() {
-    const attributes = data.map.attributes.map((attribute) =>
-      html("option", { value: attribute.name }, spaced(attribute.name)));
-    this.about = html("p", { class: "muted", style: "margin:0.5rem 0 0" });
-    const select = html("select", { onchange: (event) => {
-      this.attribute = data.map.attributes[event.target.selectedIndex];
-      this.colourPoints();
-      this.draw();
-    } }, attributes);
+    this.canvas = html("canvas", {
+      tabindex: 0, role: "application", "aria-describedby": "map-tip", "aria-label":
+        "Map of the latent space. The arrow keys move from point to point, Enter opens one.",
+    });
+    this.tip = html("div", { class: "tip", id: "map-tip", "aria-live": "polite" });
+    this.legend = html("div", { class: "legend" });
+    this.definition = html("p", { class: "muted" });
+    this.panel = html("div", { class: "panel", "aria-live": "polite" }, html("p",
+      { class: "muted" }, "Select a point to see its sequence: click it, or move to it with the " +
+        "arrow keys and press Enter."));
+    const options = this.attributes.map(({ name }) =>
+      html("option", { value: name }, formatName(name)));
+    const select = html("select", { onchange: () => this.colourBy(select.selectedIndex) }, options);
     const controls = html("div", { class: "controls" },
       html("label", {}, "Colour by ", select), this.legend);
     return html("div", { class: "map" },
-      html("div", {}, attributes.length ? controls : null, this.about,
+      html("div", {}, options.length ? controls : null, this.definition,
         html("div", { class: "plane" }, this.canvas, this.tip)),
       this.panel);
   }
 
   listen() {
     const { canvas } = this;
-    const reach = (event) => REACH[event.pointerType] ?? REACH.mouse;
-    canvas.addEventListener("pointermove", (event) => this.meet(this.under(event, reach(event))));
-    canvas.addEventListener("pointerleave", () => this.meet(null));
-    canvas.addEventListener("click", (event) => {
-      const point = this.under(event, reach(event));
-      if (point !== null) this.choose(point);
-    });
-    canvas.addEventListener("keydown", (event) => this.key(event));
-    canvas.addEventListener("blur", () => this.meet(null));
+    canvas.addEventListener("pointermove", (event) => this.pointAt(this.under(event)));
+    canvas.addEventListener("pointerleave", () => this.pointAt(null));
+    canvas.addEventListener("blur", () => this.pointAt(null));
+    canvas.addEventListener("click", (event) => this.select(this.under(event)));
+    canvas.addEventListener("keydown", (event) => this.onKey(event));
     new ResizeObserver(() => this.resize()).observe(canvas.parentElement);
-    dark.addEventListener("change", () => { this.colourPoints(); this.resize(); });
+    darkScheme.addEventListener("change", () => { this.colourPoints(); this.draw(); });
   }
 
-  /** Colours of the points, from 256 of the legend's. */
-  colourPoints() {
-    if (!this.attribute) { this.colours = this.points.map(() => colour("accent")); return; }
-    const { low, high, labels } = rangeOf(this.attribute.values);
-    const ramp = rampOf(["low", "middle", "high"].map(colour));
-    this.colours = this.attribute.values.map((value) =>
-      ramp[Math.round(255 * Math.min(1, Math.max(0, (value - low) / (high - low))))]);
-    this.legend.replaceChildren(labels[0], html("i"), labels[1]);
-    this.about.textContent = this.attribute.definition;
+  // Colours
+
+  colourBy(index) {
+    this.attribute = this.attributes[index];
+    this.colourPoints();
+    this.draw();
   }
+
+  colourPoints() {
+    if (!this.attribute) {
+      this.colours = this.points.map(() => themeColour("accent"));
+      return;
+    }
+    const { low, high, labels } = colourRange(this.attribute.values);
+    const colours = gradientColours(["low", "middle", "high"].map(themeColour));
+    this.colours = this.attribute.values.map((value) => {
+      const fraction = Math.min(Math.max((value - low) / (high - low), 0), 1);
+      return colours[Math.round((NUM_COLOURS - 1) * fraction)];
+    });
+    this.legend.replaceChildren(labels[0], html("i"), labels[1]);
+    this.definition.textContent = this.attribute.definition;
+  }
+
+  // Drawing
 
   resize() {
-    const width = this.canvas.parentElement.clientWidth;
-    const height = Math.round(Math.min(Math.max(width * 0.8, 300), 600));
-    const ratio = devicePixelRatio || 1;
-    for (const canvas of [this.canvas, this.still]) {
-      canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
+    this.width = this.canvas.parentElement.clientWidth;
+    this.height = Math.round(Math.min(Math.max(this.width * 0.8, 300), 600));
+    this.pixelRatio = devicePixelRatio || 1;
+    for (const canvas of [this.canvas, this.background]) {
+      canvas.width = Math.round(this.width * this.pixelRatio);
+      canvas.height = Math.round(this.height * this.pixelRatio);
     }
-    this.canvas.style.height = `${height}px`;
-    Object.assign(this, { width, height, ratio });
+    this.canvas.style.height = `${this.height}px`;
     this.place();
     this.draw();
   }
 
-  /** Where points lie, in CSS pixels: both axes have one scale. */
+  /** Fits points and path into the canvas, in CSS pixels; both axes have the same scale. */
   place() {
-    const all = [...this.points, ...data.interpolation.points];
+    const all = [...this.points, ...this.path];
     const range = (axis) => all.reduce(([low, high], point) =>
       [Math.min(low, point[axis]), Math.max(high, point[axis])], [Infinity, -Infinity]);
-    const [x, y] = [range(0), range(1)];
-    const margin = 22;
-    const scale = Math.min((this.width - 2 * margin) / (x[1] - x[0] || 1),
-      (this.height - 2 * margin) / (y[1] - y[0] || 1));
-    const toPlane = ([a, b]) => [this.width / 2 + scale * (a - (x[0] + x[1]) / 2),
-      this.height / 2 - scale * (b - (y[0] + y[1]) / 2)];
-    this.places = this.points.map(toPlane);
-    this.way = data.interpolation.points.map(toPlane);
+    const [[left, right], [bottom, top]] = [range(0), range(1)];
+    const scale = Math.min((this.width - 2 * MAP_MARGIN) / (right - left || 1),
+      (this.height - 2 * MAP_MARGIN) / (top - bottom || 1));
+    const toCanvas = ([x, y]) => [this.width / 2 + scale * (x - (left + right) / 2),
+      this.height / 2 - scale * (y - (bottom + top) / 2)];
+    this.places = this.points.map(toCanvas);
+    this.stations = this.path.map(toCanvas);
   }
 
   draw() {
-    if (!this.places) return;
-    const pen = this.still.getContext("2d");
-    pen.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
+    if (!this.places) return; // before the first layout
+    const pen = this.background.getContext("2d");
+    pen.setTransform(this.pixelRatio, 0, 0, this.pixelRatio, 0, 0);
     pen.clearRect(0, 0, this.width, this.height);
-    const size = this.points.length > 4000 ? 1.8 : this.points.length > 800 ? 2.6 : 3.6;
-    pen.globalAlpha = this.points.length > 800 ? 0.75 : 0.9;
-    this.places.forEach(([x, y], i) => dot(pen, x, y, size, this.colours[i]));
-    this.drawOver();
+    const count = this.points.length;
+    const radius = count > 4000 ? 1.8 : count > 800 ? 2.6 : 3.6;
+    pen.globalAlpha = count > 800 ? 0.75 : 0.9;
+    this.places.forEach((place, i) => fillCircle(pen, place, radius, this.colours[i]));
+    this.drawForeground();
   }
 
-  /** The points, and over them the interpolation and what is met or chosen. */
-  drawOver() {
+  /** Over the points: the path, and rings around the point that is open or pointed at. */
+  drawForeground() {
     const pen = this.canvas.getContext("2d");
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    pen.drawImage(this.still, 0, 0);
-    pen.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
-    this.drawWay(pen);
-    for (const [point, width] of [[this.chosen, 3], [this.current, 2]]) {
+    pen.drawImage(this.background, 0, 0);
+    pen.setTransform(this.pixelRatio, 0, 0, this.pixelRatio, 0, 0);
+    this.drawPath(pen);
+    for (const [point, lineWidth] of [[this.opened, 3], [this.pointed, 2]]) {
       if (point === null) continue;
-      const [x, y] = this.places[point];
-      dot(pen, x, y, 4.5, this.colours[point]);
-      pen.strokeStyle = colour("ink");
-      pen.lineWidth = width;
+      fillCircle(pen, this.places[point], 4.5, this.colours[point]);
+      pen.strokeStyle = themeColour("ink");
+      pen.lineWidth = lineWidth;
       pen.beginPath();
-      pen.arc(x, y, 7, 0, 2 * Math.PI);
+      pen.arc(...this.places[point], 7, 0, 2 * Math.PI);
       pen.stroke();
     }
   }
 
-  drawWay(pen) {
-    for (const [name, width] of [["card", 5], ["ink", 2]]) {
-      pen.strokeStyle = colour(name);
-      pen.lineWidth = width;
-      pen.lineJoin = "round";
+  drawPath(pen) {
+    pen.lineJoin = "round";
+    for (const [name, lineWidth] of [["card", 5], ["ink", 2]]) {
+      pen.strokeStyle = themeColour(name);
+      pen.lineWidth = lineWidth;
       pen.beginPath();
-      this.way.forEach(([x, y], i) => (i ? pen.lineTo(x, y) : pen.moveTo(x, y)));
+      this.stations.forEach((place) => pen.lineTo(...place));
       pen.stroke();
     }
     pen.font = "600 10px system-ui, sans-serif";
     pen.textAlign = "center";
     pen.textBaseline = "middle";
-    this.way.forEach(([x, y], i) => {
-      dot(pen, x, y, 8, colour("ink"));
-      pen.fillStyle = colour("card");
+    this.stations.forEach(([x, y], i) => {
+      fillCircle(pen, [x, y], STATION_RADIUS, themeColour("ink"));
+      pen.fillStyle = themeColour("card");
       pen.fillText(String(i + 1), x, y + 0.5);
     });
   }
 
-  under(event, reach) {
+  // Pointing and opening
+
+  under(event) {
     const box = this.canvas.getBoundingClientRect();
-    return this.nearest(event.clientX - box.left, event.clientY - box.top, reach);
+    const reach = REACH[event.pointerType] ?? REACH.mouse;
+    return this.nearest([event.clientX - box.left, event.clientY - box.top], reach);
   }
 
-  nearest(x, y, reach) {
-    let [best, found] = [reach * reach, null];
-    this.places.forEach(([a, b], i) => {
-      const distance = (a - x) ** 2 + (b - y) ** 2;
-      if (distance < best) [best, found] = [distance, i];
+  nearest([x, y], reach) {
+    return indexOfLeast(this.places, ([px, py]) => {
+      const distance = Math.hypot(px - x, py - y);
+      return distance < reach ? distance : null;
     });
-    return found;
   }
 
-  key(event) {
-    const direction = DIRECTIONS[event.key];
+  /** The nearest point in a direction, up to 45 degrees to either side of it. */
+  neighbour([dx, dy]) {
+    const from = this.pointed ?? this.opened;
+    if (from === null) return this.nearest([this.width / 2, this.height / 2], Infinity);
+    const [x, y] = this.places[from];
+    return indexOfLeast(this.places, ([px, py]) => {
+      const along = (px - x) * dx + (py - y) * dy;
+      const across = Math.abs((px - x) * dy) + Math.abs((py - y) * dx);
+      return along > 0 && across <= along ? along + 2 * across : null;
+    });
+  }
+
+  onKey(event) {
+    const direction = ARROWS[event.key];
     if (direction) {
       event.preventDefault();
-      this.meet(this.neighbour(direction) ?? this.current);
-    } else if (event.key === "Enter" && this.current !== null) {
-      this.choose(this.current);
+      this.pointAt(this.neighbour(direction) ?? this.pointed);
+    } else if (event.key === "Enter") {
+      this.select(this.pointed);
     } else if (event.key === "Escape") {
-      this.meet(null);
+      this.pointAt(null);
     }
   }
 
-  /** The nearest point that lies in a direction, to 45 degrees on either side. */
-  neighbour([dx, dy]) {
-    const from = this.current ?? this.chosen;
-    if (from === null) return this.nearest(this.width / 2, this.height / 2, Infinity);
-    const [x, y] = this.places[from];
-    let [best, found] = [Infinity, null];
-    this.places.forEach(([a, b], i) => {
-      const along = (a - x) * dx + (b - y) * dy;
-      const across = Math.abs((a - x) * dy) + Math.abs((b - y) * dx);
-      const distance = along + 2 * across;
-      if (along > 0 && across <= along && distance < best) [best, found] = [distance, i];
-    });
-    return found;
+  pointAt(point) {
+    if (point === this.pointed) return;
+    this.pointed = point;
+    this.tip.textContent = point === null ? "" : this.tipOf(point);
+    if (point !== null) this.placeTip(this.places[point]);
+    this.drawForeground();
   }
 
-  meet(point) {
-    if (point === this.current) return;
-    this.current = point;
-    this.tip.textContent = point === null ? "" : this.label(point);
-    if (point !== null) {
-      const [x, y] = this.places[point];
-      const left = Math.min(Math.max(x + 12, 4), this.width - this.tip.offsetWidth - 4);
-      const below = y + 14 + this.tip.offsetHeight < this.height;
-      this.tip.style.left = `${left}px`;
-      this.tip.style.top = `${below ? y + 14 : y - 14 - this.tip.offsetHeight}px`;
-    }
-    this.drawOver();
+  tipOf(point) {
+    const description = this.describe(point);
+    if (!this.attribute) return description;
+    const { name, values } = this.attribute;
+    return `${description}\n${formatName(name)} ${formatShort(values[point])}`;
   }
 
-  label(point) {
-    const value = this.attribute
-      ? `${spaced(this.attribute.name)} ${brief(this.attribute.values[point])}` : "";
-    const content = data.map.contents[point];
-    return isMusic ? value || `point ${point + 1}` : [value, content].filter(Boolean).join(": ");
+  /** Below and to the right of a point, but within the canvas. */
+  placeTip([x, y]) {
+    const { offsetWidth, offsetHeight } = this.tip;
+    const left = Math.min(Math.max(x + 12, 4), this.width - offsetWidth - 4);
+    const fitsBelow = y + 14 + offsetHeight < this.height;
+    this.tip.style.left = `${left}px`;
+    this.tip.style.top = `${fitsBelow ? y + 14 : y - 14 - offsetHeight}px`;
   }
 
-  choose(point) {
-    this.chosen = point;
-    player.stop();
-    const content = data.map.contents[point];
-    this.panel.replaceChildren(
-      isMusic ? clipView(content, `point ${point + 1}`, rowsOf([content])).node
-        : html("p", { class: "sentence" }, content),
-      html("dl", {}, data.map.attributes.flatMap((attribute) => [
-        html("dt", {}, spaced(attribute.name)),
-        html("dd", {}, brief(attribute.values[point])),
-      ])));
-    this.drawOver();
+  select(point) {
+    if (point === null) return;
+    this.opened = point;
+    const values = this.attributes.flatMap((attribute) => [
+      html("dt", {}, formatName(attribute.name)),
+      html("dd", {}, formatShort(attribute.values[point])),
+    ]);
+    this.panel.replaceChildren(this.open(point), html("dl", {}, values));
+    this.drawForeground();
   }
 }
 
-function dot(pen, x, y, radius, fillStyle) {
-  pen.fillStyle = fillStyle;
+/** The index of the least cost, or null; an item whose cost is null cannot be chosen. */
+function indexOfLeast(items, costOf) {
+  let [least, index] = [Infinity, null];
+  items.forEach((item, i) => {
+    const cost = costOf(item);
+    if (cost !== null && cost < least) [least, index] = [cost, i];
+  });
+  return index;
+}
+
+/** The values that the colours span, with labels. A few outliers would take all the colours. */
+function colourRange(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const quantile = (fraction) => sorted[Math.round(fraction * (sorted.length - 1))];
+  const [least, most] = [quantile(0), quantile(1)];
+  let [low, high] = [quantile(0.02), quantile(0.98)];
+  if (low === high) [low, high] = [least, most];
+  return { low, high, labels: [
+    formatShort(low) + (least < low ? " or less" : ""),
+    formatShort(high) + (most > high ? " or more" : ""),
+  ] };
+}
+
+/** Colours along a gradient, as CSS draws it in the legend. */
+function gradientColours(stops) {
+  const canvas = html("canvas", { width: NUM_COLOURS, height: 1 });
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  const gradient = pen.createLinearGradient(0, 0, NUM_COLOURS, 0);
+  stops.forEach((stop, i) => gradient.addColorStop(i / (stops.length - 1), stop));
+  pen.fillStyle = gradient;
+  pen.fillRect(0, 0, NUM_COLOURS, 1);
+  const { data: bytes } = pen.getImageData(0, 0, NUM_COLOURS, 1);
+  return Array.from({ length: NUM_COLOURS }, (_, i) =>
+    `rgb(${bytes.slice(4 * i, 4 * i + 3).join()})`);
+}
+
+function fillCircle(pen, [x, y], radius, colour) {
+  pen.fillStyle = colour;
   pen.beginPath();
   pen.arc(x, y, radius, 0, 2 * Math.PI);
   pen.fill();
-}
-
-/** 256 colours along a gradient, as the legend shows it. */
-function rampOf(stops) {
-  const canvas = html("canvas", { width: 256, height: 1 });
-  const pen = canvas.getContext("2d", { willReadFrequently: true });
-  const gradient = pen.createLinearGradient(0, 0, 256, 0);
-  stops.forEach((stop, i) => gradient.addColorStop(i / (stops.length - 1), stop));
-  pen.fillStyle = gradient;
-  pen.fillRect(0, 0, 256, 1);
-  const { data: bytes } = pen.getImageData(0, 0, 256, 1);
-  return Array.from({ length: 256 }, (_, i) => `rgb(${bytes.slice(4 * i, 4 * i + 3).join()})`);
 }

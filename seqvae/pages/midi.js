@@ -1,44 +1,65 @@
+/*
+ * Standard MIDI files. Needs nothing else; clip.js describes a clip.
+ *
+ *   midiFile(clip)    the bytes of a file of format 0, as a Uint8Array
+ *
+ * Each program has a channel of its own, as far as there are channels; drums are on channel 10.
+ */
 "use strict";
 
-// MIDI files, format 0: a channel for each program, the tenth for drums
+const TICKS_PER_QUARTER = 480;
+const DRUM_CHANNEL = 9; // counted from 0
+const PITCHED_CHANNELS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15];
 
-const TICKS = 480; // of a quarter
-
-/** The bytes of a number, seven bits each, all but the last marked. */
-function variableLength(number) {
-  const bytes = [number & 127];
-  while ((number >>= 7)) bytes.unshift((number & 127) | 128);
-  return bytes;
+function midiFile(clip) {
+  const track = midiTrack(clip);
+  return new Uint8Array([
+    ...ascii("MThd"), ...bigEndian(6, 4),
+    ...bigEndian(0, 2), ...bigEndian(1, 2), ...bigEndian(TICKS_PER_QUARTER, 2),
+    ...ascii("MTrk"), ...bigEndian(track.length, 4), ...track,
+  ]);
 }
 
-function midiEvents(notes) {
-  const programs = [...new Set(notes.filter((note) => !isDrum(note)).map((note) => note.sound))];
-  const free = [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15];
-  const channelOf = (note) =>
-    (isDrum(note) ? 9 : free[programs.indexOf(note.sound) % free.length]);
-  const tick = (step) => Math.max(0, Math.round(step * TICKS / data.grid.steps_per_quarter));
-  const events = programs.map((program, i) =>
-    ({ tick: 0, order: 0, bytes: [0xc0 | free[i % free.length], program] }));
-  for (const note of notes) {
-    const channel = channelOf(note);
+/** The tempo, the events and the end of the track, each after the ticks since the one before. */
+function midiTrack(clip) {
+  const bytes = [0, 0xff, 0x51, 3, ...bigEndian(Math.round(6e7 / clip.qpm), 3)];
+  let now = 0;
+  for (const event of midiEvents(clip)) {
+    bytes.push(...variableLength(event.tick - now), ...event.bytes);
+    now = event.tick;
+  }
+  return [...bytes, 0, 0xff, 0x2f, 0];
+}
+
+/** Program changes, then notes. Within a tick a note ends before the next one starts. */
+function midiEvents({ notes, stepsPerQuarter }) {
+  const pitched = notes.filter((note) => note.drum === null);
+  const programs = [...new Set(pitched.map((note) => note.program))];
+  const channelOf = (program) =>
+    PITCHED_CHANNELS[programs.indexOf(program) % PITCHED_CHANNELS.length];
+  const tickOf = (step) => Math.max(0, Math.round(step * TICKS_PER_QUARTER / stepsPerQuarter));
+  const events = programs.map((program) =>
+    ({ tick: 0, order: 0, bytes: [0xc0 | channelOf(program), program] }));
+  for (const { start, length, pitch, velocity, program, drum } of notes) {
+    const channel = drum === null ? channelOf(program) : DRUM_CHANNEL;
     events.push(
-      { tick: tick(note.start), order: 2, bytes: [0x90 | channel, note.pitch, note.velocity] },
-      { tick: tick(note.start + note.length), order: 1, bytes: [0x80 | channel, note.pitch, 0] });
+      { tick: tickOf(start), order: 2, bytes: [0x90 | channel, pitch, velocity] },
+      { tick: tickOf(start + length), order: 1, bytes: [0x80 | channel, pitch, 0] });
   }
   return events.sort((a, b) => a.tick - b.tick || a.order - b.order);
 }
 
-function midiFile(clip, notes) {
-  const big = (number, size) =>
-    Array.from({ length: size }, (_, i) => (number >> (8 * (size - 1 - i))) & 255);
-  const ascii = (text) => [...text].map((character) => character.charCodeAt(0));
-  const track = [0, 0xff, 0x51, 3, ...big(Math.round(6e7 / clip.qpm), 3)];
-  let now = 0;
-  for (const event of midiEvents(notes)) {
-    track.push(...variableLength(event.tick - now), ...event.bytes);
-    now = event.tick;
-  }
-  track.push(0, 0xff, 0x2f, 0);
-  return new Uint8Array([...ascii("MThd"), ...big(6, 4), ...big(0, 2), ...big(1, 2),
-    ...big(TICKS, 2), ...ascii("MTrk"), ...big(track.length, 4), ...track]);
+function ascii(text) {
+  return [...text].map((character) => character.charCodeAt(0));
+}
+
+function bigEndian(number, size) {
+  return Array.from({ length: size }, (_, i) => (number >> (8 * (size - 1 - i))) & 255);
+}
+
+/** Seven bits a byte; every byte but the last has its top bit set. */
+function variableLength(number) {
+  const bytes = [number & 127];
+  while ((number >>= 7)) bytes.unshift((number & 127) | 128);
+  return bytes;
 }

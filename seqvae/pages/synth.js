@@ -1,9 +1,26 @@
+/*
+ * Sound, made with Web Audio alone. Needs nothing else; clip.js describes a clip and a note.
+ *
+ *   new Synth()                                 instruments for all notes
+ *     .bus()                                    a node that clips play into
+ *     .play(note, bus, time, seconds)           schedules a note; returns its sources
+ *   new Player()                                plays one clip at a time
+ *     .toggle(view)                             plays the clip of a view, or stops it
+ *     .toggleAll(views)                         plays clips in turn, or stops
+ *     .stop()
+ *
+ * A view is { clip, onStart(), onMove(steps), onEnd() }; onMove is called once a frame.
+ *
+ * A tone is an oscillator with the partials of its instrument family, through a low-pass filter
+ * and an envelope. A drum is a falling sine, a burst of filtered noise, or both.
+ */
 "use strict";
 
-// Sound. A tone is an oscillator with the partials of its family, through a filter and an envelope;
-// a drum is a sine that falls in pitch, filtered noise, or both.
-
-const FAMILIES = { // seconds but for the partials; sustain is a share, brightness a multiple of f
+/**
+ * Amplitudes of the partials; attack, decay and release in seconds; sustain as a fraction of the
+ * peak; brightness, the cutoff of the filter in multiples of the frequency; detune in cents.
+ */
+const FAMILIES = {
   piano: { partials: [1, 0.5, 0.28, 0.16, 0.09, 0.05, 0.03], attack: 0.004, decay: 0.9,
     sustain: 0.12, release: 0.18, brightness: 7 },
   mallet: { partials: [1, 0, 0, 0.35, 0, 0, 0.06], attack: 0.002, decay: 0.5, sustain: 0,
@@ -19,24 +36,49 @@ const FAMILIES = { // seconds but for the partials; sustain is a share, brightne
   lead: { partials: [1, 0.2, 0.5, 0.12, 0.28, 0.08, 0.16], attack: 0.02, decay: 0.25,
     sustain: 0.6, release: 0.1, brightness: 6 },
 };
-// Of the sixteen groups of eight General MIDI programs.
-const GROUPS = ["piano", "mallet", "organ", "plucked", "bass", "strings", "strings", "lead",
+
+/** The family of each group of eight General MIDI programs. */
+const PROGRAM_GROUPS = ["piano", "mallet", "organ", "plucked", "bass", "strings", "strings", "lead",
   "lead", "lead", "lead", "strings", "strings", "plucked", "mallet", "lead"];
+
+/** Layers of each drum: from, to in Hz for a sine; all times in seconds. */
+const KIT = {
+  "kick": [
+    { from: 165, to: 48, seconds: 0.42, gain: 0.85 },
+    { filter: "lowpass", frequency: 2500, seconds: 0.012, gain: 0.25 },
+  ],
+  "snare": [
+    { from: 235, to: 175, seconds: 0.12, gain: 0.35 },
+    { filter: "highpass", frequency: 1500, seconds: 0.22, gain: 0.36 },
+  ],
+  "closed hi-hat": [{ filter: "highpass", frequency: 8000, seconds: 0.06, gain: 0.3 }],
+  "open hi-hat": [{ filter: "highpass", frequency: 7000, seconds: 0.4, gain: 0.28 }],
+  "low tom": [{ from: 125, to: 78, seconds: 0.34, gain: 0.65 }],
+  "mid tom": [{ from: 175, to: 112, seconds: 0.3, gain: 0.6 }],
+  "high tom": [{ from: 235, to: 155, seconds: 0.26, gain: 0.55 }],
+  "crash": [{ filter: "highpass", frequency: 4500, seconds: 1.4, gain: 0.35 }],
+  "ride": [
+    { filter: "bandpass", frequency: 8500, seconds: 0.55, gain: 0.3 },
+    { from: 4150, to: 4100, seconds: 0.2, gain: 0.025 },
+  ],
+  "other percussion": [{ filter: "bandpass", frequency: 3000, seconds: 0.05, gain: 0.4 }],
+};
+const FALL_SECONDS = 0.09; // that a sine takes from its first frequency to its last
 
 class Synth {
   constructor(context = new AudioContext()) {
     this.context = context;
-    this.output = new DynamicsCompressorNode(this.context, { threshold: -16, ratio: 5 });
-    this.output.connect(this.context.destination);
+    this.output = new DynamicsCompressorNode(context, { threshold: -16, ratio: 5 });
+    this.output.connect(context.destination);
     this.noise = this.noiseBuffer(2, () => 1);
-    this.room = new ConvolverNode(this.context, {
-      buffer: this.noiseBuffer(1.1, (t) => Math.exp(-5 * t)),
-    });
-    this.room.connect(new GainNode(this.context, { gain: 0.1 })).connect(this.output);
+    const echoes = this.noiseBuffer(1.1, (seconds) => Math.exp(-5 * seconds));
+    this.reverb = new ConvolverNode(context, { buffer: echoes });
+    this.reverb.connect(new GainNode(context, { gain: 0.1 })).connect(this.output);
     this.waves = Object.fromEntries(Object.entries(FAMILIES).map(([name, { partials }]) =>
-      [name, new PeriodicWave(this.context, { imag: [0, ...partials] })]));
+      [name, new PeriodicWave(context, { imag: [0, ...partials] })]));
   }
 
+  /** White noise under an envelope, which is a function of time in seconds. */
   noiseBuffer(seconds, envelope) {
     const { sampleRate } = this.context;
     const buffer = this.context.createBuffer(1, Math.ceil(seconds * sampleRate), sampleRate);
@@ -47,171 +89,172 @@ class Synth {
     return buffer;
   }
 
-  /** Where the notes of one clip meet, so that they can be silenced together. */
+  /** A node for the notes of one clip, so that they can be silenced together. */
   bus() {
     const bus = new GainNode(this.context);
     bus.connect(this.output);
-    bus.connect(this.room);
+    bus.connect(this.reverb);
     return bus;
   }
 
-  /** Start a note at a time of the context; gives the sources that sound. */
-  start(note, bus, time, seconds) {
+  /** Schedules a note at a time of the audio context, in seconds. */
+  play(note, bus, time, seconds) {
     const level = (note.velocity / 127) ** 1.5;
-    return isDrum(note) ? this.drum(note.sound - data.grid.num_programs, bus, time, level)
-      : this.tone(note, bus, time, seconds, level);
+    return note.drum === null ? this.tone(note, bus, time, seconds, level)
+      : this.drum(note.drum, bus, time, level);
   }
 
-  tone(note, bus, time, seconds, level) {
-    const name = GROUPS[note.sound >> 3];
-    const family = FAMILIES[name];
-    const frequency = 440 * 2 ** ((note.pitch - 69) / 12);
-    const off = time + Math.max(seconds, 0.06);
-    const gain = new GainNode(this.context, { gain: 0 });
-    const peak = (family.detune ? 0.2 : 0.3) * level;
-    gain.gain.setValueAtTime(0, time);
-    gain.gain.linearRampToValueAtTime(peak, time + family.attack);
-    gain.gain.setTargetAtTime(peak * family.sustain, time + family.attack, family.decay / 2);
-    gain.gain.setTargetAtTime(0, off, family.release / 3);
+  tone({ program, pitch }, bus, time, seconds, level) {
+    const name = PROGRAM_GROUPS[program >> 3];
+    const { attack, decay, sustain, release, brightness, detune } = FAMILIES[name];
+    const frequency = 440 * 2 ** ((pitch - 69) / 12);
+    const end = time + Math.max(seconds, 0.06);
+
+    const peak = (detune ? 0.2 : 0.3) * level; // two detuned oscillators are louder than one
+    const envelope = new GainNode(this.context, { gain: 0 });
+    envelope.gain.setValueAtTime(0, time);
+    envelope.gain.linearRampToValueAtTime(peak, time + attack);
+    envelope.gain.setTargetAtTime(peak * sustain, time + attack, decay / 2);
+    envelope.gain.setTargetAtTime(0, end, release / 3);
+
+    const cutoff = Math.min(frequency * brightness * (0.5 + level), 16000);
     const filter = new BiquadFilterNode(this.context, { type: "lowpass", Q: 0.4 });
-    const open = Math.min(frequency * family.brightness * (0.5 + level), 16000);
-    filter.frequency.setValueAtTime(open, time);
-    filter.frequency.setTargetAtTime(Math.max(open / 3, frequency), time, family.decay);
-    filter.connect(gain).connect(bus);
-    return [-1, 1].slice(family.detune ? 0 : 1).map((side) => {
+    filter.frequency.setValueAtTime(cutoff, time);
+    filter.frequency.setTargetAtTime(Math.max(cutoff / 3, frequency), time, decay);
+    filter.connect(envelope).connect(bus);
+
+    return (detune ? [-detune, detune] : [0]).map((cents) => {
       const source = this.context.createOscillator();
       source.setPeriodicWave(this.waves[name]);
       source.frequency.value = frequency;
-      source.detune.value = side * (family.detune ?? 0);
+      source.detune.value = cents;
       source.connect(filter);
-      return play(source, time, off + family.release * 2);
+      return playBetween(source, time, end + 2 * release);
     });
   }
 
-  drum(number, bus, time, level) {
-    const sine = (...shape) => this.fallingSine(bus, time, ...shape);
-    const noise = (...shape) => this.burst(bus, time, ...shape);
-    const kit = [
-      () => [sine(165, 48, 0.42, 0.85 * level), noise("lowpass", 2500, 0.012, 0.25 * level)],
-      () => [sine(235, 175, 0.12, 0.35 * level), noise("highpass", 1500, 0.22, 0.36 * level)],
-      () => [noise("highpass", 8000, 0.06, 0.3 * level)],
-      () => [noise("highpass", 7000, 0.4, 0.28 * level)],
-      () => [sine(125, 78, 0.34, 0.65 * level)],
-      () => [sine(175, 112, 0.3, 0.6 * level)],
-      () => [sine(235, 155, 0.26, 0.55 * level)],
-      () => [noise("highpass", 4500, 1.4, 0.35 * level)],
-      () => [noise("bandpass", 8500, 0.55, 0.3 * level), sine(4150, 4100, 0.2, 0.025 * level)],
-      () => [noise("bandpass", 3000, 0.05, 0.4 * level)],
-    ];
-    return kit[number]();
+  drum(name, bus, time, level) {
+    return (KIT[name] ?? KIT["other percussion"]).map((layer) => {
+      const gain = this.decay(time, layer.seconds, layer.gain * level);
+      gain.connect(bus);
+      const source = layer.filter ? this.noiseBurst(layer, gain)
+        : this.fallingSine(layer, gain, time);
+      return playBetween(source, time, time + layer.seconds);
+    });
   }
 
-  /** A sine that falls from one frequency to another while it dies away. */
-  fallingSine(bus, time, from, to, seconds, level) {
+  fallingSine({ from, to }, output, time) {
     const source = this.context.createOscillator();
     source.frequency.setValueAtTime(from, time);
-    source.frequency.exponentialRampToValueAtTime(to, time + 0.09);
-    source.connect(this.fading(time, seconds, level)).connect(bus);
-    return play(source, time, time + seconds);
+    source.frequency.exponentialRampToValueAtTime(to, time + FALL_SECONDS);
+    source.connect(output);
+    return source;
   }
 
-  /** A burst of filtered noise that dies away. */
-  burst(bus, time, type, frequency, seconds, level) {
+  noiseBurst({ filter, frequency }, output) {
     const source = this.context.createBufferSource();
     source.buffer = this.noise;
-    source.connect(new BiquadFilterNode(this.context, { type, frequency, Q: 0.7 }))
-      .connect(this.fading(time, seconds, level)).connect(bus);
-    return play(source, time, time + seconds);
+    source.connect(new BiquadFilterNode(this.context, { type: filter, frequency, Q: 0.7 }))
+      .connect(output);
+    return source;
   }
 
-  fading(time, seconds, level) {
-    const gain = new GainNode(this.context, { gain: 0 });
-    gain.gain.setValueAtTime(level, time);
-    gain.gain.exponentialRampToValueAtTime(Math.max(0.003 * level, 1e-5), time + seconds);
-    return gain;
+  /** A gain that falls from a level to almost nothing. */
+  decay(time, seconds, level) {
+    const node = new GainNode(this.context, { gain: 0 });
+    node.gain.setValueAtTime(level, time);
+    node.gain.exponentialRampToValueAtTime(Math.max(0.003 * level, 1e-5), time + seconds);
+    return node;
   }
 }
 
-function play(source, from, until) {
-  source.start(from);
-  source.stop(until);
+function playBetween(source, start, end) {
+  source.start(start);
+  source.stop(end);
   return source;
 }
 
-const AHEAD = 1.3; // seconds that are scheduled ahead: a hidden tab is woken once a second
-const LEAD_IN = 0.1;
+const SCHEDULE_SECONDS = 1.3; // scheduled ahead: the timers of a hidden tab run once a second
+const SCHEDULE_INTERVAL = 100; // milliseconds
+const LEAD_IN = 0.1; // seconds before the first note
 
-/** Plays one clip at a time. `view` has the clip, its notes, `started`, `moved(steps)`, `ended`. */
-const player = {
-  synth: null, view: null,
+class Player {
+  synth = null; // made at the first click: browsers allow no sound before it
+  view = null; // that plays now
 
   toggle(view) {
-    const again = this.view === view;
+    const isPlaying = this.view === view;
     this.stop();
-    if (!again) this.play([view]);
-  },
+    if (!isPlaying) this.play([view]);
+  }
 
-  /** Play clips in turn; or, if something plays, stop. */
   toggleAll(views) {
     if (this.view) this.stop();
     else this.play(views);
-  },
+  }
 
   play([view, ...later]) {
-    this.synth ??= new Synth(); // browsers allow sound only after a gesture
+    this.synth ??= new Synth();
     const { context } = this.synth;
     context.resume();
-    Object.assign(this, { view, later, next: 0, bus: this.synth.bus(), sounding: new Set(),
-      begin: context.currentTime + LEAD_IN });
-    this.timer = setInterval(() => this.schedule(), 100);
+    Object.assign(this, {
+      view, later, bus: this.synth.bus(), sources: new Set(), numScheduled: 0,
+      begin: context.currentTime + LEAD_IN,
+    });
+    this.timer = setInterval(() => this.schedule(), SCHEDULE_INTERVAL);
     this.schedule();
-    view.started();
-    requestAnimationFrame(() => this.follow(view));
-  },
+    view.onStart();
+    this.frame = requestAnimationFrame(() => this.follow());
+  }
+
+  get stepSeconds() {
+    const { qpm, stepsPerQuarter } = this.view.clip;
+    return 60 / qpm / stepsPerQuarter;
+  }
 
   schedule() {
-    const { clip, notes } = this.view;
-    const step = secondsOfStep(clip);
+    const { notes, numSteps } = this.view.clip;
+    const { stepSeconds } = this;
     const now = this.synth.context.currentTime;
-    for (; this.next < notes.length; this.next++) {
-      const note = notes[this.next];
-      const time = this.begin + note.start * step;
-      if (time > now + AHEAD) break;
-      for (const source of this.synth.start(note, this.bus, Math.max(time, now),
-        note.length * step)) {
-        this.sounding.add(source);
-        source.onended = () => this.sounding.delete(source);
-      }
+    for (; this.numScheduled < notes.length; this.numScheduled++) {
+      const note = notes[this.numScheduled];
+      const time = this.begin + note.start * stepSeconds;
+      if (time > now + SCHEDULE_SECONDS) break;
+      this.sound(note, Math.max(time, now), note.length * stepSeconds);
     }
-    if (now < this.begin + clip.steps * step) return;
+    if (now < this.begin + numSteps * stepSeconds) return;
     this.finish();
     if (this.later.length) this.play(this.later);
-  },
+  }
 
-  /** Move the playhead; where motion is unwelcome, from quarter to quarter. */
-  follow(view) {
-    if (this.view !== view) return;
-    const steps = Math.max(0, this.synth.context.currentTime - this.begin)
-      / secondsOfStep(view.clip);
-    const quarter = data.grid.steps_per_quarter;
-    view.moved(Math.min(calm.matches ? Math.floor(steps / quarter) * quarter : steps,
-      view.clip.steps));
-    requestAnimationFrame(() => this.follow(view));
-  },
+  sound(note, time, seconds) {
+    const { sources } = this;
+    for (const source of this.synth.play(note, this.bus, time, seconds)) {
+      sources.add(source);
+      source.onended = () => sources.delete(source);
+    }
+  }
 
-  /** At the end of a clip its last notes may ring. */
+  follow() {
+    const steps = (this.synth.context.currentTime - this.begin) / this.stepSeconds;
+    this.view.onMove(Math.min(Math.max(steps, 0), this.view.clip.numSteps));
+    this.frame = requestAnimationFrame(() => this.follow());
+  }
+
+  /** Ends a clip; its last notes may still ring. */
   finish() {
     clearInterval(this.timer);
-    this.view?.ended();
+    cancelAnimationFrame(this.frame);
+    this.view?.onEnd();
     this.view = null;
-  },
+  }
 
   stop() {
-    if (!this.synth || !this.bus) return;
+    if (!this.bus) return;
     this.finish();
     const now = this.synth.context.currentTime;
     this.bus.gain.setTargetAtTime(0, now, 0.015);
-    for (const source of this.sounding) source.stop(now + 0.1);
+    for (const source of this.sources) source.stop(now + 0.1);
     this.bus = null;
-  },
-};
+  }
+}

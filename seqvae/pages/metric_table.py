@@ -1,0 +1,68 @@
+"""The metrics of an evaluation as a table: each with its unit, its definition and its ceiling."""
+
+import ast
+import inspect
+import itertools
+
+import numpy as np
+
+from seqvae.inference.metrics import Evaluation
+from seqvae.pages.page import Data, plain
+
+METRICS_IN = {  # unit: metrics
+    "nats per sequence": ("neg_elbo", "nll", "kl", "iw_nll"),
+    "nats": ("mi_aggregate", "mi_batch"),
+    "dimensions": ("active_units",),
+    "fraction of tokens": (
+        "accuracy_teacher_forced", "accuracy_free_running", "accuracy_by_channel",
+    ),
+    "fraction of sequences": ("exact_match",),
+    "from 0 to 1": ("onset_f1",),
+    "from 0 to 100": ("bleu",),
+    "MIDI velocities": ("velocity_error",),
+    "milliseconds": ("timing_error_ms",),
+    "per word": ("word_perplexity", "iw_word_perplexity"),
+    "bits per byte": ("bits_per_byte",),
+    "overlapping area: samples / training split": ("overlap",),
+}  # fmt: skip
+UNITS = {name: unit for unit, names in METRICS_IN.items() for name in names}
+CEILINGS = {  # the field that holds the largest value that a metric can have
+    "active_units": "latent_dim",
+    "mi_aggregate": "mi_aggregate_ceiling",
+    "mi_batch": "mi_batch_ceiling",
+}
+
+
+def metric_table(evaluation: Evaluation) -> list[Data]:
+    """A row for each metric that was measured, in the order of the fields of `Evaluation`."""
+    fields = {name: value for name, value in vars(evaluation).items() if value is not None}
+    texts = definitions()
+    rows: list[Data] = []
+    for name in (name for name in fields if name in UNITS):
+        row: Data = {"name": name, "unit": UNITS[name], "definition": texts[name]}
+        if isinstance(fields[name], dict):
+            row["parts"] = [
+                {"name": part, "values": plain(np.atleast_1d(values))}
+                for part, values in fields[name].items()
+            ]
+        else:
+            ceiling = [fields[CEILINGS[name]]] if name in CEILINGS else []
+            row["values"] = plain([fields[name], *ceiling])
+            row["stderr"] = fields.get(f"{name}_stderr")
+        rows.append(row)
+    return rows
+
+
+def definitions() -> dict[str, str]:
+    """The docstring of each field of `Evaluation`."""
+    (definition,) = ast.parse(inspect.getsource(Evaluation)).body
+    assert isinstance(definition, ast.ClassDef)
+    return {
+        field.target.id: " ".join(docstring.value.value.split())
+        for field, docstring in itertools.pairwise(definition.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(docstring, ast.Expr)
+        and isinstance(docstring.value, ast.Constant)
+        and isinstance(docstring.value.value, str)
+    }

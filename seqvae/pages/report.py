@@ -1,0 +1,195 @@
+"""The report on a run: how it learned, what its codes hold, and what it writes or plays.
+
+`report.html` draws what is gathered here. All but the curves is measured on the validation split.
+Axes: N sequences, Z latent.
+"""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from seqvae.corpus.store import Corpus
+from seqvae.errors import InputError
+from seqvae.inference.attributes import Movement
+from seqvae.inference.measures import ATTRIBUTES
+from seqvae.inference.trained import TrainedVAE
+from seqvae.model.decoder import GREEDY, Sampling
+from seqvae.model.latent import slerp
+from seqvae.music.notes import Piece
+from seqvae.pages.clip import grid_data, pack_clip
+from seqvae.pages.metric_table import metric_table
+from seqvae.pages.page import Data, fill, plain
+from seqvae.pages.plane import Plane, fit_plane
+from seqvae.tokenizers.contract import Example
+from seqvae.training.checkpoint import read_metrics
+
+TEMPLATE = "report.html"
+MAX_BYTES = 5_000_000  # of a page
+MAX_POINTS = 10_000  # on the map
+NUM_SAMPLES = 8
+NUM_STEPS = 7  # of the interpolation, both ends included
+IW_SAMPLES = 10  # a looser bound than the usual 500, in minutes instead of hours
+CURVES = ("epoch", "neg_elbo", "kl", "accuracy_free_running")  # columns of metrics.csv
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Sequences in random order, with their posteriors, on the CPU."""
+
+    examples: list[Example]
+    means: Float[Tensor, "N Z"]
+    kl_per_dim: Float[Tensor, " Z"]
+    """Mean over the sequences, in nats."""
+
+
+def write_report(run: Path, corpus: Corpus, out: Path) -> None:
+    """Write the page of a run.
+
+    Raises:
+        InputError: the run has no metrics.csv or is a language model, or `out` is no .html file.
+    """
+    if out.suffix.lower() != ".html":
+        raise InputError(f"{out}: the report is a web page; give a name that ends in .html")
+    vae = TrainedVAE.load(run)
+    if vae.model.latent_dim == 0:
+        raise InputError(f"{run}: a language model (latent_dim 0) has no latent space to report on")
+    data = gather(vae, corpus, history=read_metrics(run), title=run.resolve().name)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(page_within(MAX_BYTES, data), encoding="utf-8")
+
+
+def gather(vae: TrainedVAE, corpus: Corpus, *, history: list[dict[str, float]], title: str) -> Data:
+    """All that the page shows; `history` has the rows of metrics.csv."""
+    evaluation = vae.evaluate(corpus, split="valid", iw_samples=IW_SAMPLES)
+    encoded = _encode(vae, corpus)
+    plane = fit_plane(encoded.means)
+    return {
+        "title": title,
+        "modality": vae.tokenizer.modality,
+        "grid": grid_data(vae.tokenizer) if vae.tokenizer.modality == "music" else None,
+        "facts": _facts(vae, corpus),
+        "curves": {name: plain(row[name] for row in history) for name in CURVES},
+        "metrics": metric_table(evaluation),
+        "iw_samples": IW_SAMPLES,
+        "kl_per_dim": plain(encoded.kl_per_dim.sort(descending=True).values),
+        "over_chords": bool(vae.model.given_sizes),
+        "samples": _samples(vae, encoded),
+        "interpolation": _interpolation(vae, encoded, plane),
+        "map": _map(vae, encoded, plane) | {"total": len(corpus.splits["valid"])},
+        "movement": _movement(vae.movement),
+    }
+
+
+def page_within(max_bytes: int, data: Data) -> str:
+    """The page, with as many points on the map as fit. Their order is random: any part will do."""
+    page = fill(TEMPLATE, data)
+    while len(page.encode()) > max_bytes and len(data["map"]["points"]) > 1:
+        data = data | {"map": _first_points(data["map"], len(data["map"]["points"]) * 4 // 5)}
+        page = fill(TEMPLATE, data)
+    return page
+
+
+def _first_points(full: Data, count: int) -> Data:
+    attributes = [a | {"values": a["values"][:count]} for a in full["attributes"]]
+    cut = {name: full[name][:count] for name in ("points", "contents")}
+    return full | cut | {"attributes": attributes}
+
+
+# Parts of the page
+
+
+def _facts(vae: TrainedVAE, corpus: Corpus) -> dict[str, str | int]:
+    """What the model is, by names that people read."""
+    return {
+        "tokenizer": vae.tokenizer.kind,
+        "latent dimensions": vae.model.latent_dim,
+        "parameters": sum(weight.numel() for weight in vae.model.parameters()),
+        **{f"{split} sequences": number for split, number in corpus.num_sequences.items()},
+    }
+
+
+def _samples(vae: TrainedVAE, encoded: Encoded) -> list[str | Data]:
+    """Samples of the prior at temperature 1; where chords are given, over those of the split."""
+    generator = vae.generator(0)
+    z = vae.prior.sample(NUM_SAMPLES, generator)
+    over = [encoded.examples[i % len(encoded.examples)] for i in range(NUM_SAMPLES)]
+    return _decode(vae, z, over, Sampling(temperature=1.0), generator)
+
+
+def _interpolation(vae: TrainedVAE, encoded: Encoded, plane: Plane) -> Data:
+    """From one sequence to another that is longer, or as long; each step over the nearer's chords.
+
+    By length they stand at a third and two thirds of the split: neither is the shortest or longest.
+    """
+    by_length = np.argsort([len(example.ids) for example in encoded.examples], kind="stable")
+    start, end = by_length[len(by_length) // 3], by_length[2 * len(by_length) // 3]
+    fractions = torch.linspace(0, 1, NUM_STEPS)
+    z = slerp(encoded.means[start], encoded.means[end], fractions)
+    nearer = [encoded.examples[end if t > 0.5 else start] for t in fractions.tolist()]
+    return {
+        "start": _pack(vae.content(encoded.examples[start].ids)),
+        "end": _pack(vae.content(encoded.examples[end].ids)),
+        "steps": _decode(vae, z, nearer),
+        "points": plain(plane.place(z)),
+    }
+
+
+def _map(vae: TrainedVAE, encoded: Encoded, plane: Plane) -> Data:
+    """Posterior means on a plane, what they stand for, and the attributes that vary."""
+    contents = [vae.content(example.ids) for example in encoded.examples]
+    attributes = []
+    for name, measure in ATTRIBUTES[vae.tokenizer.modality].items():
+        values = [measure(content) for content in contents]
+        if min(values) < max(values):
+            definition = (inspect.getdoc(measure) or "").partition("\n")[0]
+            attributes.append({"name": name, "definition": definition, "values": plain(values)})
+    return {
+        "plane": plane.caption,
+        "points": plain(plane.place(encoded.means)),
+        "contents": [_pack(content) for content in contents],
+        "attributes": attributes,
+    }
+
+
+def _movement(movement: Movement | None) -> Data | None:
+    """The attribute matrix, if attributes have been fitted."""
+    return None if movement is None else {
+        "amount": movement.amount, "names": movement.names, "measured": movement.measured,
+        **{name: plain(getattr(movement, name)) for name in ("change", "rising", "able")},
+    }  # fmt: skip
+
+
+# Sequences and codes
+
+
+def _encode(vae: TrainedVAE, corpus: Corpus) -> Encoded:
+    """As many sequences of the validation split as the map can show."""
+    split = corpus.splits["valid"]
+    chosen = np.random.default_rng(0).permutation(len(split))[:MAX_POINTS]
+    examples = [Example(split[i]) for i in chosen.tolist()]
+    posterior = vae.posterior(examples)
+    return Encoded(examples, posterior.mean.cpu(), posterior.kl_per_dim().mean(0).cpu())
+
+
+def _decode(
+    vae: TrainedVAE,
+    z: Float[Tensor, "N Z"],
+    over: Sequence[Example],
+    sampling: Sampling = GREEDY,
+    generator: torch.Generator | None = None,
+) -> list[str | Data]:
+    """The contents that codes decode to, each over the chords of an example, where it has any."""
+    conditions = [example.ids[:, len(vae.model.vocab_sizes) :] for example in over]
+    sequences = vae.tokens(z.to(vae.device), sampling, generator, conditions)
+    return [_pack(vae.content(ids)) for ids in sequences]
+
+
+def _pack(content: str | Piece) -> str | Data:
+    """A text as it is, a piece as a clip."""
+    return content if isinstance(content, str) else pack_clip(content)
