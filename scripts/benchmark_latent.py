@@ -17,12 +17,13 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from benchmarking import write_row
+from benchmarking import measured_row, write_row
 from ngram import NGram
 from numpy.typing import NDArray
 from torch import Tensor
@@ -236,41 +237,57 @@ def attributes(vae: TrainedVAE, corpus: Corpus, seed: int) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown: interpolation, then scores, then the attributes of each run."""
+    """All tables in Markdown."""
+    return "\n\n".join([interpolation_table(rows), score_table(rows), attribute_tables(rows)])
+
+
+def interpolation_table(rows: list[dict[str, Any]]) -> str:
+    """Nats at the ends and halfway by each method, and the distance of a reconstruction."""
     ways = [*INTERPOLATIONS, MIXING]
     lines = [
-        "| nats a token, 5-gram model | originals | both ends "
+        "| nats per token, 5-gram model | originals | both ends "
         + "".join(f"| {name}, halfway " for name in ways) + "| distance of a reconstruction |",
         "|---" * (len(ways) + 4) + "|",
     ]  # fmt: skip
     for row in rows:
-        own = row["interpolation"]
-        slerp = own["slerp"]
-        cells = [own["nats_of_originals"], (slerp["nats"][0] + slerp["nats"][-1]) / 2]
-        cells += [own[name]["nats"][NUM_POINTS // 2] for name in ways]
+        figures = row["interpolation"]
+        slerp = figures["slerp"]
+        cells = [figures["nats_of_originals"], (slerp["nats"][0] + slerp["nats"][-1]) / 2]
+        cells += [figures[name]["nats"][NUM_POINTS // 2] for name in ways]
         cells.append((slerp["distance_to_start"][0] + slerp["distance_to_end"][-1]) / 2)
         lines.append(f"| `{row['name']}` | " + " | ".join(f"{v:.2f}" for v in cells) + " |")
-    lines += ["", "| AUROC | against | per step | per note or token |", "|---|---|---|---|"]
+    return "\n".join(lines)
+
+
+def score_table(rows: list[dict[str, Any]]) -> str:
+    """How well scores tell test sequences from each kind of wrong ones."""
+    lines = ["| AUROC | against | per step | per note or token |", "|---|---|---|---|"]
     for row in rows:
         lines += [
             f"| `{row['name']}` | {name} | {value:.3f} | {row['auroc']['per event'][name]:.3f} |"
             for name, value in row["auroc"]["per step"].items()
         ]
+    return "\n".join(lines)
+
+
+def attribute_tables(rows: list[dict[str, Any]]) -> str:
+    """The matrix of each run."""
+    tables = []
     for row in rows:
-        own = row["attributes"]
-        names = [name.replace("_", " ") for name in own["names"]]
-        lines += [
-            "",
-            f"| `{row['name']}`, amount {own['amount']:g} | "
-            + " | ".join(names) + " | wanted way | of those able |",
+        moved = row["attributes"]
+        names = [name.replace("_", " ") for name in moved["names"]]
+        lines = [
+            f"| `{row['name']}`, amount {moved['amount']:g} | "
+            + " | ".join(names) + " | moved as asked | of those that could |",
             "|---" * (len(names) + 3) + "|",
         ]  # fmt: skip
         for name, change, rising, able in zip(
-            names, own["change"], own["rising"], own["able"], strict=True
+            names, moved["change"], moved["rising"], moved["able"], strict=True
         ):
             cells = [f"{value:+.2f}" for value in change]
             lines.append(f"| {name} | " + " | ".join(cells) + f" | {rising:.0%} | {able:.0%} |")
-    return "\n".join(lines)
+        tables.append("\n".join(lines))
+    return "\n\n".join(tables)
 
 
 def mean(values: Iterable[float]) -> float:
@@ -297,7 +314,9 @@ def draw(row: dict[str, Any], file: Path) -> None:
         title="distance to the start (lines) and to the end (dots)", xlabel="fraction of the way",
         ylabel="share of differing tokens", ylim=(0, 1),
     )  # fmt: skip
-    right.set(title="5-gram model of the data", xlabel="fraction of the way", ylabel="nats a token")
+    right.set(
+        title="5-gram model of the data", xlabel="fraction of the way", ylabel="nats per token"
+    )
     right.legend()
     figure.suptitle(row["name"])
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -328,11 +347,12 @@ def main() -> None:
         return
     for run in options.runs:
         corpus = open_corpus(str(run), options.corpus)
-        row = {
-            "name": run.name,
-            **measure(seqvae.load(run), corpus, options.other, options.pairs, options.seed),
-            "seed": options.seed,
-        }
+        vae = seqvae.load(run)
+        row = measured_row(
+            run.name,
+            options.seed,
+            partial(measure, vae, corpus, options.other, options.pairs, options.seed),
+        )
         write_row(options.results, row, [])
         draw(row, options.results.with_suffix("") / f"{run.name}.png")
         print(table([row]))

@@ -16,13 +16,14 @@ Amount 0 is the reconstruction. Results go to results/sentiment.json.
 """
 
 import argparse
+import json
 import zlib
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarking import write_row
+from benchmarking import measured_row, write_row
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -142,7 +143,7 @@ def kept(sentences: list[str], results: list[str], counted: set[str]) -> float:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown."""
+    """The rows in Markdown."""
     lines = [
         "| row | amount | flipped | words kept | neutral words kept |",
         "|---|---|---|---|---|",
@@ -165,22 +166,33 @@ def read(file: Path) -> tuple[list[str], Tensor]:
 def make_parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("run", type=Path, help="a run of text")
-    parser.add_argument("train", type=Path, help="labelled sentences to learn from")
-    parser.add_argument("test", type=Path, help="labelled sentences to measure on")
-    parser.add_argument("--seed", type=int, default=0, help="of the fits")
+    parser.add_argument("run", type=Path, nargs="?", help="a run of text")
+    parser.add_argument("train", type=Path, nargs="?", help="labelled sentences to learn from")
+    parser.add_argument("test", type=Path, nargs="?", help="labelled sentences to measure on")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the fits")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of the rows")
+    parser.add_argument("--table", action="store_true", help="print the results as a table")
     return parser
 
 
 def main() -> None:
-    """Make the row of a run."""
-    options = make_parser().parse_args()
-    figures = measure(seqvae.load(options.run), options.train, options.test, options.seed)
-    row = {"name": options.run.name, **figures, "seed": options.seed}
+    """Make the row of a run, or print the table."""
+    parser = make_parser()
+    options = parser.parse_args()
+    if options.table:
+        print(table(json.loads(options.results.read_text())))
+        return
+    if options.test is None:
+        parser.error("give a run and two files of labelled sentences")
+    vae = seqvae.load(options.run)
+    row = measured_row(
+        options.run.name,
+        options.seed,
+        lambda: measure(vae, options.train, options.test, options.seed),
+    )
     write_row(options.results, row, [])
     print(table([row]))
-    print(f"probe {figures['probe_accuracy']:.3f}, judge {figures['judge_accuracy']:.3f}")
+    print(f"probe {row['probe_accuracy']:.3f}, judge {row['judge_accuracy']:.3f}")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
-"""What the benchmark scripts share: a row is a `seqvae train` and a `seqvae evaluate`.
+"""The parts that the benchmark scripts share: rows of results, how they are made and kept.
 
-What is done is not done again, and what was interrupted goes on; a run that was made with other
-flags is no such thing, and refused.
+Most rows are one `seqvae train` and one `seqvae evaluate`. A finished row is not made again, and an
+interrupted one is resumed. A run that was made with other flags is refused.
 """
 
 import argparse
 import csv
+import importlib.metadata
 import json
+import platform
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,50 +20,52 @@ from typing import Any
 
 import torch
 
-CONFIGS = Path(__file__).parents[1] / "configs"
-
+ROOT = Path(__file__).parents[1]
+CONFIGS = ROOT / "configs"
+PROVENANCE = ("command", "commit", "seed", "seconds", "versions")  # every row carries these
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """The rows of a script, how each is made and shown, and where they are kept."""
+    """The rows of a script: how each is made and shown, and where they are kept."""
 
     script: str
     about: str
     rows: Sequence[str]
     not_in_all: Sequence[str] = ()
     place: str
-    """What stands for the data in the command that a row tells of itself."""
+    """Stands for the folder of the data in the command that a row records."""
     results: Path
     iw_samples: int
-    """Draws a sequence of the importance-weighted likelihood."""
+    """Draws per sequence for the importance-weighted likelihood."""
     make_row: Callable[[str, argparse.Namespace, list[str]], Row]
-    """From a name, the script's flags and those of `seqvae train`."""
+    """Makes the row of a name from the script's flags and those of `seqvae train`."""
     table: Callable[[list[Row]], str]
 
     def main(self) -> None:
         """Make rows, or print the table."""
-        own, for_train = split_at_dashes(sys.argv[1:])
-        options = self.parser().parse_args(own)
+        flags, for_train = split_at_dashes(sys.argv[1:])
+        options = self.parser().parse_args(flags)
         if options.table:
             print(self.table(json.loads(options.results.read_text())))
             return
         names = names_of_rows(options.rows, self.rows, self.not_in_all)
         if options.data is None or not names or options.iw_samples < 1:
             print(
-                f"{self.script}: give --data, draws above 0, and rows: all, {', '.join(self.rows)}",
+                f"{self.script}: give --data, --iw_samples above 0, and rows: all, or some of "
+                f"{', '.join(self.rows)}",
                 file=sys.stderr,
             )
             sys.exit(2)
         for name in names:
-            made = self.make_row(name, options, for_train)
-            told = {"seed": options.seed, "command": self.command_of(name, options, for_train)}
-            write_row(options.results, {"name": name, **made, **told}, self.rows)
+            row = self.make_row(name, options, for_train)
+            row |= {"seed": options.seed, "command": self.command_of(name, options, for_train)}
+            write_row(options.results, {"name": name, **row}, self.rows)
 
     def command_of(self, name: str, options: argparse.Namespace, for_train: list[str]) -> str:
-        """What made a row, for who wants to repeat it."""
+        """The command that makes a row again."""
         words = ["python", f"scripts/{self.script}", "--data", self.place, name]
         for flag in ("seed", "iw_samples"):
             if getattr(options, flag) != self.parser().get_default(flag):
@@ -72,28 +77,28 @@ class Benchmark:
         parser = argparse.ArgumentParser(description=self.about, allow_abbrev=False)
         parser.add_argument("rows", nargs="*", help=f"all, or some of {', '.join(self.rows)}")
         parser.add_argument("--data", type=Path, help="folder of the data")
-        parser.add_argument("--corpora", type=Path, default=Path("corpora"), help="prepared ones")
+        parser.add_argument("--corpora", type=Path, default=Path("corpora"), help="their folder")
         parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs")
         parser.add_argument("--results", type=Path, default=self.results, help="file of the rows")
         parser.add_argument("--seed", type=int, default=0, help="seed of the training")
         parser.add_argument(
-            "--iw_samples", type=int, default=self.iw_samples, help="draws a sequence"
+            "--iw_samples", type=int, default=self.iw_samples, help="draws per sequence"
         )
         parser.add_argument("--table", action="store_true", help="print the results as a table")
         return parser
 
 
 def split_at_dashes(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """What stands before and after `--`."""
+    """The arguments before and after `--`."""
     place = arguments.index("--") if "--" in arguments else len(arguments)
     return arguments[:place], arguments[place + 1 :]
 
 
-def names_of_rows(asked: list[str], rows: Sequence[str], not_in_all: Sequence[str]) -> list[str]:
-    """The rows that are asked for; none where one of them is unknown."""
-    if asked == ["all"]:
+def names_of_rows(names: list[str], rows: Sequence[str], not_in_all: Sequence[str]) -> list[str]:
+    """The rows to make; an empty list if one of the names is unknown."""
+    if names == ["all"]:
         return [name for name in rows if name not in not_in_all]
-    return asked if set(asked) <= set(rows) else []
+    return names if set(names) <= set(rows) else []
 
 
 def run_of(folder: Path, name: str, seed: int) -> Path:
@@ -102,14 +107,18 @@ def run_of(folder: Path, name: str, seed: int) -> Path:
 
 
 def figures_of(run: Path, training: Sequence[str], evaluation: Sequence[str]) -> Row:
-    """The figures of a run on its test split and its minutes, trained where that is not done."""
+    """The figures of a run on its test split; the run is trained first if it is not complete.
+
+    `seconds` are those of the training; commit and versions are those of the evaluation.
+    """
     file, about = run / "test.json", run / "row.json"
     flags = {"train": list(training), "evaluate": list(evaluation)}
     if not file.is_file():
         resume = ["--resume"] if (run / "last.ckpt").is_file() else []
         seqvae("train", *training, "--name", run.name, "--runs", str(run.parent), *resume)
         seqvae("evaluate", str(run), "--json", str(file), *evaluation)
-        about.write_text(json.dumps(flags | {"device": device()}, indent=2) + "\n")
+        made = flags | {"device": device(), "commit": commit(), "versions": versions()}
+        about.write_text(json.dumps(made, indent=2) + "\n")
     made = json.loads(about.read_text())
     for verb, wanted in flags.items():
         if made[verb] != wanted:
@@ -119,18 +128,47 @@ def figures_of(run: Path, training: Sequence[str], evaluation: Sequence[str]) ->
     with (run / "metrics.csv").open(newline="") as opened:
         minutes = float(list(csv.DictReader(opened))[-1]["minutes"])
     figures: Row = json.loads(file.read_text())
-    return figures | {"minutes": minutes, "device": made["device"]}
+    made = {name: made[name] for name in ("device", "commit", "versions")}
+    return figures | {"seconds": round(minutes * 60)} | made
+
+
+def measured_row(name: str, seed: int, measure: Callable[[], Row]) -> Row:
+    """A row of figures that this process measures; `seconds` are those of the measuring."""
+    begin = time.monotonic()
+    figures = measure()
+    return {"name": name} | figures | {
+        "command": shlex.join(["python", *sys.argv]),
+        "commit": commit(),
+        "seed": seed,
+        "seconds": round(time.monotonic() - begin),
+        "versions": versions(),
+    }  # fmt: skip
 
 
 def seqvae(*arguments: str) -> None:
-    """Run the command line as a user would; its failure is ours."""
+    """Run a command as a user would; exit if it fails."""
     done = subprocess.run([sys.executable, "-m", "seqvae.cli", *arguments], check=False)
     if done.returncode:
         sys.exit(done.returncode)
 
 
+def commit() -> str | None:
+    """The commit of this checkout, marked where files differ from it; None outside git."""
+    git = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
+    done = subprocess.run(git, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None
+
+
+def versions() -> dict[str, str]:
+    """The versions on which figures may depend."""
+    names = ("torch", "lightning", "seqvae")
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in names
+    }
+
+
 def device() -> str:
-    """What computed."""
+    """The GPU, or the threads of the CPU."""
     if torch.cuda.is_available():
         return str(torch.cuda.get_device_name())
     threads = torch.get_num_threads()
@@ -138,7 +176,7 @@ def device() -> str:
 
 
 def write_row(file: Path, row: Row, order: Sequence[str]) -> None:
-    """Replace the row of the same name and seed; rows stand in the order of their names."""
+    """Replace the row of the same name and seed; rows are kept in the given order of names."""
     rows = json.loads(file.read_text()) if file.is_file() else []
     rows = [other for other in rows if (other["name"], other["seed"]) != (row["name"], row["seed"])]
     rows.append(row)

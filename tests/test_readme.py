@@ -1,12 +1,16 @@
-"""README is true: its commands and its Python run, its tree and its figures are those on disk."""
+"""The READMEs are true: commands and Python run; tables, links and the tree match the files."""
 
-import json
 import re
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import benchmark_music
+import benchmark_text
+import make_examples
 import pytest
+import tables
 from benchmarking import split_at_dashes
 from trained import band, load_script, write_tunes
 
@@ -14,9 +18,11 @@ from seqvae import cli
 from seqvae.inference import directions
 from seqvae.inference import trained as generation
 from seqvae.music.midi import to_pretty_midi
+from seqvae.music.notes import Metre
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+READMES = {str(file.relative_to(ROOT)): file.read_text() for file in tables.readmes()}
 TINY = shlex.split(
     "--trainer.max_epochs 1 --trainer.batch_size 32 --trainer.accelerator cpu "
     "--model.latent_dim 192 --model.conductor_dim 8 "
@@ -25,27 +31,47 @@ TINY = shlex.split(
 )
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.S)
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.S)
 
 
-def commands(text: str) -> list[str]:
-    lines = text.replace("\\\n", " ").splitlines()
+def commands(script: str) -> list[str]:
+    """Those of seqvae and Python in a shell script."""
+    lines = script.replace("\\\n", " ").splitlines()
     return [" ".join(line.split()) for line in lines if line.startswith(("seqvae ", "python "))]
 
 
-def test_every_command_and_the_python_of_the_readme_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def commands_of(text: str) -> list[str]:
+    """All commands of a README in order: of its blocks, and those in the text and its tables."""
+    written = re.findall(r"```bash\n(.*?)```|`(seqvae [^`\s]+\s[^`]+)`", text, flags=re.S)
+    return [command for block, inline in written for command in commands(block or as_line(inline))]
+
+
+def as_line(inline: str) -> str:
+    """A command that the text breaks anywhere; one with a placeholder is no command."""
+    return "" if re.search(r"\b[A-Z]{4,}\b", inline) else " ".join(inline.split())
+
+
+def test_commands_are_found_in_blocks_tables_and_text() -> None:
+    text = "```bash\nseqvae a \\\n  b\npip c\n```\n| `seqvae d 1` | not `seqvae VERB f`"
+    assert commands_of(text) == ["seqvae a b", "seqvae d 1"]
+    assert commands_of("after `seqvae d`, `seqvae e\n2`") == ["seqvae e 2"]
+
+
+@pytest.fixture
+def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with all files that the READMEs name, where small models are quick."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     (tmp_path / "scripts/results").mkdir(parents=True)
     write_tunes(tmp_path / "nottingham-dataset/MIDI/melody", 8)
-    for place in ("my_midis/{}.mid", "groove/{}.mid", "songs/{0}/{0}.mid"):
+    for place in ("my_midis/{}.mid", "groove/{}.mid", "songs/{0}/{0}.mid", "waltzes/{}.mid"):
+        metre = Metre(0, 3 if place.startswith("waltzes") else 4, 4)
         for seed, name in enumerate(("a", "b", "001", "002", "003", "004")):
             file = tmp_path / place.format(name)
             file.parent.mkdir(parents=True, exist_ok=True)
-            to_pretty_midi(band(seed, num_bars=6)).write(str(file))
+            piece = replace(band(seed, num_bars=6), metres=(metre,))
+            to_pretty_midi(piece).write(str(file))
             beats = (f"{beat * 60 / 90} {1 + beat % 4}\n" for beat in range(25))
             (file.parent / "beat_midi.txt").write_text("".join(beats))
     splits = ("train", "validation", "test") * 2
@@ -62,59 +88,107 @@ def test_every_command_and_the_python_of_the_readme_run(
         (tmp_path / name).write_text(lines)
     labels = "".join(f"{number % 2}\t{line}\n" for number, line in enumerate(lines.splitlines()))
     (tmp_path / "my_labels.tsv").write_text(labels)
+    monkeypatch.setattr(generation, "MUSIC_SAMPLES", 40)
+    monkeypatch.setattr(directions, "STEPS", 20)
+    monkeypatch.setattr(make_examples, "EXAMPLES", tmp_path / "examples")
+    return tmp_path
+
+
+def test_every_command_and_the_python_of_the_readmes_run(
+    playground: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     demo = commands((ROOT / "scripts/demo").read_text())
-    examples = load_script(ROOT / "scripts/make_examples.py")
-    benchmarks = {
-        name: load_script(ROOT / name)
-        for name in ("scripts/benchmark_text.py", "scripts/benchmark_music.py")
+    known_rows = {
+        "scripts/benchmark_text.py": benchmark_text.ROWS,
+        "scripts/benchmark_music.py": benchmark_music.ROWS,
     }
     parsers = {
         f"scripts/{name}.py": load_script(ROOT / f"scripts/{name}.py").make_parser
         for name in ("benchmark_latent", "benchmark_sentiment", "teaching_picture")
     }
-    monkeypatch.setattr(generation, "MUSIC_SAMPLES", 40)
-    monkeypatch.setattr(directions, "STEPS", 20)
-    monkeypatch.setattr(examples, "EXAMPLES", tmp_path / "examples")
-    for command in (line for block in blocks("bash") for line in commands(block)):
+    without_arguments = "scripts/tables.py", "scripts/rolls_picture.py"
+    every = [command for text in READMES.values() for command in commands_of(text)]
+    # Examples come last: another README trains the models.
+    for command in sorted(dict.fromkeys(every), key=lambda command: "make_examples" in command):
         arguments = shlex.split(command)
-        if arguments[1] in parsers:  # which run in tests of their own, too
+        if arguments[1] in parsers:  # a row is made in the tests of the script
             parsers[arguments[1]]().parse_args(split_at_dashes(arguments[2:])[0])
+        elif arguments[1] in known_rows:
+            assert set(arguments[4:]) <= {"all", *known_rows[arguments[1]]}
+        elif arguments[1] in without_arguments:
+            assert arguments[2:] == []
         elif "demo/" in command:
             assert command in demo
-        elif arguments[1] in benchmarks:  # which run in tests of their own
-            assert set(arguments[4:]) <= {"all", *benchmarks[arguments[1]].ROWS}
-        elif arguments[0] == "python":
-            assert arguments[1] == "scripts/make_examples.py"
+        elif arguments[1] == "scripts/make_examples.py":
             for run in arguments[2:]:
-                examples.make_examples(Path(run))
+                make_examples.make_examples(Path(run))
         else:
+            assert arguments[0] == "seqvae", command
             monkeypatch.setattr(sys, "argv", arguments + TINY * (arguments[1] == "train"))
             cli.main()
-    assert len(list((tmp_path / "examples").rglob("*.mid"))) == 15
-    for block in blocks("python"):
+    assert len(list((playground / "examples").rglob("*.mid"))) == 15
+    for block in blocks(README, "python"):
         exec(block, {})
-    assert (tmp_path / "halfway.mid").is_file()
+    assert (playground / "halfway.mid").is_file()
 
 
-def test_the_results_table_shows_the_figures_on_disk() -> None:
-    table = re.search(r"^\| figure \|.+?\n\n", README, flags=re.M | re.S)
-    assert table is not None
-    files = re.findall(r"\(([^()]+\.json)\)", table[0])
-    columns = [json.loads((ROOT / file).read_text()) for file in files]
-    shown = re.findall(r"^\| `(\w+)` \|(.+)\|$", table[0], flags=re.M)
-    assert {"neg_elbo", "kl", "active_units", "accuracy_free_running"} <= {row[0] for row in shown}
-    for name, row in shown:
-        for cell, figures in zip(row.split("|"), columns, strict=True):
-            if cell.strip() == "-":
-                assert name not in figures
-                continue
-            digits = len(cell.strip().partition(".")[2])
-            assert f"{figures[name]:.{digits}f}" == cell.strip(), name
-    for file, figures in zip(files, columns, strict=True):
-        assert figures["command"] in [line for block in blocks("bash") for line in commands(block)]
-        assert file in figures["command"]
+def test_the_readme_is_short_and_shows_every_command_and_preset() -> None:
+    assert len(README.splitlines()) < 200
+    shown = {shlex.split(command)[1] for command in commands_of(README)}
+    assert shown >= set(cli.VERBS)
+    for preset in (ROOT / "configs").glob("*.yaml"):
+        if not preset.stem.startswith("demo_"):
+            assert f"`{preset.stem}`" in README
 
 
-def test_no_module_is_larger_than_one_concept() -> None:
-    for file in (ROOT / "seqvae").rglob("*.py"):
-        assert len(file.read_text().splitlines()) < 400, file
+@pytest.mark.parametrize("name", READMES)
+def test_tables_are_made_from_the_results_and_the_settings(name: str) -> None:
+    assert tables.fill(READMES[name]) == READMES[name], "run python scripts/tables.py"
+
+
+def test_every_table_is_shown() -> None:
+    assert {block[1] for text in READMES.values() for block in tables.BLOCK.findall(text)} == set(
+        tables.TABLES
+    )
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_links_lead_to_files_and_headings(name: str) -> None:
+    prose = re.sub(r"```.*?```", "", READMES[name], flags=re.S)
+    for link in re.findall(r"\]\(([^)]+)\)", prose):
+        place, _, anchor = link.partition("#")
+        if place.startswith("https://"):
+            continue
+        file = (ROOT / name).parent / place if place else ROOT / name
+        assert file.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", file.read_text(), flags=re.M)
+            assert anchor in [heading.lower().replace(" ", "-") for heading in headings], link
+
+
+def test_the_tree_is_what_is_on_disk() -> None:
+    (tree,) = re.findall(r"^```\n(seqvae/\n.*?)^```", README, flags=re.S | re.M)
+    shown = [line.split()[0] for line in tree.splitlines()]
+    inside = [name for name, line in zip(shown, tree.splitlines(), strict=True) if line[0] == " "]
+    outside = [name for name in shown if name not in inside]
+    rooms = [
+        f"{file.name}/" if file.is_dir() else file.name
+        for file in (ROOT / "seqvae").iterdir()
+        if file.name not in ("__init__.py", "__pycache__", "py.typed")
+    ]
+    assert sorted(inside) == sorted(rooms)
+    ignored = (ROOT / ".gitignore").read_text().split()
+    folders = {f"{file.name}/" for file in ROOT.iterdir() if file.is_dir() and file.name[0] != "."}
+    folders -= set(ignored)
+    assert sorted(outside) == sorted(folders)
+
+
+def test_files_that_the_guide_to_the_tests_names_exist() -> None:
+    for block in blocks(READMES["tests/README.md"], "bash"):
+        for word in block.split():
+            assert not word.startswith(("tests/", "scripts/")) or (ROOT / word).exists(), word
+
+
+def test_the_example_of_an_interpolation_is_one_of_the_examples() -> None:
+    (block,) = blocks(READMES["data/README.md"], "text")
+    assert block in (ROOT / "data/examples/captions/interpolations.txt").read_text()

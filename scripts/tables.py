@@ -1,0 +1,247 @@
+"""Writes the tables of all READMEs: figures from scripts/results, settings from the code.
+
+    python scripts/tables.py
+
+A table stands between the lines `<!-- table: NAME -->` and `<!-- end -->` of a README; its name is
+a key of `TABLES`. Run this after a new row of results or a changed setting.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import benchmark_latent
+import benchmark_music
+import benchmark_sentiment
+import benchmark_text
+import docstring_parser
+import yaml
+from benchmarking import CONFIGS, ROOT, Row
+
+from seqvae.inference.metrics import Evaluation
+from seqvae.tokenizers import TOKENIZERS
+from seqvae.training.config import Config
+
+RESULTS = ROOT / "scripts" / "results"
+EVALUATIONS = {  # files of `seqvae evaluate --json`
+    "`melody_2bar`": "melody_2bar.json",
+    "unseen only": "melody_2bar_unseen.json",
+    "`captions`": "captions.json",
+    "`short_yelp`": "short_yelp.json",
+}
+BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def read(name: str) -> Any:
+    """A file of results."""
+    return json.loads((RESULTS / name).read_text())
+
+
+def rows_of(name: str) -> dict[str, Row]:
+    """The rows of seed 0 of a file of results, by name."""
+    return {row["name"]: row for row in read(name) if row["seed"] == 0}
+
+
+def markdown(header: list[str], lines: list[list[str]]) -> str:
+    """A table."""
+    rows = [header, ["---"] * len(header), *lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows).replace("| --- ", "|---")
+
+
+# Figures
+
+
+def headline() -> str:
+    """The five results of the first page."""
+    melody, music, ptb = read("melody_2bar.json"), rows_of("music.json"), rows_of("ptb.json")
+    path = rows_of("latent.json")["melody_2bar"]["interpolation"]
+    lm = "best_lm" if "best_lm" in ptb else "lm"
+    halfway = benchmark_latent.NUM_POINTS // 2
+    bits = benchmark_music.bits(melody["kl"])
+    lines = [
+        ["2 bars of melody, reconstructed", f"{melody['accuracy_free_running']:.3f} of the tokens "
+         f"at {bits:.1f} bits", f"Magenta: {benchmark_music.PUBLISHED['melody_2bar']}"],
+        ["16 bars of melody, reconstructed", tokens(music["melody_16bar"]),
+         f"flat decoder: {tokens(music['melody_16bar_flat'], short=True)}; "
+         f"Magenta: {music['melody_16bar']['published']}"],
+        ["2 bars of drums, reconstructed", tokens(music["drums_2bar_high"]),
+         f"Magenta: {music['drums_2bar_high']['published']}"],
+        ["halfway between two melodies", f"{path['slerp']['nats'][halfway]:.2f} nats per token by "
+         "a 5-gram model", f"real melodies: {path['nats_of_originals']:.2f}; mixed tokens: "
+         f"{path[benchmark_latent.MIXING]['nats'][halfway]:.2f}"],
+        ["Penn Treebank", f"perplexity {ptb['best']['iw_ppl']:.1f}, "
+         f"{ptb['best']['active_units']} active units, {ptb['best']['kl']:.1f} nats in the code",
+         f"language model (`{lm}`): {ptb[lm]['iw_ppl']:.1f}"],
+    ]  # fmt: skip
+    return markdown(["held-out data", "seqvae", "for comparison"], lines)
+
+
+def tokens(row: Row, *, short: bool = False) -> str:
+    """An accuracy and the size of the code that it takes."""
+    middle = "at" if short else "of the tokens at"
+    return f"{row['accuracy_free_running']:.3f} {middle} {row['kl_bits']:.1f} bits"
+
+
+def evaluations() -> str:
+    """Every figure of each model that `seqvae evaluate` wrote into a file."""
+    columns = {f"[{title}]({file})": read(file) for title, file in EVALUATIONS.items()}
+    lines = []
+    for field in fields(Evaluation):
+        cells = [figure(field.name, column.get(field.name)) for column in columns.values()]
+        if set(cells) != {"-"}:
+            lines.append([f"`{field.name}`", *cells])
+    return markdown(["figure", *columns], lines)
+
+
+def figure(name: str, value: Any) -> str:
+    """A cell."""
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{part} {figure(name, each)}" for part, each in value.items())
+    if isinstance(value, list):
+        return " of ".join(figure(name, each) for each in value)
+    if "perplexity" in name or name == "bleu":
+        return f"{value:.1f}"
+    return f"{value:.3f}" if abs(value) < 2 else f"{value:.2f}"
+
+
+# Settings
+
+
+def presets() -> str:
+    """Every file of `configs/`, by its first line."""
+    lines = []
+    for file in sorted(CONFIGS.glob("*.yaml")):
+        text = file.read_text()
+        about = text[: text.index("name:")].replace("\n# ", " ").removeprefix("# ").strip()
+        settings = yaml.safe_load(text)
+        model, objective = settings["model"], settings.get("objective", {})
+        lines.append([
+            f"[`{file.stem}`]({file.name})", about.rstrip("."),
+            f"`{settings['data']['tokenizer']['kind']}`",
+            str(model["latent_dim"]), remedy(model, objective),
+            str(settings["trainer"]["max_epochs"]),
+        ])  # fmt: skip
+    return markdown(["preset", "for", "tokenizer", "latent_dim", "KL", "epochs"], lines)
+
+
+def remedy(model: dict[str, Any], objective: dict[str, Any]) -> str:
+    """How a preset keeps the code in use."""
+    if "target_kl" in objective:
+        return f"held at {objective['target_kl']:g} nats"
+    if "bn_gamma" in model:
+        return f"`bn_gamma` {model['bn_gamma']:g}"
+    beta = objective.get("beta", {}).get("max_beta", 1.0)
+    return f"`beta` {beta:g}"
+
+
+def settings(section: str) -> str:
+    """The fields of a section of the config, such as `model` or `objective.beta`."""
+    kind: Any = Config
+    for name in filter(None, section.split(".")):
+        kind = get_type_hints(kind)[name]
+    about = docstrings(kind)
+    lines = [
+        [f"`{field.name}`", default_of(field), about[field.name]]
+        for field in fields(kind)
+        if not is_dataclass(get_type_hints(kind)[field.name])
+    ]
+    return markdown(["field", "default", "meaning"], lines)
+
+
+def tokenizer_settings() -> str:
+    """The fields of all tokenizers; a default that differs by kind is told for each."""
+    defaults: dict[str, dict[str, str]] = {}
+    about: dict[str, dict[str, str]] = {}
+    for kind, tokenizer in TOKENIZERS.items():
+        for field in fields(tokenizer):
+            if field.name not in ("proto", "words"):
+                defaults.setdefault(field.name, {})[kind] = default_of(field)
+                about.setdefault(field.name, {})[kind] = docstrings(tokenizer)[field.name]
+    lines = []
+    for name, by_kind in defaults.items():
+        for meaning in dict.fromkeys(about[name].values()):
+            kinds = [kind for kind in by_kind if about[name][kind] == meaning]
+            values = {by_kind[kind] for kind in kinds}
+            told = values.pop() if len(values) == 1 else None
+            each = told or ", ".join(f"{kind} {by_kind[kind]}" for kind in kinds)
+            lines.append([f"`{name}`", ", ".join(kinds), each, meaning])
+    return markdown(["field", "kinds", "default", "meaning"], lines)
+
+
+@cache
+def docstrings(kind: Any) -> dict[str, str]:
+    """The docstring of each field; those of base classes come first and may be replaced."""
+    about: dict[str, str] = {}
+    for base in reversed(kind.__bases__):
+        about |= docstrings(base)
+    if is_dataclass(kind):
+        for each in docstring_parser.parse_from_object(kind).params:
+            about[each.arg_name] = " ".join((each.description or "").split())
+    return about
+
+
+def default_of(field: "Field[Any]") -> str:
+    """A default as YAML has it."""
+    if field.default is not MISSING:
+        value = field.default
+    elif field.default_factory is not MISSING:
+        value = field.default_factory()
+    else:
+        return "required"
+    if isinstance(value, (list, tuple)):
+        return f"`[{', '.join(map(str, value))}]`"
+    return f"`{json.dumps(value).strip(chr(34))}`"
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "headline": headline,
+    "evaluations": evaluations,
+    "music": lambda: benchmark_music.table(read("music.json")),
+    "ptb": lambda: benchmark_text.table(read("ptb.json")),
+    "interpolation": lambda: benchmark_latent.interpolation_table(read("latent.json")),
+    "scores": lambda: benchmark_latent.score_table(read("latent.json")),
+    "attributes": lambda: benchmark_latent.attribute_tables(read("latent.json")),
+    "sentiment": lambda: benchmark_sentiment.table(read("sentiment.json")),
+    "presets": presets,
+    "settings": lambda: settings(""),
+    "settings_data": lambda: settings("data"),
+    "settings_model": lambda: settings("model"),
+    "settings_objective": lambda: settings("objective"),
+    "settings_beta": lambda: settings("objective.beta"),
+    "settings_trainer": lambda: settings("trainer"),
+    "settings_tokenizer": tokenizer_settings,
+}
+
+
+def fill(text: str) -> str:
+    """The text of a README with every table made anew."""
+    return BLOCK.sub(lambda block: block[1] + TABLES[block[2]]() + "\n" + block[3], text)
+
+
+def readmes() -> list[Path]:
+    """All READMEs of the project."""
+    folders = ("seqvae", "configs", "data", "scripts", "tests")
+    inner = [file for folder in folders for file in (ROOT / folder).rglob("README.md")]
+    return [ROOT / "README.md", *sorted(inner)]
+
+
+def main() -> None:
+    """Bring all READMEs up to date."""
+    for file in readmes():
+        before = file.read_text()
+        after = fill(before)
+        if after != before:
+            file.write_text(after)
+            print(f"{file.relative_to(ROOT)}: tables made anew")
+
+
+if __name__ == "__main__":
+    main()
