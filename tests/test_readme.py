@@ -9,6 +9,7 @@ from pathlib import Path
 import benchmark_music
 import benchmark_text
 import make_examples
+import mutation
 import pytest
 import tables
 from benchmarking import split_at_dashes
@@ -115,6 +116,8 @@ def test_every_command_and_the_python_of_the_readmes_run(
             parsers[arguments[1]]().parse_args(split_at_dashes(arguments[2:])[0])
         elif arguments[1] in known_rows:
             assert set(arguments[4:]) <= {"all", *known_rows[arguments[1]]}
+        elif arguments[1] == "scripts/mutate.py":
+            mutation.choose(mutation.read_lists(ROOT / "scripts/mutations"), arguments[2:])
         elif arguments[1] in without_arguments:
             assert arguments[2:] == []
         elif "demo/" in command:
