@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarking import measured_row, write_row
+from benchmarking import markdown, measured_row, write_row
 from ngram import NGram
 from numpy.typing import NDArray
 from torch import Tensor
@@ -244,50 +244,45 @@ def table(rows: list[dict[str, Any]]) -> str:
 def interpolation_table(rows: list[dict[str, Any]]) -> str:
     """Nats at the ends and halfway by each method, and the distance of a reconstruction."""
     ways = [*INTERPOLATIONS, MIXING]
-    lines = [
-        "| nats per token, 5-gram model | originals | both ends "
-        + "".join(f"| {name}, halfway " for name in ways) + "| distance of a reconstruction |",
-        "|---" * (len(ways) + 4) + "|",
-    ]  # fmt: skip
+    header = ["nats per token, 5-gram model", "originals", "both ends"]
+    header += [f"{name}, halfway" for name in ways] + ["distance of a reconstruction"]
+    lines = []
     for row in rows:
         figures = row["interpolation"]
         slerp = figures["slerp"]
         cells = [figures["nats_of_originals"], (slerp["nats"][0] + slerp["nats"][-1]) / 2]
         cells += [figures[name]["nats"][NUM_POINTS // 2] for name in ways]
         cells.append((slerp["distance_to_start"][0] + slerp["distance_to_end"][-1]) / 2)
-        lines.append(f"| `{row['name']}` | " + " | ".join(f"{v:.2f}" for v in cells) + " |")
-    return "\n".join(lines)
+        lines.append([f"`{row['name']}`", *(f"{value:.2f}" for value in cells)])
+    return markdown(header, lines)
 
 
 def score_table(rows: list[dict[str, Any]]) -> str:
     """How well scores tell test sequences from each kind of wrong ones."""
-    lines = ["| AUROC | against | per step | per note or token |", "|---|---|---|---|"]
-    for row in rows:
-        lines += [
-            f"| `{row['name']}` | {name} | {value:.3f} | {row['auroc']['per event'][name]:.3f} |"
-            for name, value in row["auroc"]["per step"].items()
-        ]
-    return "\n".join(lines)
+    lines = [
+        [f"`{row['name']}`", name, f"{value:.3f}", f"{row['auroc']['per event'][name]:.3f}"]
+        for row in rows
+        for name, value in row["auroc"]["per step"].items()
+    ]
+    return markdown(["AUROC", "against", "per step", "per note or token"], lines)
 
 
 def attribute_tables(rows: list[dict[str, Any]]) -> str:
     """The matrix of each run."""
-    tables = []
-    for row in rows:
-        moved = row["attributes"]
-        names = [name.replace("_", " ") for name in moved["names"]]
-        lines = [
-            f"| `{row['name']}`, amount {moved['amount']:g} | "
-            + " | ".join(names) + " | moved as asked | of those that could |",
-            "|---" * (len(names) + 3) + "|",
-        ]  # fmt: skip
+    return "\n\n".join(attribute_table(row["name"], row["attributes"]) for row in rows)
+
+
+def attribute_table(run: str, moved: dict[str, Any]) -> str:
+    """The change of every attribute (columns) by a shift along each (rows)."""
+    names = [name.replace("_", " ") for name in moved["names"]]
+    lines = [
+        [name, *(f"{value:+.2f}" for value in change), f"{rising:.0%}", f"{able:.0%}"]
         for name, change, rising, able in zip(
             names, moved["change"], moved["rising"], moved["able"], strict=True
-        ):
-            cells = [f"{value:+.2f}" for value in change]
-            lines.append(f"| {name} | " + " | ".join(cells) + f" | {rising:.0%} | {able:.0%} |")
-        tables.append("\n".join(lines))
-    return "\n\n".join(tables)
+        )
+    ]
+    header = [f"`{run}`, amount {moved['amount']:g}", *names]
+    return markdown([*header, "moved as asked", "of those that could"], lines)
 
 
 def mean(values: Iterable[float]) -> float:

@@ -13,7 +13,7 @@ import shlex
 from pathlib import Path
 
 import benchmarking
-from benchmarking import CONFIGS, Benchmark, Row
+from benchmarking import CONFIGS, Benchmark, Row, markdown
 
 RESULTS = Path(__file__).parent / "results" / "music.json"
 
@@ -74,15 +74,14 @@ def bits(nats: float) -> float:
 
 def table(rows: list[Row]) -> str:
     """The rows in Markdown; a figure that a row lacks is a dash."""
-    names = (
+    header = (
         "row", "accuracy, free running", "onset F1", "KL", "bits", "velocity", "timing", "music",
         "minutes", "published",
     )  # fmt: skip
-    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    for row in rows:
-        cells = [
+    lines = [
+        [
             f"`{row['name']}`" + (f", seed {row['seed']}" if row["seed"] else ""),
-            ", ".join(f"{share:.3f}" for share in accuracies(row)),
+            ", ".join(f"{accuracy:.3f}" for accuracy in accuracies(row)),
             f"{row['onset_f1']:.3f}",
             f"{row['kl']:.1f}",
             f"{row['kl_bits']:.1f}",
@@ -92,8 +91,9 @@ def table(rows: list[Row]) -> str:
             f"{row['seconds'] / 60:.0f}",
             row["published"] or "-",
         ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        for row in rows
+    ]
+    return markdown(header, lines)
 
 
 def accuracies(row: Row) -> list[float]:

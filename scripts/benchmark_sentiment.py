@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarking import measured_row, write_row
+from benchmarking import markdown, measured_row, write_row
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -145,16 +145,12 @@ def kept(sentences: list[str], results: list[str], counted: set[str]) -> float:
 def table(rows: list[dict[str, Any]]) -> str:
     """The rows in Markdown."""
     lines = [
-        "| row | amount | flipped | words kept | neutral words kept |",
-        "|---|---|---|---|---|",
+        [f"`{row['name']}`", f"{shift['amount']:g}"]
+        + [f"{shift[name]:.3f}" for name in ("flipped", "kept", "kept_neutral")]
+        for row in rows
+        for shift in row["shift"]
     ]
-    for row in rows:
-        lines += [
-            f"| `{row['name']}` | {own['amount']:g} | {own['flipped']:.3f} | {own['kept']:.3f} | "
-            f"{own['kept_neutral']:.3f} |"
-            for own in row["shift"]
-        ]
-    return "\n".join(lines)
+    return markdown(["row", "amount", "flipped", "words kept", "neutral words kept"], lines)
 
 
 def read(file: Path) -> tuple[list[str], Tensor]:

@@ -11,7 +11,7 @@ import shlex
 from pathlib import Path
 
 import benchmarking
-from benchmarking import CONFIGS, Benchmark, Row
+from benchmarking import CONFIGS, Benchmark, Row, markdown
 
 RESULTS = Path(__file__).parent / "results" / "ptb.json"
 
@@ -69,18 +69,24 @@ def make_row(name: str, options: argparse.Namespace, more: list[str]) -> Row:
 
 def table(rows: list[Row]) -> str:
     """The rows in Markdown."""
+    header = (
+        "row", "-ELBO", "IW-NLL", "IW-PPL", "KL", "MI", "active units", "minutes", "device",
+    )  # fmt: skip
     lines = [
-        "| row | -ELBO | IW-NLL | IW-PPL | KL | MI | active units | minutes | device |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| `{row['name']}`" + (f", seed {row['seed']}" if row["seed"] else "") + " | "
-        f"{row['neg_elbo']:.2f} | {row['iw_nll']:.2f} | {row['iw_ppl']:.1f} | {row['kl']:.2f} | "
-        f"{round(row['mi'], 2) + 0:.2f} | {row['active_units']} | {row['seconds'] / 60:.0f} | "
-        f"{row['device']} |"
+        [
+            f"`{row['name']}`" + (f", seed {row['seed']}" if row["seed"] else ""),
+            f"{row['neg_elbo']:.2f}",
+            f"{row['iw_nll']:.2f}",
+            f"{row['iw_ppl']:.1f}",
+            f"{row['kl']:.2f}",
+            f"{round(row['mi'], 2) + 0:.2f}",  # never -0.00
+            str(row["active_units"]),
+            f"{row['seconds'] / 60:.0f}",
+            row["device"],
+        ]
         for row in rows
     ]
-    return "\n".join(lines)
+    return markdown(header, lines)
 
 
 BENCHMARK = Benchmark(

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -184,3 +185,11 @@ def write_row(file: Path, row: Row, order: Sequence[str]) -> None:
     rows.sort(key=lambda each: (place.get(each["name"], len(place)), each["seed"]))
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table; columns that hold nothing but dashes are left out."""
+    used = [any(line[column] != "-" for line in lines) for column in range(len(header))]
+    table = [header, ["---"] * len(header), *lines]
+    texts = ("| " + " | ".join(compress(cells, used)) + " |" for cells in table)
+    return "\n".join(texts).replace("| --- ", "|---")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import tables
+from benchmarking import markdown
 
 
 @dataclass(frozen=True)
@@ -61,3 +62,8 @@ def test_figures_are_rounded_by_kind() -> None:
     assert tables.figure("kl", 36.6173) == "36.62"
     assert tables.figure("overlap", {"a": [0.5, 0.75]}) == "a 0.500 of 0.750"
     assert tables.figure("iw_nll", None) == "-"
+
+
+def test_columns_of_dashes_are_left_out() -> None:
+    made = markdown(["a", "b", "c"], [["1", "-", "-"], ["2", "-", "3"]])
+    assert made == "| a | c |\n|---|---|\n| 1 | - |\n| 2 | 3 |"
