@@ -99,9 +99,11 @@ def latent_paths(
     every = torch.stack([
         join(a, b, fractions.to(vae.device)) for a, b in zip(*means, strict=True)
     ])  # (N, P, Z)  # fmt: skip
-    num_own = len(vae.model.vocab_sizes)
+    num_own = vae.model.steps.num_channels
     given = [ids[:, num_own:] for ids in starts]
-    return [vae.tokens(z, given=given) for z in tqdm(every.unbind(1), desc=method, leave=False)]
+    return [
+        vae.tokens(z, conditions=given) for z in tqdm(every.unbind(1), desc=method, leave=False)
+    ]
 
 
 def mixed_paths(

@@ -40,7 +40,7 @@ def normal_grid(latent_dim: int, spacing: float) -> tuple[torch.Tensor, torch.Te
 
 def log_evidence(model: SequenceVAE, batch: Batch, *, spacing: float = 0.1) -> torch.Tensor:
     """log p(x)."""
-    z, log_weights = normal_grid(model.latent_dim, spacing)
+    z, log_weights = normal_grid(model.config.latent_dim, spacing)
     return torch.logsumexp(log_likelihood(model, batch, z) + log_weights, 1)
 
 
@@ -48,7 +48,7 @@ def log_evidence(model: SequenceVAE, batch: Batch, *, spacing: float = 0.1) -> t
 def neg_elbo(model: SequenceVAE, batch: Batch, *, spacing: float = 0.1) -> torch.Tensor:
     """E_q[-log p(x|z) + log q(z|x) - log p(z)]."""
     q = model.encode(*batch[:2])
-    noise, log_weights = normal_grid(model.latent_dim, spacing)
+    noise, log_weights = normal_grid(model.config.latent_dim, spacing)
     stddev = q.log_stddev[:, None].double().exp()
     z = q.mean[:, None].double() + stddev * noise
     log_q = (Normal(0.0, 1.0).log_prob(noise) - stddev.log()).sum(-1)

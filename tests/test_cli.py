@@ -154,7 +154,10 @@ def test_the_verbs_write_midi_that_can_be_read(
             "give batch_size 2 or more",
         ),
         ("train tiny.yaml --data.source lines.txt --model.z_wiring [skip]", "z_wiring has 'skip'"),
-        ("train tiny.yaml --data.source lines.txt --model.encoder_pooling sum", "there are last"),
+        (
+            "train tiny.yaml --data.source lines.txt --model.encoder_pooling sum",
+            "choose one of last",
+        ),
         ("train tiny.yaml --data.source lines.txt --trainer.pretrain_epochs 2", "max_epochs 2"),
         ("train tiny.yaml --data.source lines.txt --trainer.ema_decay 1", "ema_decay is 1"),
         ("train tiny.yaml --data.source lines.txt --data.train a", "data.source and data.train"),

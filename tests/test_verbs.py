@@ -15,7 +15,7 @@ from seqvae.errors import InputError
 from seqvae.inference.codec import Clip, even, padded
 from seqvae.inference.metrics import importance_weighted_nll
 from seqvae.inference.trained import grid
-from seqvae.model.decoder import GREEDY
+from seqvae.model.decoding import GREEDY
 from seqvae.model.latent import weighted
 from seqvae.music.midi import read_midi
 

@@ -1,7 +1,7 @@
 """Batches of a prepared corpus.
 
 Axes: B sequences, T steps, C channels. Everything random is a function of (seed, epoch, batch), so
-that a resumed run sees the batches that it would have seen.
+that a resumed run gets the same batches as an uninterrupted one.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,13 +27,13 @@ class Batch(NamedTuple):
 
     ids: Int[Tensor, "B T C"]
     lengths: Int[Tensor, " B"]
-    seen: Int[Tensor, "B T C"] | None = None
-    """What the encoder reads, where it is something else than `ids`."""
+    encoder_input: Int[Tensor, "B T C"] | None = None
+    """What the encoder reads, where that is not `ids`."""
 
     @property
     def encoder_ids(self) -> Int[Tensor, "B T C"]:
-        """What the encoder reads."""
-        return self.ids if self.seen is None else self.seen
+        """What the encoder reads: `encoder_input`, or else `ids`."""
+        return self.ids if self.encoder_input is None else self.encoder_input
 
     def to(self, device: torch.device, *, non_blocking: bool = False) -> "Batch":
         """The same on a device."""
@@ -41,8 +41,8 @@ class Batch(NamedTuple):
         def moved(part: Tensor) -> Tensor:
             return part.to(device, non_blocking=non_blocking)
 
-        seen = None if self.seen is None else moved(self.seen)
-        return Batch(moved(self.ids), moved(self.lengths), seen)
+        encoder_input = None if self.encoder_input is None else moved(self.encoder_input)
+        return Batch(moved(self.ids), moved(self.lengths), encoder_input)
 
 
 def ordered_batches(lengths: NDArray[np.int64], batch_size: int) -> list[Indices]:
@@ -95,11 +95,11 @@ class BatchDataset(Dataset[Batch]):
             ids = self.augment(ids, number)
             if self.tokenizer.eos_id is not None:  # it may be elsewhere now
                 lengths = 1 + (ids[..., 0] == self.tokenizer.eos_id).argmax(1)
-        seen = self.tokenizer.seen(ids)
+        encoder_input = self.tokenizer.encoder_input(ids)
         return Batch(
             torch.from_numpy(ids),
             torch.from_numpy(lengths),
-            None if seen is None else torch.from_numpy(seen),
+            None if encoder_input is None else torch.from_numpy(encoder_input),
         )
 
 

@@ -55,7 +55,9 @@ def extract_file(
     nothing = Extraction([], Counter())
     try:
         beat_track = None if beats is None else read_beats(file_beside(path, beats))
-        wanted = None if chords is None or not tokenizer.given_sizes else file_beside(path, chords)
+        wanted = (
+            None if chords is None or not tokenizer.condition_sizes else file_beside(path, chords)
+        )
         chord_track = read_chords(wanted) if wanted and wanted.is_file() else None
         piece = read_midi(path, tokenizer.steps_per_quarter, beat_track, chord_track)
         played = piece.notes.tobytes() + repr(piece.metres).encode()

@@ -115,7 +115,7 @@ class Corpus:
 
 def token_type(tokenizer: Tokenizer) -> np.dtype[Any]:
     """The smallest unsigned type that holds the tokens of all channels."""
-    return np.dtype(np.min_scalar_type(max(tokenizer.vocab_sizes + tokenizer.given_sizes) - 1))
+    return np.dtype(np.min_scalar_type(max(tokenizer.vocab_sizes + tokenizer.condition_sizes) - 1))
 
 
 class Spool:
@@ -152,7 +152,7 @@ class Spool:
         offsets = np.append(0, np.cumsum(lengths))
         np.save(folder / "offsets.npy", offsets)
         dtype = token_type(self.tokenizer)
-        width = len(self.tokenizer.vocab_sizes) + len(self.tokenizer.given_sizes)
+        width = len(self.tokenizer.vocab_sizes) + len(self.tokenizer.condition_sizes)
         source = np.memmap(self.file, dtype, "r").reshape(-1, width)
         tokens = np.lib.format.open_memmap(
             folder / "tokens.npy", "w+", dtype, (int(offsets[-1]), width)

@@ -1,23 +1,31 @@
-"""The bundle of a trained model: all that is needed to use it, on any machine.
+"""The bundle of a trained model: everything needed to use it, on any machine.
 
-A folder with model.safetensors, config.json (the model's settings), tokenizer.json and README.md
-(the model card); at the end of the training comes prior.safetensors, which samples are drawn from,
-and `seqvae attributes` adds its own. Nothing is pickled.
+A folder with model.safetensors, config.json (format number, model, steps and training settings),
+tokenizer.json and README.md (the model card). Training adds prior.safetensors, from which samples
+are drawn. Nothing is pickled.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+from safetensors.torch import load_model, save_model
+
+from seqvae import __version__
 from seqvae.corpus.store import Corpus, replaced_folder
 from seqvae.errors import InputError
 from seqvae.inference.metrics import Evaluation
+from seqvae.model.config import ModelConfig, Steps
 from seqvae.model.vae import SequenceVAE
-from seqvae.tokenizers import load_tokenizer, save_tokenizer
-from seqvae.training.config import Config
+from seqvae.tokenizers import AnyTokenizer, load_tokenizer, save_tokenizer
+from seqvae.tokenizers.contract import from_plain
 
+FORMAT = 1
 BUNDLE = "bundle"  # its folder in a run
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 
 
 def bundle_in(folder: Path) -> Path:
@@ -27,58 +35,119 @@ def bundle_in(folder: Path) -> Path:
         InputError: the folder is neither.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give a run or a bundle")
+        raise InputError(f"{folder}: no such folder; name a run or a bundle")
     if (folder / "config.yaml").is_file() and not (folder / BUNDLE).is_dir():
         raise InputError(f"{folder}: this run has no bundle yet; let it reach a validation")
     return folder / BUNDLE if (folder / BUNDLE).is_dir() else folder
 
 
 def load_bundle(bundle: Path) -> tuple[SequenceVAE, Any]:
-    """The model and the tokenizer of a bundle.
+    """The model, in evaluation mode on the CPU, and the tokenizer of a bundle.
 
     Raises:
-        InputError: a file of it is missing or damaged.
+        InputError: a file is missing, damaged, of another format or of another model.
     """
-    tokenizer = load_tokenizer(bundle)
-    model = SequenceVAE.load(bundle)
-    if (model.vocab_sizes, model.given_sizes) != (tokenizer.vocab_sizes, tokenizer.given_sizes):
-        raise InputError(f"{bundle}: the tokenizer is not that of the model")
+    model, tokenizer = load_weights(bundle), load_tokenizer(bundle)
+    if tokenizer.steps != model.steps:
+        raise InputError(f"{bundle}: its tokenizer does not belong to its model; copy it again")
     return model, tokenizer
 
 
+def load_weights(bundle: Path) -> SequenceVAE:
+    """The model that `save_weights` wrote, in evaluation mode on the CPU.
+
+    Raises:
+        InputError: a file is missing, damaged, of another format or of another model.
+    """
+    for name in (CONFIG, WEIGHTS):
+        if not (bundle / name).is_file():
+            raise InputError(f"{bundle}: {name} is missing; is this a seqvae bundle?")
+    config, steps = read_config(bundle / CONFIG)
+    try:
+        model = SequenceVAE(config, steps)
+        load_model(model, str(bundle / WEIGHTS))
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{bundle / WEIGHTS}: damaged, or not of this model ({reason}); copy the bundle again"
+        ) from error
+    return model.eval()
+
+
+def read_config(file: Path) -> tuple[ModelConfig, Steps]:
+    """The two parameter objects of the model.
+
+    Raises:
+        InputError: the file is damaged, or was written by another version of the format.
+    """
+    try:
+        saved = json.loads(file.read_text())
+        written = saved.get("format")
+    except (ValueError, AttributeError) as error:  # not JSON, or not an object
+        raise InputError(f"{file}: damaged ({error}); copy the bundle again") from error
+    if written is None:
+        raise InputError(f"{file}: made before format 1: train again")
+    if written != FORMAT:
+        raise InputError(f"{file}: format {written!r}, but this seqvae reads format {FORMAT}")
+    try:
+        return ModelConfig(**from_plain(saved["model"])), Steps(**from_plain(saved["steps"]))
+    except (ValueError, TypeError, KeyError, AssertionError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"{file}: damaged ({reason}); copy the bundle again") from error
+
+
 def save_bundle(
-    folder: Path, model: SequenceVAE, corpus: Corpus, config: Config, figures: Evaluation
+    folder: Path,
+    model: SequenceVAE,
+    tokenizer: AnyTokenizer,
+    training: Mapping[str, Any],
+    card: str,
 ) -> None:
-    """Write all that `seqvae.load` needs, in one stroke."""
+    """Write everything that `seqvae.load` needs, all at once or not at all.
+
+    `training` holds the settings of the experiment as plain values, `card` the model card.
+    """
     with replaced_folder(folder) as beside:
-        model.save(beside)
-        save_tokenizer(corpus.tokenizer, beside)
-        (beside / "README.md").write_text(model_card(model, corpus, config, figures))
+        save_weights(beside, model, training)
+        save_tokenizer(tokenizer, beside)
+        (beside / CARD).write_text(card)
 
 
-def model_card(model: SequenceVAE, corpus: Corpus, config: Config, figures: Evaluation) -> str:
-    """What the model is, what it learned from, and how well."""
+def save_weights(folder: Path, model: SequenceVAE, training: Mapping[str, Any]) -> None:
+    """Write `model.safetensors` and `config.json`."""
+    save_model(model, str(folder / WEIGHTS))
+    (folder / WEIGHTS).chmod(0o644)  # safetensors writes it as private
+    config = {
+        "format": FORMAT,
+        "seqvae": __version__,
+        "model": asdict(model.config),
+        "steps": asdict(model.steps),
+        "training": {name: value for name, value in training.items() if name != "model"},
+    }
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+
+
+def model_card(
+    model: SequenceVAE, corpus: Corpus, training: Mapping[str, Any], figures: Evaluation
+) -> str:
+    """What the model is, what it was trained on, and how good it is."""
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
-    measured = "\n".join(
+    table = "\n".join(
         f"| {name} | {value:.4g} |" for name, value in vars(figures).items() if value is not None
     )
-    return f"""# {config.name}
+    return f"""# {training["name"]}
 
 A sequence VAE trained with seqvae: {num_parameters:,} parameters, {corpus.tokenizer.kind} tokens,
-latent code of {model.latent_dim} dimensions. Load it with `seqvae.load("{BUNDLE}")`.
+a latent code of {model.config.latent_dim} dimensions. Load it with `seqvae.load("{BUNDLE}")`.
 
-Trained on {corpus.num_sequences["train"]} sequences. The licence of the weights follows from that
-of the data, which only who trained it can state.
+It was trained on {corpus.num_sequences["train"]} sequences. The licence of the weights follows from
+the licence of these data, which only the person who trained the model can state.
 
-Validation split (definitions: `seqvae/metrics.py`):
+Figures on the validation split (definitions: `seqvae/inference/metrics.py`):
 
 | figure | value |
 |---|---|
-{measured}
+{table}
 
-Settings:
-
-```json
-{json.dumps(asdict(config), indent=2)}
-```
+The settings of the training are in `{CONFIG}`.
 """

@@ -25,7 +25,8 @@ from seqvae.errors import InputError
 from seqvae.inference.bundle import bundle_in, load_bundle
 from seqvae.inference.metrics import rows
 from seqvae.inference.prior import Prior, fit_prior
-from seqvae.model.decoder import GREEDY, Sampling
+from seqvae.model.config import Sampling
+from seqvae.model.decoding import GREEDY, row_seeds
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.beats import file_beside, read_beats
@@ -91,7 +92,7 @@ class Codec:
     def __init__(self, model: SequenceVAE, tokenizer: AnyTokenizer) -> None:
         """Use `load` for a model from disk."""
         self.model, self.tokenizer = model.eval(), tokenizer
-        self.prior = Prior.standard(model.latent_dim)
+        self.prior = Prior.standard(model.config.latent_dim)
         self.bundle: Path | None = None
 
     @classmethod
@@ -104,7 +105,7 @@ class Codec:
         bundle = bundle_in(Path(folder).expanduser())
         model, tokenizer = load_bundle(bundle)
         loaded = cls(model.to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer)
-        loaded.bundle, loaded.prior = bundle, Prior.load(bundle, model.latent_dim)
+        loaded.bundle, loaded.prior = bundle, Prior.load(bundle, model.config.latent_dim)
         return loaded
 
     @property
@@ -130,10 +131,9 @@ class Codec:
     ) -> list[Item]:
         """An output for each code; greedy unless `sampling` says otherwise."""
         z = torch.as_tensor(z, dtype=torch.float32, device=self.device)
-        if z.ndim != 2 or z.shape[1] != self.model.latent_dim:
-            raise InputError(
-                f"codes of shape {tuple(z.shape)}; this model takes (N, {self.model.latent_dim})"
-            )
+        latent_dim = self.model.config.latent_dim
+        if z.ndim != 2 or z.shape[1] != latent_dim:
+            raise InputError(f"codes of shape {tuple(z.shape)}; this model takes (N, {latent_dim})")
         clips = [self.blank(code[None], qpm) for code in z]
         return self._write(clips, sampling, self.generator(seed), None)
 
@@ -184,8 +184,8 @@ class Codec:
         low, high = QPM_RANGE
         if not low <= qpm <= high:
             raise InputError(f"qpm is {qpm:g}; MIDI takes {low:g} to {high:g} quarters per minute")
-        num_columns = len(self.model.vocab_sizes) + len(self.model.given_sizes)
-        nothing = np.zeros((self.model.max_steps, num_columns), np.int64)
+        num_columns = self.model.steps.num_channels + len(self.model.steps.condition_sizes)
+        nothing = np.zeros((self.model.steps.max_steps, num_columns), np.int64)
         return Clip([Example(nothing, qpm) for _ in z], z)
 
     def generator(self, seed: int | None) -> torch.Generator:
@@ -207,15 +207,15 @@ class Codec:
     @torch.no_grad()
     def posterior(self, examples: Sequence[Example]) -> DiagonalGaussian:
         """Posteriors of examples of any lengths, in their order."""
-        if self.model.latent_dim == 0:
+        if self.model.config.latent_dim == 0:
             raise InputError("this model is a language model (latent_dim 0): it has no code")
         means, log_stddevs = [], []
         for start in range(0, len(examples), BATCH_SIZE):
             batch = [example.ids for example in examples[start : start + BATCH_SIZE]]
             ids, lengths = padded(batch)
-            seen = self.tokenizer.seen(ids)
+            encoder_input = self.tokenizer.encoder_input(ids)
             posterior = self.model.encode(
-                torch.from_numpy(ids if seen is None else seen).to(self.device),
+                torch.from_numpy(ids if encoder_input is None else encoder_input).to(self.device),
                 lengths.to(self.device),
             )
             means.append(posterior.mean)
@@ -228,16 +228,25 @@ class Codec:
         z: Float[Tensor, "N Z"],
         sampling: Sampling = GREEDY,
         generator: torch.Generator | None = None,
-        given: Sequence[Ids] | None = None,
+        conditions: Sequence[Ids] | None = None,
     ) -> list[Ids]:
-        """Tokens for each code, in order, with what is given to each beside them."""
+        """Tokens for each code, in order, with its conditions as the last columns.
+
+        `generator` seeds the draws; without one they are greedy, or random.
+        """
+        seeds = None
+        if sampling.temperature > 0:
+            seeds = row_seeds(len(z), generator or self.generator(None))
         ids: list[Ids] = []
         for start in range(0, len(z), BATCH_SIZE):
             chunk = slice(start, start + BATCH_SIZE)
-            beside = None
-            if given is not None and self.model.given_sizes:
-                beside = torch.from_numpy(np.stack(given[chunk])).to(self.device)
-            ids += rows(self.model.decode(z[chunk], sampling, generator, given=beside))
+            columns = None
+            if conditions is not None and self.model.steps.condition_sizes:
+                columns = torch.from_numpy(np.stack(conditions[chunk])).to(self.device)
+            drawn = self.model.decode(
+                z[chunk], sampling, None if seeds is None else seeds[chunk], conditions=columns
+            )
+            ids += rows(drawn)
         return ids
 
     def content(self, ids: Ids) -> str | Piece:
@@ -302,12 +311,12 @@ class Codec:
     def _chords(self, windows: list[Example], chords: str | None) -> list[Ids]:
         """The columns (T, K) that are given to each window: its own, or chords spread evenly."""
         if chords is None:
-            return [window.ids[:, len(self.model.vocab_sizes) :] for window in windows]
-        if not self.model.given_sizes:
+            return [window.ids[:, self.model.steps.num_channels :] for window in windows]
+        if not self.model.steps.condition_sizes:
             raise InputError(
                 "this model knows no chords; train one with data.tokenizer.chords true"
             )
-        numbers, num_steps = np.array(parse_chords(chords)), self.model.max_steps
+        numbers, num_steps = np.array(parse_chords(chords)), self.model.steps.max_steps
         if len(numbers) > num_steps:
             raise InputError(f"{len(numbers)} chords; a window has {num_steps} steps")
         return [numbers[np.arange(num_steps) * len(numbers) // num_steps, None]] * len(windows)

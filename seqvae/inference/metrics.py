@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from seqvae.corpus.batches import Batch
 from seqvae.errors import InputError
-from seqvae.model.decoder import Sequences
+from seqvae.model.decoding import Sequences
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.objective import NegativeELBO, over_sequence, sequence_nll
 from seqvae.model.vae import SequenceVAE
@@ -153,7 +153,7 @@ def importance_weighted_nll(
     num_samples = draws_needed(model, num_samples)
     ids, lengths = batch.ids, batch.lengths
     posterior = model.encode(batch.encoder_ids, lengths)
-    num_gates = 4 * model.settings["decoder_dim"]  # the heads bound what they hold themselves
+    num_gates = 4 * model.config.decoder_dim  # the heads bound what they hold themselves
     num_rows = max(1, MAX_ELEMENTS // (ids.shape[1] * num_gates))
     every_draw = torch.arange(len(ids) * num_samples, device=ids.device) // num_samples
     log_weights = torch.cat([
@@ -165,13 +165,13 @@ def importance_weighted_nll(
     if num_samples > 1:
         return ImportanceWeighted(-log_mean, relative.var(1) / num_samples)
     # One draw says nothing about its variance, unless there was nothing to draw.
-    variance = torch.nan if model.latent_dim > 0 else 0.0
+    variance = torch.nan if model.config.latent_dim > 0 else 0.0
     return ImportanceWeighted(-log_mean, torch.full_like(log_mean, variance))
 
 
 def draws_needed(model: SequenceVAE, num_samples: int) -> int:
     """A language model has one way to read a sequence."""
-    return num_samples if model.latent_dim > 0 else 1
+    return num_samples if model.config.latent_dim > 0 else 1
 
 
 def _log_weights(
@@ -226,17 +226,19 @@ class Tally:
         ids, lengths = batch.ids, batch.lengths
         posterior = self.model.encode(batch.encoder_ids, lengths)
         z = posterior.sample(self.generator)
-        per_sequence = ids.shape[1] * sum(self.model.vocab_sizes)
-        per_sequence *= self.model.settings["num_softmaxes"]
+        per_sequence = ids.shape[1] * sum(self.model.steps.vocab_sizes)
+        per_sequence *= self.model.config.num_softmaxes
         num_rows = max(1, MAX_SCORED_LOGITS // per_sequence)
         parts = [
             self._score(*part)
             for part in zip(*(torch.split(x, num_rows) for x in (z, ids, lengths)), strict=True)
         ]
         nll, right = (torch.cat(own) for own in zip(*parts, strict=True))
-        num_channels = len(self.model.vocab_sizes)
-        tokens, given = ids[..., :num_channels], ids[..., num_channels:]
-        decoded = self.model.decode(posterior.mean, given=given if given.shape[2] else None)
+        num_channels = self.model.steps.num_channels
+        tokens, conditions = ids[..., :num_channels], ids[..., num_channels:]
+        decoded = self.model.decode(
+            posterior.mean, conditions=conditions if conditions.shape[2] else None
+        )
         found = Sequences(decoded.ids[..., :num_channels], decoded.lengths)
         hit_tokens = hits(found, Sequences(tokens, lengths))
         hit = hit_tokens.sum((1, 2))
@@ -279,7 +281,7 @@ class Tally:
             nll=float(nll.mean()),
             kl=float(kl.mean()),
             active_units=active_units(posterior.mean),
-            latent_dim=self.model.latent_dim,
+            latent_dim=self.model.config.latent_dim,
             mi_aggregate=mutual_information(posterior, len(nll), self.generator),
             mi_aggregate_ceiling=math.log(len(nll)),
             mi_batch=mutual_information(posterior, MI_BATCH, self.generator),

@@ -36,7 +36,7 @@ from seqvae.inference.codec import (
 )
 from seqvae.inference.directions import Directions
 from seqvae.inference.metrics import IW_SAMPLES, Evaluation, evaluate, importance_weighted_nll
-from seqvae.model.decoder import Sampling
+from seqvae.model.config import Sampling
 from seqvae.model.latent import INTERPOLATIONS, weighted
 from seqvae.music.features import overlap
 from seqvae.music.notes import DEFAULT_QPM
@@ -297,7 +297,7 @@ class TrainedVAE(Codec):
         loader = held_out_loader(corpus.splits[split], BATCH_SIZE, self.tokenizer)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
             figures = evaluate(self.model, loader, self.tokenizer, iw_samples=iw_samples, seed=seed)
-            if self.tokenizer.modality == "text" or not self.model.latent_dim:
+            if self.tokenizer.modality == "text" or not self.model.config.latent_dim:
                 return figures
             return replace(figures, overlap=self._overlaps(corpus, split, seed))
 
@@ -310,9 +310,11 @@ class TrainedVAE(Codec):
             range(0, len(sequences), BATCH_SIZE), desc="score", leave=False, disable=None
         ):
             ids, lengths = padded(sequences[start : start + BATCH_SIZE])
-            seen = self.tokenizer.seen(ids)
+            encoder_input = self.tokenizer.encoder_input(ids)
             batch = Batch(
-                torch.from_numpy(ids), lengths, None if seen is None else torch.from_numpy(seen)
+                torch.from_numpy(ids),
+                lengths,
+                None if encoder_input is None else torch.from_numpy(encoder_input),
             ).to(self.device)
             nats += importance_weighted_nll(self.model, batch, iw_samples, generator).nll.tolist()
         return nats
@@ -347,11 +349,13 @@ class TrainedVAE(Codec):
             sets.append([self.piece(row) for row in ids])
         generator = self.generator(seed)
         z = self.prior.sample(MUSIC_SAMPLES, generator)
-        given = None
-        if self.model.given_sizes:  # over the chords of the split
+        conditions = None
+        if self.model.steps.condition_sizes:  # over the chords of the split
             order = rng.integers(len(corpus.splits[split]), size=MUSIC_SAMPLES)
-            given = list(corpus.splits[split].padded(order)[..., len(self.model.vocab_sizes) :])
-        sampled = self.tokens(z, Sampling(), generator, given)
+            conditions = list(
+                corpus.splits[split].padded(order)[..., self.model.steps.num_channels :]
+            )
+        sampled = self.tokens(z, Sampling(), generator, conditions)
         sets.append([self.piece(row) for row in sampled])
         held_out, train, samples = sets
         ceiling = overlap(train, held_out)

@@ -1,92 +1,40 @@
 """The decoder: a latent code -> a distribution over sequences.
 
-Axes: B sequences, T steps, C channels, V vocabulary of a channel, E embedding, H hidden,
-L layers, U segments, S code of a segment, W width of what the heads read, Z latent.
+Axes: B sequences, T steps, C channels, K conditions, V vocabulary of a channel, E embedding,
+H hidden, L layers, U segments, S width of a segment's code, W features, Z latent.
 
-z reaches the decoder by up to three ways: as every layer's initial state, beside the input at each
-step, and past the LSTM into what the heads read. Decoding starts from a learned vector, not from a
-token. With no latent dimensions the decoder is a language model.
+z enters the decoder in up to three ways: as every layer's initial state, beside the input of each
+step, and past the LSTM into the features. Decoding starts from a learned vector, not from a token.
+Without latent dimensions the decoder is a language model.
 
-Beside the C channels of tokens a step may have K columns that are given, such as its chord: the
-last of ids. Each step sees its own, and they are not predicted.
+A decoder offers all steps at once under teacher forcing, and one step at a time by `begin`, `step`
+and `draw`. The loop that decodes freely is in `decoding`.
+
+Conditions, such as chords, are the last K columns of ids. A step reads its conditions; they are not
+predicted.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from seqvae.errors import InputError
+from seqvae.model.config import ModelConfig, Steps, num_segments
 from seqvae.model.dropout import LockedDropout, WeightDropLSTM
 from seqvae.model.embedding import StepEmbedding
-from seqvae.model.heads import ChannelHeads
-
-State = tuple[Tensor, Tensor]  # hidden and cell, each (L, B, H)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How tokens are drawn from logits; temperature 0 is greedy."""
-
-    temperature: float = 1.0
-    """Logits are divided by it; 0 takes the most probable token."""
-    top_k: int = 0
-    """Keep only the k most probable tokens; 0 keeps all."""
-    top_p: float = 1.0
-    """Keep the fewest most probable tokens whose probabilities reach p (Holtzman et al. 2020)."""
-
-    def __post_init__(self) -> None:
-        """Refuse values outside their range."""
-        if not 0 <= self.temperature < float("inf"):
-            raise InputError(
-                f"temperature is {self.temperature}; it must be 0 (greedy) or more, and finite"
-            )
-        if self.top_k < 0:
-            raise InputError(f"top_k is {self.top_k}; it must be 0 (all tokens) or more")
-        if not 0 < self.top_p <= 1:
-            raise InputError(f"top_p is {self.top_p}; it must lie in (0, 1]")
-
-    def draw(
-        self, logits: Float[Tensor, "B V"], generator: torch.Generator | None = None
-    ) -> Int[Tensor, " B"]:
-        """Draw one token per row."""
-        if self.temperature == 0:
-            return logits.argmax(-1)
-        logits = logits.float()
-        logits = (logits - logits.max(-1, keepdim=True).values) / self.temperature
-        if 0 < self.top_k < logits.shape[-1]:
-            best = logits.topk(self.top_k)
-            logits = torch.full_like(logits, -torch.inf).scatter(1, best.indices, best.values)
-        if self.top_p < 1:
-            ordered, order = logits.sort(descending=True)
-            probability = ordered.softmax(-1)
-            beyond = probability.cumsum(-1) - probability >= self.top_p
-            logits = logits.masked_fill(beyond.gather(1, order.argsort(1)), -torch.inf)
-        return torch.multinomial(logits.softmax(-1), 1, generator=generator).squeeze(1)
-
-
-GREEDY = Sampling(temperature=0.0)
+from seqvae.model.heads import ChannelHeads, Draw
 
 
 @dataclass(frozen=True, eq=False)
-class Sequences:
-    """Token ids with the length of each sequence; what lies beyond a length has no meaning."""
+class State:
+    """What a decoder carries from one step to the next."""
 
-    ids: Int[Tensor, "B T C"]
-    lengths: Int[Tensor, " B"]
-
-
-def state_of(values: Float[Tensor, "B _"], num_layers: int) -> State:
-    """The hidden and cell states of all layers: tanh of their values side by side."""
-    layers = torch.tanh(values).view(len(values), 2, num_layers, -1)
-    hidden, cell = layers.permute(1, 2, 0, 3).contiguous()
-    return hidden, cell
-
-
-Z_WIRINGS = ("state", "input", "output")
+    code: Float[Tensor, "B S"]
+    """The code of the segment."""
+    hidden: Float[Tensor, "L B H"]
+    cell: Float[Tensor, "L B H"]
 
 
 class FlatDecoder(nn.Module):
@@ -95,195 +43,170 @@ class FlatDecoder(nn.Module):
     segment_length: int | None = None
     """Steps after which the LSTM starts afresh from the next code; None is never."""
 
-    def __init__(
-        self,
-        *,
-        vocab_sizes: tuple[int, ...],
-        num_members: tuple[int, ...] = (),
-        given_sizes: tuple[int, ...] = (),
-        embedding_dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        latent_dim: int,
-        z_wiring: tuple[str, ...] = ("state", "input"),
-        tied_embeddings: bool = False,
-        num_softmaxes: int = 1,
-        dropout: float = 0.0,
-        locked_dropout: bool = True,
-        embedding_dropout: float = 0.0,
-        weight_dropout: float = 0.0,
-        token_dropout: float = 0.0,
-    ) -> None:
-        """The fields of the same names in `ModelConfig` say what the settings mean."""
+    def __init__(self, config: ModelConfig, steps: Steps, *, code_dim: int | None = None) -> None:
+        """`code_dim` is the width of a segment's code: that of z unless a conductor makes it."""
         super().__init__()
+        code_dim = config.latent_dim if code_dim is None else code_dim
+        wiring = config.z_wiring if code_dim > 0 else ()
+        hidden_dim, num_layers = config.decoder_dim, config.decoder_layers
         self.hidden_dim, self.num_layers = hidden_dim, num_layers
-        self.token_dropout = token_dropout
-        wiring = z_wiring if latent_dim > 0 else ()
-        beside = latent_dim if "input" in wiring else 0
-        self.z_beside_input = beside > 0
-        self.embedding = StepEmbedding(vocab_sizes, embedding_dim, num_members, embedding_dropout)
-        self.given = StepEmbedding(given_sizes, embedding_dim) if given_sizes else None
-        self.num_channels = len(vocab_sizes)
-        self.start = nn.Parameter(torch.zeros(embedding_dim))
+        self.token_dropout = config.token_dropout
+        self.num_channels = steps.num_channels
+        self.embedding = StepEmbedding(
+            steps.vocab_sizes, config.embedding_dim, steps.num_members, config.embedding_dropout
+        )
+        self.conditions = (
+            StepEmbedding(steps.condition_sizes, config.embedding_dim)
+            if steps.condition_sizes
+            else None
+        )
+        self.start = nn.Parameter(torch.zeros(config.embedding_dim))
         self.initial_state = (
-            nn.Linear(latent_dim, 2 * num_layers * hidden_dim) if "state" in wiring else None
+            nn.Linear(code_dim, 2 * num_layers * hidden_dim) if "state" in wiring else None
         )
-        self.dropout = LockedDropout(dropout) if locked_dropout else nn.Dropout(dropout)
-        input_dims = [embedding_dim + beside] + [hidden_dim] * (num_layers - 1)
+        dropout = LockedDropout if config.locked_dropout else nn.Dropout
+        self.dropout = dropout(config.dropout)
+        self.code_beside_input = "input" in wiring
+        input_dim = config.embedding_dim + (code_dim if self.code_beside_input else 0)
         self.layers = nn.ModuleList(
-            WeightDropLSTM(dim, hidden_dim, weight_dropout=weight_dropout) for dim in input_dims
+            WeightDropLSTM(dim, hidden_dim, weight_dropout=config.weight_dropout)
+            for dim in [input_dim] + [hidden_dim] * (num_layers - 1)
         )
-        # Tied output weights are as wide as the embeddings; other widths pass a projection.
-        width = embedding_dim if tied_embeddings else hidden_dim
+        # Tied output weights are as wide as the embeddings; a projection bridges other widths.
+        width = config.embedding_dim if config.tied_embeddings else hidden_dim
         self.project = nn.Linear(hidden_dim, width) if width != hidden_dim else nn.Identity()
-        self.skip = nn.Linear(latent_dim, width) if "output" in wiring else None
-        self.heads = ChannelHeads(vocab_sizes, width, num_softmaxes, num_members)
-        if tied_embeddings:  # Press & Wolf 2017
+        self.skip = nn.Linear(code_dim, width) if "output" in wiring else None
+        self.heads = ChannelHeads(steps.vocab_sizes, width, config.num_softmaxes, steps.num_members)
+        if config.tied_embeddings:  # Press & Wolf 2017
             for head, channel in zip(self.heads.logits, self.embedding.channels, strict=True):
                 head.tie(channel)  # type: ignore[operator]
 
-    def begin(self, z: Float[Tensor, "B Z"]) -> State:
-        """Initial hidden and cell state of every layer: tanh(Linear(z)), or zero."""
-        if self.initial_state is None:
-            zeros = z.new_zeros(self.num_layers, len(z), self.hidden_dim)
-            return zeros, zeros
-        return state_of(self.initial_state(z), self.num_layers)
+    # All steps at once, under teacher forcing
 
-    def run(
-        self, inputs: Float[Tensor, "B T E"], z: Float[Tensor, "B Z"], state: State
+    def forward(
+        self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T _"]
+    ) -> list[Float[Tensor, "B T _"]]:
+        """Logits of every channel and step; ids are (B, T, C + K)."""
+        logits: list[Tensor] = self.heads(self.features(z, ids), ids[..., : self.num_channels])
+        return logits
+
+    def token_nll(self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T _"]) -> Float[Tensor, "B T"]:
+        """-log p(step | z, earlier steps) in nats, padding included; faster than `forward`."""
+        return self.heads.nll(self.features(z, ids), ids[..., : self.num_channels])
+
+    def features(
+        self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T _"]
+    ) -> Float[Tensor, "B T W"]:
+        """What the heads read: step t depends on z and on the tokens before t.
+
+        Segments are decoded side by side: of the segments before it, one knows the last token only.
+        """
+        inputs = self._teacher_inputs(ids)
+        num_steps = ids.shape[1]
+        length = self.segment_length or num_steps
+        num_segments = -(-num_steps // length)
+        inputs = pad(inputs, (0, 0, 0, num_segments * length - num_steps))
+        codes = self.codes(z)[:, :num_segments].flatten(0, 1)  # (B * U, S)
+        features, _ = self._run(inputs.view(len(codes), length, -1), self.begin(codes))
+        return features.reshape(len(ids), num_segments * length, -1)[:, :num_steps]
+
+    def _teacher_inputs(self, ids: Int[Tensor, "B T _"]) -> Float[Tensor, "B T E"]:
+        """The start vector, then the embedded tokens, each one step late; plus the conditions."""
+        tokens = self.embedding(ids[:, :-1, : self.num_channels])
+        if self.training and self.token_dropout > 0:
+            # Word dropout (Bowman et al. 2016): some inputs are blanked, so that z is needed.
+            blank = torch.rand(tokens.shape[:2], device=tokens.device) < self.token_dropout
+            tokens = tokens.masked_fill(blank[..., None], 0.0)
+        inputs = torch.cat([self.start.expand(len(ids), 1, -1), tokens], dim=1)
+        if self.conditions is not None:
+            inputs = inputs + self.conditions(ids[..., self.num_channels :])
+        return inputs
+
+    # One step at a time
+
+    def codes(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B U S"]:
+        """The code of each segment; here z is the code of the only one."""
+        return z[:, None]
+
+    def begin(self, code: Float[Tensor, "B S"]) -> State:
+        """The state before the first step of a segment: tanh(Linear(code)), or zero."""
+        if self.initial_state is None:
+            zeros = code.new_zeros(self.num_layers, len(code), self.hidden_dim)
+            return State(code, zeros, zeros)
+        layers = torch.tanh(self.initial_state(code)).view(len(code), 2, self.num_layers, -1)
+        hidden, cell = layers.permute(1, 2, 0, 3).contiguous()
+        return State(code, hidden, cell)
+
+    def step(
+        self,
+        tokens: Int[Tensor, "B C"] | None,
+        conditions: Int[Tensor, "B K"] | None,
+        state: State,
+    ) -> tuple[Float[Tensor, "B W"], State]:
+        """What the heads read after the tokens of the step before; None before the first step."""
+        if tokens is None:
+            inputs = self.start.expand(len(state.code), 1, -1)
+        else:
+            inputs = self.embedding(tokens[:, None])
+        if self.conditions is not None:
+            assert conditions is not None
+            inputs = inputs + self.conditions(conditions[:, None])
+        features, state = self._run(inputs, state)
+        return features[:, 0], state
+
+    def draw(self, features: Float[Tensor, "B W"], draw: Draw) -> Int[Tensor, "B C"]:
+        """Draw the tokens of a step, channel by channel."""
+        return self.heads.draw(features, draw)
+
+    def _run(
+        self, inputs: Float[Tensor, "B T E"], state: State
     ) -> tuple[Float[Tensor, "B T W"], State]:
-        """What the heads read at each step, and the state after the last."""
+        """The features of each step, and the state after the last."""
         x = self.dropout(inputs)
-        if self.z_beside_input:
-            x = torch.cat([x, z[:, None].expand(-1, x.shape[1], -1)], dim=-1)
+        if self.code_beside_input:
+            x = torch.cat([x, state.code[:, None].expand(-1, x.shape[1], -1)], dim=-1)
         hidden, cell = [], []
         for number, layer in enumerate(self.layers):
-            before = state[0][number : number + 1], state[1][number : number + 1]
+            before = state.hidden[number : number + 1], state.cell[number : number + 1]
             x, (h, c) = layer(x, before)
             x = self.dropout(x)
             hidden.append(h)
             cell.append(c)
         x = self.project(x)
         if self.skip is not None:
-            x = x + self.skip(z)[:, None]
-        return x, (torch.cat(hidden), torch.cat(cell))
-
-    def codes(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B U S"]:
-        """The code of each segment: here there is one, and it is z."""
-        return z[:, None]
-
-    def read(self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T C"]) -> Float[Tensor, "B T W"]:
-        """What the heads read under teacher forcing: step t has seen z and the tokens before t.
-
-        Segments are decoded side by side: all that one knows of those before it is the last token.
-        """
-        tokens = self.embedding(ids[:, :-1, : self.num_channels])
-        if self.training and self.token_dropout > 0:
-            # Word dropout (Bowman et al. 2016): some inputs are blanked, so that z is needed.
-            blank = torch.rand(tokens.shape[:2], device=tokens.device) < self.token_dropout
-            tokens = tokens.masked_fill(blank[..., None], 0.0)
-        start = self.start.expand(len(ids), 1, -1)
-        inputs = torch.cat([start, tokens], dim=1)
-        if self.given is not None:
-            inputs = inputs + self.given(ids[..., self.num_channels :])
-        num_steps = ids.shape[1]
-        length = self.segment_length or num_steps
-        num_segments = -(-num_steps // length)
-        inputs = pad(inputs, (0, 0, 0, num_segments * length - num_steps))  # the last one
-        codes = self.codes(z)[:, :num_segments].flatten(0, 1)  # (B * U, S)
-        inputs = inputs.view(len(codes), length, -1)
-        read = self.run(inputs, codes, self.begin(codes))[0]
-        return read.reshape(len(ids), num_segments * length, -1)[:, :num_steps]
-
-    def forward(
-        self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T C"]
-    ) -> list[Float[Tensor, "B T _"]]:
-        """Logits of every channel and step under teacher forcing."""
-        logits: list[Tensor] = self.heads(self.read(z, ids), ids[..., : self.num_channels])
-        return logits
-
-    def token_nll(self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T C"]) -> Float[Tensor, "B T"]:
-        """-log p(step | z, steps before) in nats, padding included; quicker than by `forward`."""
-        return self.heads.nll(self.read(z, ids), ids[..., : self.num_channels])
-
-    @torch.no_grad()
-    def sample(
-        self,
-        z: Float[Tensor, "B Z"],
-        *,
-        num_steps: int,
-        given: Int[Tensor, "B T K"] | None = None,
-        eos_id: int | None = None,
-        sampling: Sampling = GREEDY,
-        generator: torch.Generator | None = None,
-    ) -> Sequences:
-        """Decode freely, each step fed with the token drawn before it.
-
-        A sequence ends with the first `eos_id` of channel 0, which its length includes, or after
-        `num_steps`. What is given beside the tokens, such as chords, is returned with them. Meant
-        for evaluation mode.
-        """
-        codes = self.codes(z)
-        segment_length = self.segment_length or num_steps
-        previous = self.start.expand(len(z), 1, -1)
-        lengths = torch.full((len(z),), num_steps, device=z.device)
-        drawn = []
-        for step in range(num_steps):
-            if step % segment_length == 0:
-                code = codes[:, step // segment_length]
-                state = self.begin(code)
-            if self.given is not None:
-                assert given is not None
-                previous = previous + self.given(given[:, step : step + 1])
-            read, state = self.run(previous, code, state)
-            tokens = self.heads.draw(read[:, 0], lambda x: sampling.draw(x, generator))  # (B, C)
-            drawn.append(tokens)
-            if eos_id is not None:
-                ended = (tokens[:, 0] == eos_id) & (lengths == num_steps)
-                lengths = lengths.masked_fill(ended, step + 1)
-                if bool((lengths <= step + 1).all()):
-                    break
-            previous = self.embedding(tokens[:, None])
-        ids = torch.stack(drawn, dim=1)
-        if given is not None:
-            ids = torch.cat([ids, given[:, : ids.shape[1]]], dim=-1)
-        return Sequences(ids, lengths)
+            x = x + self.skip(state.code)[:, None]
+        return x, State(state.code, torch.cat(hidden), torch.cat(cell))
 
 
 class HierarchicalDecoder(FlatDecoder):
-    """A conductor draws a code for each segment from z, and its steps see that and the last token.
+    """A conductor draws a code for each segment; its steps see that code and the last token.
 
     After Roberts et al. 2018, section 3.2: the LSTM over the steps starts afresh with each segment,
-    so what holds a long piece together has to pass through z. The conductor here reads z slice by
-    slice, one a segment, in both directions: a segment's code depends on all of z, most on its own.
-    A sequence that ends early has no use for its last codes.
+    so whatever holds a long piece together has to pass through z. This conductor reads one slice of
+    z per segment, in both directions: a segment's code depends on all of z, and mostly on its own
+    slice. A sequence that ends early does not use its last codes.
     """
 
-    def __init__(
-        self,
-        *,
-        latent_dim: int,
-        conductor_dim: int,
-        conductor_layers: int,
-        num_segments: int,
-        segment_length: int,
-        **settings: Any,
-    ) -> None:
+    def __init__(self, config: ModelConfig, steps: Steps) -> None:
         """`conductor_dim` is the width of a code, half of it for each direction."""
-        super().__init__(latent_dim=conductor_dim, **settings)
-        self.num_segments, self.segment_length = num_segments, segment_length
+        super().__init__(config, steps, code_dim=config.conductor_dim)
+        self.num_segments = num_segments(config, steps)
+        self.segment_length = config.segment_length
         self.conductor = nn.LSTM(
-            latent_dim // num_segments,
-            conductor_dim // 2,
-            conductor_layers,
+            config.latent_dim // self.num_segments,
+            config.conductor_dim // 2,
+            config.conductor_layers,
             batch_first=True,
             bidirectional=True,
         )
 
     def codes(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B U S"]:
-        """The conductor's output for each segment; it reads no token."""
+        """The conductor's output for each segment; it reads no tokens."""
         codes: Tensor = self.conductor(z.reshape(len(z), self.num_segments, -1))[0]
         return codes
 
 
-DECODERS = {"flat": FlatDecoder, "hierarchical": HierarchicalDecoder}
+DECODERS: dict[str, type[FlatDecoder] | type[HierarchicalDecoder]] = {
+    "flat": FlatDecoder,
+    "hierarchical": HierarchicalDecoder,
+}

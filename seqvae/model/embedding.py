@@ -2,9 +2,10 @@
 
 Axes: B sequences, T steps, C channels, V vocabulary of a channel, M members, E embedding.
 
-The tokens of a channel may be subsets of M things, such as the drums struck at a step: bit i of a
-token is thing i. The vector of a subset is its own plus the sum of its members', so what is learned
-of a snare holds for each of the many subsets with a snare, the unseen ones too.
+The tokens of a channel may be subsets of M members, such as the drums struck at a step: bit i of a
+token stands for member i, so token 5 = 0b101 is kick and hi-hat. A subset's vector is the sum of a
+vector for that subset and the vectors of its members. What is learned of a snare therefore holds
+for every subset that contains one, even a subset that training never met.
 """
 
 import torch
@@ -16,10 +17,10 @@ from seqvae.model.dropout import drop_types
 
 
 class Members(nn.Module):
-    """Adds the vectors of its members to that of each subset."""
+    """Adds the vectors of its members to the vector of each subset."""
 
     def __init__(self, num_members: int, dim: int, std: float) -> None:
-        """`std` is the standard deviation of the members' vectors at first."""
+        """`std` is the initial standard deviation of the members' vectors."""
         super().__init__()
         self.vectors = nn.Parameter(torch.randn(num_members, dim) * std)
         self.membership: Tensor
@@ -27,12 +28,12 @@ class Members(nn.Module):
         self.register_buffer("membership", subsets.float(), persistent=False)
 
     def forward(self, weight: Float[Tensor, "V E"]) -> Float[Tensor, "V E"]:
-        """The vectors of all subsets, from those that are theirs alone."""
+        """Complete vectors of all subsets, from the vectors that no two subsets share."""
         return weight + self.membership @ self.vectors
 
 
 def members_of(num_members: int, dim: int, std: float) -> nn.Module:
-    """`Members`, or nothing to add where tokens are no subsets (0)."""
+    """`Members`, or the identity where `num_members` is 0: tokens are not subsets."""
     return Members(num_members, dim, std) if num_members else nn.Identity()
 
 
@@ -48,7 +49,7 @@ class TokenEmbedding(nn.Embedding):
         std: float = 1.0,
         type_dropout: float = 0.0,
     ) -> None:
-        """`std` is that of the vectors at first; in training a share of the types embeds as 0."""
+        """`std` is initial; training embeds a type as 0 with probability `type_dropout`."""
         super().__init__(vocab_size, dim)
         nn.init.normal_(self.weight, std=std)
         self.members = members_of(num_members, dim, 3 * std)
@@ -72,7 +73,7 @@ class StepEmbedding(nn.Module):
         num_members: tuple[int, ...] = (),
         type_dropout: float = 0.0,
     ) -> None:
-        """In training a share `type_dropout` of each vocabulary is embedded as zero."""
+        """In training each token type embeds as 0 with probability `type_dropout`."""
         super().__init__()
         self.channels = nn.ModuleList(
             TokenEmbedding(size, embedding_dim, members, std=0.1, type_dropout=type_dropout)

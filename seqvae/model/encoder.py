@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, pad
 
+from seqvae.model.config import ModelConfig, Steps, num_segments
 from seqvae.model.dropout import LockedDropout
 from seqvae.model.embedding import StepEmbedding
 from seqvae.model.latent import DiagonalGaussian
@@ -23,7 +24,7 @@ from seqvae.model.latent import DiagonalGaussian
 def reverse_within_length(
     x: Float[Tensor, "B T E"], lengths: Int[Tensor, " B"]
 ) -> Float[Tensor, "B T E"]:
-    """Reverse the valid steps of each sequence and leave its padding where it is."""
+    """Reverse the valid steps of each sequence and leave the padding in place."""
     steps = torch.arange(x.shape[1], device=x.device)
     mirrored = lengths[:, None] - 1 - steps  # (B, T)
     index = torch.where(mirrored >= 0, mirrored, steps)
@@ -34,7 +35,7 @@ States = Float[Tensor, "B T D"]
 
 
 def last_states(states: States, lengths: Int[Tensor, " B"]) -> Float[Tensor, "B D"]:
-    """Where each direction ends: forward at the last valid step, backward at step 0."""
+    """The final state of each direction: forward at the last valid step, backward at step 0."""
     ahead, back = states.chunk(2, dim=-1)
     rows = torch.arange(len(states), device=states.device)
     return torch.cat([ahead[rows, lengths - 1], back[:, 0]], dim=-1)
@@ -65,9 +66,9 @@ POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 class NormalisedMeans(nn.Module):
     """Posterior means of a fixed spread over the data: BN-VAE (Zhu et al. 2020).
 
-    Batch normalisation gives every dimension mean 0 and standard deviation gamma, so the KL is
-    gamma^2 / 2 nats a dimension at least, on average, and no dimension can die. In use the running
-    statistics take the place of the batch's.
+    Batch normalisation gives every dimension mean 0 and standard deviation gamma, so its KL is at
+    least gamma^2 / 2 nats on average and no dimension can die. In evaluation mode the running
+    statistics replace those of the batch.
     """
 
     def __init__(self, latent_dim: int, gamma: float) -> None:
@@ -80,42 +81,48 @@ class NormalisedMeans(nn.Module):
         self.register_buffer("running_var", torch.ones(latent_dim))
 
     def forward(self, mean: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
-        """Normalise over the batch; a batch of one has no spread and takes the running one."""
+        """Normalise over the batch; a batch of one has no spread and uses running statistics."""
         over_batch = self.training and len(mean) > 1
         return self.gamma * batch_norm(
             mean, self.running_mean, self.running_var, training=over_batch, eps=1e-8
         )
 
 
+def normalisation(config: ModelConfig) -> nn.Module:
+    """What is done to the posterior means: batch normalisation, or nothing."""
+    if config.bn_gamma == 0:
+        return nn.Identity()
+    return NormalisedMeans(config.latent_dim, config.bn_gamma)
+
+
+def input_embedding(config: ModelConfig, steps: Steps) -> StepEmbedding:
+    """The embedding of all columns of a step, its conditions included."""
+    return StepEmbedding(
+        steps.vocab_sizes + steps.condition_sizes,
+        config.embedding_dim,
+        steps.num_members + (0,) * len(steps.condition_sizes),
+    )
+
+
 class Encoder(nn.Module):
     """A bidirectional LSTM whose pooled states give mean and log-stddev."""
 
-    def __init__(
-        self,
-        *,
-        vocab_sizes: tuple[int, ...],
-        embedding_dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        latent_dim: int,
-        num_members: tuple[int, ...] = (),
-        pooling: str = "last",
-        dropout: float = 0.0,
-        bn_gamma: float = 0.0,
-    ) -> None:
+    def __init__(self, config: ModelConfig, steps: Steps) -> None:
+        """`config` sets the sizes, `steps` the columns that are read."""
         super().__init__()
-        self.pool = POOLINGS[pooling]
-        self.embedding = StepEmbedding(vocab_sizes, embedding_dim, num_members)
-        self.dropout = LockedDropout(dropout)
-        input_dims = [embedding_dim] + [2 * hidden_dim] * (num_layers - 1)
+        hidden_dim, num_layers = config.encoder_dim, config.encoder_layers
+        self.pool = POOLINGS[config.encoder_pooling]
+        self.embedding = input_embedding(config, steps)
+        self.dropout = LockedDropout(config.encoder_dropout)
+        input_dims = [config.embedding_dim] + [2 * hidden_dim] * (num_layers - 1)
         self.forward_layers = nn.ModuleList(
             nn.LSTM(dim, hidden_dim, batch_first=True) for dim in input_dims
         )
         self.backward_layers = nn.ModuleList(
             nn.LSTM(dim, hidden_dim, batch_first=True) for dim in input_dims
         )
-        self.posterior = nn.Linear(2 * hidden_dim, 2 * latent_dim)
-        self.normalise = NormalisedMeans(latent_dim, bn_gamma) if bn_gamma > 0 else nn.Identity()
+        self.posterior = nn.Linear(2 * hidden_dim, 2 * config.latent_dim)
+        self.normalise = normalisation(config)
 
     def forward(self, ids: Int[Tensor, "B T C"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
         """Read each sequence up to its length; lengths are at least 1."""
@@ -131,54 +138,41 @@ class Encoder(nn.Module):
 
 
 class HierarchicalEncoder(nn.Module):
-    """Reads the segments side by side, then the row of segments; each gives its slice of z.
+    """Reads the segments side by side, then their sequence; each segment gives its slice of z.
 
-    Two levels as in the hierarchical encoders of MusicVAE. What is new are the slices: where one
-    state tells all of z, an LSTM has to learn where in it each bar's notes belong, and of 16 bars
-    of melody it hardly does. A slice is told what is in its segment and what is around it, by
-    weights that all segments share.
+    The two levels are those of MusicVAE's hierarchical encoders; the slices are new. If one state
+    must yield all of z, the LSTM has to learn where in z the notes of each bar belong, and over 16
+    bars of melody it hardly does. Here a slice depends on its segment and on the context of that
+    segment, through weights that all segments share.
     """
 
-    def __init__(
-        self,
-        *,
-        vocab_sizes: tuple[int, ...],
-        embedding_dim: int,
-        hidden_dim: int,
-        num_layers: int,
-        latent_dim: int,
-        num_segments: int,
-        segment_length: int,
-        num_members: tuple[int, ...] = (),
-        pooling: str = "last",
-        dropout: float = 0.0,
-        bn_gamma: float = 0.0,
-    ) -> None:
-        """`latent_dim` is that of all slices together."""
+    def __init__(self, config: ModelConfig, steps: Steps) -> None:
+        """`config` sets sizes and the length of a segment, `steps` the columns that are read."""
         super().__init__()
-        self.num_segments, self.segment_length = num_segments, segment_length
-        self.pool = POOLINGS[pooling]
-        self.embedding = StepEmbedding(vocab_sizes, embedding_dim, num_members)
-        self.dropout = LockedDropout(dropout)
-        both = {"batch_first": True, "bidirectional": True}
-        self.reader = nn.LSTM(embedding_dim, hidden_dim, num_layers, **both)
+        self.num_segments = num_segments(config, steps)
+        self.segment_length = config.segment_length
+        self.pool = POOLINGS[config.encoder_pooling]
+        self.embedding = input_embedding(config, steps)
+        self.dropout = LockedDropout(config.encoder_dropout)
+        hidden_dim, both = config.encoder_dim, {"batch_first": True, "bidirectional": True}
+        self.reader = nn.LSTM(config.embedding_dim, hidden_dim, config.encoder_layers, **both)
         self.overview = nn.LSTM(2 * hidden_dim, hidden_dim, **both)
-        self.posterior = nn.Linear(4 * hidden_dim, 2 * latent_dim // num_segments)
-        self.normalise = NormalisedMeans(latent_dim, bn_gamma) if bn_gamma > 0 else nn.Identity()
+        self.posterior = nn.Linear(4 * hidden_dim, 2 * config.latent_dim // self.num_segments)
+        self.normalise = normalisation(config)
 
     def forward(self, ids: Int[Tensor, "B T C"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
-        """Read each sequence up to its length; what no step fills is read as nothing."""
+        """Read each sequence up to its length; steps beyond it are read as zeros."""
         steps = self.dropout(self.embedding(ids))
         steps = steps.masked_fill(~_valid(steps, lengths), 0.0)
         num_empty = self.num_segments * self.segment_length - ids.shape[1]
         steps = pad(steps, (0, 0, 0, num_empty))
         states = self.reader(steps.reshape(-1, self.segment_length, steps.shape[-1]))[0]
         full = torch.full_like(states[:, 0, 0], self.segment_length, dtype=torch.long)
-        own = self.pool(states, full).view(len(ids), self.num_segments, -1)  # (B, U, D)
-        around = self.overview(own)[0]
-        slices = self.posterior(torch.cat([own, around], dim=-1)).float()  # (B, U, 2 Z / U)
+        segments = self.pool(states, full).view(len(ids), self.num_segments, -1)  # (B, U, D)
+        context = self.overview(segments)[0]
+        slices = self.posterior(torch.cat([segments, context], dim=-1)).float()  # (B, U, 2 Z / U)
         mean, log_stddev = (part.flatten(1) for part in slices.chunk(2, dim=-1))
         return DiagonalGaussian(self.normalise(mean), log_stddev)
 
 
-ENCODERS = {"flat": Encoder, "hierarchical": HierarchicalEncoder}  # by the decoders they serve
+ENCODERS = {"flat": Encoder, "hierarchical": HierarchicalEncoder}  # by the decoder they belong to

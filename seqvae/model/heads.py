@@ -1,152 +1,22 @@
-"""Heads: a decoder's hidden state -> a distribution over the tokens of each channel.
+"""Heads: a decoder's features -> a distribution over the tokens of each channel.
 
-Axes: B sequences, T steps, C channels, N rows, V vocabulary of a channel, H hidden.
+Axes: B sequences, T steps, C channels, V vocabulary of a channel, H features.
 
-The channels of a step are predicted in order, each given the ones before it, so the likelihood of
-a step is exact (chain rule).
+The channels of a step are predicted in order, each conditioned on the ones before it, so the
+likelihood of a step is exact (chain rule).
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, linear
 
-from seqvae.model.embedding import TokenEmbedding, members_of
-
-MAX_LOGITS = 2**21  # that are held at a time where no gradient is wanted: 8 MiB
+from seqvae.model.embedding import TokenEmbedding
+from seqvae.model.softmax import Softmax, SoftmaxMixture
 
 Draw = Callable[[Float[Tensor, "B V"]], Int[Tensor, " B"]]
-
-
-class _SoftmaxNLL(torch.autograd.Function):
-    """-log softmax(x W' + b)[token], with one pass over the vocabulary for value and gradient.
-
-    d nll / d logits = softmax - onehot(token): it is made in the forward pass and kept in the
-    precision of autocast. Through autograd the same takes three times as long on a CPU.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor, tokens: Tensor
-    ) -> Float[Tensor, " N"]:
-        kind = hidden.device.type
-        autocast = torch.is_autocast_enabled(kind)
-        dtype = torch.get_autocast_dtype(kind) if autocast else weight.dtype
-        x, w = hidden.to(dtype), weight.to(dtype)
-        # On a GPU autocast takes softmax to float32; the products below want one type.
-        gradient = linear(x, w, bias.to(dtype)).softmax(-1).to(dtype)
-        rows = torch.arange(len(tokens), device=tokens.device)
-        probability = gradient[rows, tokens]
-        gradient[rows, tokens] = probability - 1
-        ctx.save_for_backward(x, w, gradient)
-        ctx.dtypes = hidden.dtype, weight.dtype
-        # Below the smallest normal number the value is capped, at 87 nats; the gradient is not.
-        probability = probability.to(weight.dtype)
-        return -probability.clamp(min=torch.finfo(weight.dtype).tiny).log()
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        x, w, gradient = ctx.saved_tensors
-        hidden_dtype, weight_dtype = ctx.dtypes
-        scale = upstream[:, None].to(gradient.dtype)
-        for_hidden = (gradient @ w * scale).to(hidden_dtype)
-        for_weight = (gradient.t() @ (x * scale)).to(weight_dtype)
-        for_bias = (scale.t() @ gradient)[0].to(weight_dtype)
-        return for_hidden, for_weight, for_bias, None
-
-
-class Softmax(nn.Linear):
-    """Logits as a linear function of the state."""
-
-    def __init__(self, hidden_dim: int, vocab_size: int, num_members: int = 0) -> None:
-        """Where tokens are subsets, their weights share those of their members."""
-        super().__init__(hidden_dim, vocab_size)
-        self.members = members_of(num_members, hidden_dim, hidden_dim**-0.5)
-
-    def tie(self, embedding: TokenEmbedding) -> None:
-        """Share the output weights, (V, H)."""
-        self.weight, self.members = embedding.weight, embedding.members
-
-    def forward(self, hidden: Float[Tensor, "*B H"]) -> Float[Tensor, "*B V"]:
-        """W hidden + b."""
-        return linear(hidden, self.members(self.weight), self.bias)
-
-    def nll(self, hidden: Float[Tensor, "B T H"], tokens: Int[Tensor, "B T"]) -> Tensor:
-        """-log p(token) at each step, in nats: (B, T)."""
-        if not torch.is_grad_enabled():
-            return _sliced_nll(self, hidden, tokens, MAX_LOGITS // self.out_features)
-        flat: Tensor = _SoftmaxNLL.apply(  # type: ignore[no-untyped-call]  # of torch
-            hidden.flatten(0, 1), self.members(self.weight), self.bias, tokens.flatten()
-        )
-        return flat.view(tokens.shape)
-
-
-class SoftmaxMixture(nn.Module):
-    """A mixture of softmaxes: log-probabilities of a higher rank than H (Yang et al. 2018)."""
-
-    def __init__(
-        self, hidden_dim: int, vocab_size: int, num_softmaxes: int, num_members: int = 0
-    ) -> None:
-        """The components share the output weights."""
-        super().__init__()
-        self.num_softmaxes = num_softmaxes
-        self.contexts = nn.Linear(hidden_dim, num_softmaxes * hidden_dim)
-        self.priors = nn.Linear(hidden_dim, num_softmaxes)
-        self.output = Softmax(hidden_dim, vocab_size, num_members)
-
-    def tie(self, embedding: TokenEmbedding) -> None:
-        """Share the output weights, (V, H)."""
-        self.output.tie(embedding)
-
-    def forward(self, hidden: Float[Tensor, "*B H"]) -> Float[Tensor, "*B V"]:
-        """Log sum_k pi_k softmax(W tanh(P_k hidden)): normalised, so they are logits too."""
-        contexts = torch.tanh(self.contexts(hidden))
-        contexts = contexts.view(*hidden.shape[:-1], self.num_softmaxes, -1)  # (*B, K, H)
-        components = in_float32(self.output(contexts)).log_softmax(-1)  # (*B, K, V)
-        priors = in_float32(self.priors(hidden)).log_softmax(-1)  # (*B, K)
-        return torch.logsumexp(components + priors[..., None], dim=-2)
-
-    def nll(self, hidden: Float[Tensor, "B T H"], tokens: Int[Tensor, "B T"]) -> Tensor:
-        """-log p(token) at each step, in nats: (B, T)."""
-        if not torch.is_grad_enabled():
-            num_logits = self.num_softmaxes * self.output.out_features
-            return _sliced_nll(self, hidden, tokens, MAX_LOGITS // num_logits)
-        return negative_log_probability(self(hidden), tokens)
-
-
-def _sliced_nll(
-    head: nn.Module, hidden: Float[Tensor, "B T H"], tokens: Int[Tensor, "B T"], num_rows: int
-) -> Float[Tensor, "B T"]:
-    """-log p(token) at each step, a few steps at a time: memory is bounded, and a CPU is faster."""
-    slices = zip(
-        torch.split(hidden.flatten(0, 1), max(1, num_rows)),
-        torch.split(tokens.flatten(), max(1, num_rows)),
-        strict=True,
-    )
-    return torch.cat([_nll_in_place(in_float32(head(x)), y) for x, y in slices]).view(tokens.shape)
-
-
-def _nll_in_place(logits: Float[Tensor, "N V"], tokens: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
-    """-log softmax(logits)[token]; the logits are lost. On a CPU twice as fast as cross_entropy."""
-    top = logits.amax(-1, keepdim=True)
-    own = logits.gather(1, tokens[:, None]) - top
-    return logits.sub_(top).exp_().sum(-1).log() - own[:, 0]
-
-
-def negative_log_probability(
-    logits: Float[Tensor, "B T V"], tokens: Int[Tensor, "B T"]
-) -> Float[Tensor, "B T"]:
-    """-log softmax(logits)[token], in nats."""
-    flat = cross_entropy(in_float32(logits).flatten(0, 1), tokens.flatten(), reduction="none")
-    return flat.view(tokens.shape)
-
-
-def in_float32(x: Tensor) -> Tensor:
-    """In float32 where it was less."""
-    return x if x.dtype == torch.float64 else x.float()
+"""Logits of a channel -> a token for each row."""
 
 
 class ChannelHeads(nn.Module):
@@ -159,7 +29,7 @@ class ChannelHeads(nn.Module):
         num_softmaxes: int,
         num_members: tuple[int, ...] = (),
     ) -> None:
-        """One softmax a channel, or a mixture of several."""
+        """Each channel has one softmax, or a mixture of `num_softmaxes`."""
         super().__init__()
         channels = list(zip(vocab_sizes, num_members or (0,) * len(vocab_sizes), strict=True))
         self.logits = nn.ModuleList(
@@ -176,16 +46,16 @@ class ChannelHeads(nn.Module):
     def condition(
         self, hidden: Float[Tensor, "*B H"], channel: int, tokens: Int[Tensor, "*B"]
     ) -> Float[Tensor, "*B H"]:
-        """Tell the state which token the channel took; the last channel has nobody to tell."""
+        """Features for the next channel, given the token of this one; the last has no next."""
         if channel + 1 == len(self.logits):
             return hidden
-        told = torch.cat([hidden, self.embeddings[channel](tokens).to(hidden.dtype)], dim=-1)
-        return hidden + torch.tanh(self.mixers[channel](told))
+        token = self.embeddings[channel](tokens).to(hidden.dtype)
+        return hidden + torch.tanh(self.mixers[channel](torch.cat([hidden, token], dim=-1)))
 
     def forward(
         self, hidden: Float[Tensor, "B T H"], ids: Int[Tensor, "B T C"]
     ) -> list[Float[Tensor, "B T _"]]:
-        """Logits of all channels where the tokens are known."""
+        """Logits of all channels under teacher forcing."""
         logits = []
         for channel, head in enumerate(self.logits):
             logits.append(head(hidden))

@@ -3,11 +3,11 @@
 Axes: B sequences, T steps, C channels, Z latent. Both terms are nats summed over a sequence; the
 batch is averaged, and nothing is divided by length.
 
-A decoder that predicts well from the words before may leave the code unused: the posterior
-collapses to the prior and every z means the same. What helps is a weight of the KL that starts low
-(`BetaSchedule`), KL that costs nothing (`free_nats`, `free_nats_per_dim`) or a KL that is held at a
-target (`TargetRate`). Remedies of the network stand where the network is: batch-normalised means
-in `encoder`, token dropout and the ways of z in `decoder`.
+A decoder that predicts well from the preceding words may ignore the code: the posterior collapses
+to the prior, and every z decodes to the same. Remedies are a KL weight that starts low
+(`BetaSchedule`), KL that costs nothing (`free_nats`, `free_nats_per_dim`) and a KL that is held at
+a target (`TargetRate`). The remedies inside the network are documented there: batch-normalised
+means in `encoder`, token dropout and the wiring of z in `decoder`.
 """
 
 import math
@@ -18,8 +18,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seqvae.errors import InputError
-from seqvae.model.heads import negative_log_probability
+from seqvae.errors import InputError, above, at_least, one_of
+from seqvae.model.softmax import negative_log_probability
 
 
 def over_sequence(
@@ -55,9 +55,9 @@ class NegativeELBO:
         return self.nll + self.kl
 
 
-# Schedules: the share of the full weight, 0 to 1, after x warm-ups: x = step / beta_warmup_steps
-# grows without end, and beta_warmup_steps 0 is the full weight at once. A new one is a function of
-# x and a line in SHAPES.
+# Schedules: the fraction of the full weight, 0 to 1, after x = step / beta_warmup_steps warm-ups.
+# x grows without end; beta_warmup_steps 0 is the full weight at once. A new schedule is a function
+# of x and a line in SHAPES.
 
 
 def constant(x: float) -> float:
@@ -76,7 +76,7 @@ def sigmoid(x: float) -> float:
 
 
 def cyclical(x: float) -> float:
-    """A straight rise, the full weight for as long, and again from 0 (Fu et al. 2019, R = 0.5)."""
+    """A straight rise, then the full weight for as long, in cycles (Fu et al. 2019, R = 0.5)."""
     return min(x % 2, 1.0)
 
 
@@ -98,12 +98,8 @@ class BetaSchedule:
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
-        if self.shape not in SHAPES:
-            raise InputError(f"beta.shape is {self.shape!r}; there are {', '.join(SHAPES)}")
-        if not 0 <= self.max_beta < math.inf:
-            raise InputError(f"max_beta is {self.max_beta}; it must be 0 or more, and finite")
-        if self.beta_warmup_steps < 0:
-            raise InputError(f"beta_warmup_steps is {self.beta_warmup_steps}; it must be 0 or more")
+        one_of(self, "shape", SHAPES, section="beta.")
+        at_least(self, 0, "max_beta", "beta_warmup_steps")
         if self.shape == "cyclical" and self.beta_warmup_steps == 0:
             raise InputError("beta.shape is cyclical, but beta_warmup_steps 0 makes no cycles")
 
@@ -124,38 +120,36 @@ class Objective:
     """What is optimised: nll + beta * (the KL that is not free), averaged over the batch."""
 
     beta: BetaSchedule = field(default_factory=BetaSchedule)
-    """Weight of the KL term, where no target finds it."""
+    """Weight of the KL term, unless target_kl sets it."""
     free_nats: float = 0.0
     """KL per sequence, in nats, that costs nothing."""
     free_nats_per_dim: float = 0.0
-    """KL per dimension, in nats, that costs nothing; of the average over the batch."""
+    """KL per dimension, in nats, that costs nothing; it applies to the mean over the batch."""
     target_kl: float | None = None
-    """Nats per sequence at which the KL is held: its weight is found, and beta plays no part."""
+    """Nats per sequence at which the KL is held; this sets the weight, and beta is ignored."""
 
     def __post_init__(self) -> None:
-        """Refuse impossible values, and remedies that contradict each other."""
-        given = [name for name in ("free_nats", "free_nats_per_dim") if getattr(self, name) != 0]
-        for name in given:
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more, finite")
-        if len(given) == 2:
-            raise InputError("free_nats and free_nats_per_dim are both set; give one of the two")
+        """Refuse impossible values and remedies that contradict each other."""
+        at_least(self, 0, "free_nats", "free_nats_per_dim")
+        allowances = [name for name in ("free_nats", "free_nats_per_dim") if getattr(self, name)]
+        if len(allowances) == 2:
+            raise InputError("free_nats and free_nats_per_dim are both set; set one of the two")
         if self.target_kl is None:
             return
-        if not 0 < self.target_kl < math.inf:
-            raise InputError(f"target_kl is {self.target_kl}; it must be above 0 nats, and finite")
-        if given:
+        above(self, 0, "target_kl")
+        if allowances:
+            name = allowances[0]
             raise InputError(
-                f"target_kl and {given[0]} are both set: one holds the KL at {self.target_kl:g} "
-                f"nats, the other lets it go to {getattr(self, given[0]):g} for nothing; "
-                f"leave one out (target_kl null, {given[0]} 0)"
+                f"target_kl and {name} are both set: the first holds the KL at "
+                f"{self.target_kl:g} nats, the second makes {getattr(self, name):g} nats free; "
+                f"set one of them (target_kl null, or {name} 0)"
             )
 
     def paid_kl(self, kl_per_dim: Float[Tensor, "B Z"]) -> Float[Tensor, ""]:
-        """The KL beyond what is free.
+        """The KL beyond the free nats.
 
-        Per dimension it is the batch's mean that goes free (Kingma et al. 2016, eq. 15); per
-        sequence each has its own allowance (Roberts et al. 2018, sec. 2.1).
+        `free_nats_per_dim` applies to the mean over the batch (Kingma et al. 2016, eq. 15),
+        `free_nats` to each sequence alone (Roberts et al. 2018, sec. 2.1).
         """
         if self.free_nats_per_dim > 0:
             return (kl_per_dim.mean(0) - self.free_nats_per_dim).clamp(min=0).sum()
@@ -166,10 +160,10 @@ class Objective:
         return bound.nll.mean() + beta * self.paid_kl(bound.kl_per_dim)
 
     def selection_loss(self, bound: NegativeELBO) -> Float[Tensor, ""]:
-        """What tells the best epoch: the loss at the final weight.
+        """The loss by which the best epoch is chosen: the loss at the final weight.
 
-        With a target rate, the KL counts only as far as it is above the target: otherwise epochs
-        that missed it would win.
+        With `target_kl`, only KL above the target counts; otherwise epochs that miss the target
+        would win.
         """
         if self.target_kl is None:
             return self.loss(bound, self.beta.max_beta)
@@ -177,11 +171,11 @@ class Objective:
 
 
 class TargetRate(nn.Module):
-    """The weight of the KL as the multiplier of the constraint KL = target.
+    """The weight of the KL as the Lagrange multiplier of the constraint KL = target.
 
-    Ascent on its logarithm by the relative distance from the target (Rezende & Viola 2018, alg. 1;
-    the constraint is on the KL, as in Pelsmaeker & Aziz 2020). It starts low, so that the code is
-    in use before it is squeezed.
+    Gradient ascent on its logarithm by the relative distance from the target (Rezende & Viola 2018,
+    alg. 1; the constraint is on the KL, as in Pelsmaeker & Aziz 2020). It starts low, so that the
+    code is in use before it is squeezed.
     """
 
     START, SPEED, LOW, HIGH = 0.1, 0.01, 1e-4, 1e2

@@ -19,7 +19,8 @@ from seqvae.errors import InputError
 from seqvae.inference.attributes import Movement
 from seqvae.inference.measures import ATTRIBUTES
 from seqvae.inference.trained import TrainedVAE
-from seqvae.model.decoder import GREEDY, Sampling
+from seqvae.model.config import Sampling
+from seqvae.model.decoding import GREEDY
 from seqvae.model.latent import slerp
 from seqvae.music.notes import Piece
 from seqvae.pages.clip import grid_data, pack_clip
@@ -57,7 +58,7 @@ def write_report(run: Path, corpus: Corpus, out: Path) -> None:
     if out.suffix.lower() != ".html":
         raise InputError(f"{out}: the report is a web page; give a name that ends in .html")
     vae = TrainedVAE.load(run)
-    if vae.model.latent_dim == 0:
+    if vae.model.config.latent_dim == 0:
         raise InputError(f"{run}: a language model (latent_dim 0) has no latent space to report on")
     data = gather(vae, corpus, history=read_metrics(run), title=run.resolve().name)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +79,7 @@ def gather(vae: TrainedVAE, corpus: Corpus, *, history: list[dict[str, float]], 
         "metrics": metric_table(evaluation),
         "iw_samples": IW_SAMPLES,
         "kl_per_dim": plain(encoded.kl_per_dim.sort(descending=True).values),
-        "over_chords": bool(vae.model.given_sizes),
+        "over_chords": bool(vae.model.steps.condition_sizes),
         "samples": _samples(vae, encoded),
         "interpolation": _interpolation(vae, encoded, plane),
         "map": _map(vae, encoded, plane) | {"total": len(corpus.splits["valid"])},
@@ -108,7 +109,7 @@ def _facts(vae: TrainedVAE, corpus: Corpus) -> dict[str, str | int]:
     """What the model is, by names that people read."""
     return {
         "tokenizer": vae.tokenizer.kind,
-        "latent dimensions": vae.model.latent_dim,
+        "latent dimensions": vae.model.config.latent_dim,
         "parameters": sum(weight.numel() for weight in vae.model.parameters()),
         **{f"{split} sequences": number for split, number in corpus.num_sequences.items()},
     }
@@ -185,7 +186,7 @@ def _decode(
     generator: torch.Generator | None = None,
 ) -> list[str | Data]:
     """The contents that codes decode to, each over the chords of an example, where it has any."""
-    conditions = [example.ids[:, len(vae.model.vocab_sizes) :] for example in over]
+    conditions = [example.ids[:, vae.model.steps.num_channels :] for example in over]
     sequences = vae.tokens(z.to(vae.device), sampling, generator, conditions)
     return [_pack(vae.content(ids)) for ids in sequences]
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from seqvae.model.config import Steps
 from seqvae.music.notes import DEFAULT_QPM, Piece
 
 Ids = NDArray[np.int64]  # (T, C), without padding
@@ -60,6 +61,10 @@ class Tokenizer(Protocol):
         """Names of the channels."""
 
     @property
+    def steps(self) -> Steps:
+        """What the model must know of the sequences."""
+
+    @property
     def vocab_sizes(self) -> tuple[int, ...]:
         """Tokens of each channel."""
 
@@ -68,7 +73,7 @@ class Tokenizer(Protocol):
         """Of how many things the tokens of each channel are subsets, or 0; () where none are."""
 
     @property
-    def given_sizes(self) -> tuple[int, ...]:
+    def condition_sizes(self) -> tuple[int, ...]:
         """Tokens of each column after the channels that is given, not predicted."""
 
     @property
@@ -84,7 +89,7 @@ class Tokenizer(Protocol):
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """A training batch (B, T, C) with parts of one sequence in the place of another's."""
 
-    def seen(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    def encoder_input(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """What the encoder reads of a batch (B, T, C), where it is not the batch itself."""
 
     def to_json(self) -> dict[str, Any]:

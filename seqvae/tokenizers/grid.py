@@ -48,7 +48,7 @@ class GridTokenizer(WindowTokenizer):
     notes of its half bar suggest."""
 
     @property
-    def given_sizes(self) -> tuple[int, ...]:
+    def condition_sizes(self) -> tuple[int, ...]:
         """Chords, if they are asked for."""
         return (NUM_CHORDS,) if self.chords else ()
 

@@ -155,7 +155,7 @@ class GrooveTokenizer(GridTokenizer):
             mixed[..., played] = np.where(taken, other[..., played], ids[..., played])
         return mixed
 
-    def seen(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    def encoder_input(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """Tokens (N, T, 19) without what is hidden from the encoder."""
         if self.encoder_sees == "performance":
             return None

@@ -20,6 +20,7 @@ import sentencepiece
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
+from seqvae.model.config import Steps
 from seqvae.tokenizers.contract import Ids, from_plain
 
 UNK, EOS = 0, 1
@@ -141,16 +142,27 @@ class SubwordTokenizer:
         return ids
 
     @property
+    def steps(self) -> Steps:
+        """What the model must know of the sequences."""
+        return Steps(
+            vocab_sizes=self.vocab_sizes,
+            max_steps=self.max_steps,
+            eos_id=self.eos_id,
+            num_members=self.num_members,
+            condition_sizes=self.condition_sizes,
+        )
+
+    @property
     def num_members(self) -> tuple[int, ...]:
         """No token is a subset."""
         return ()
 
     @property
-    def given_sizes(self) -> tuple[int, ...]:
+    def condition_sizes(self) -> tuple[int, ...]:
         """Nothing is given beside the text."""
         return ()
 
-    def seen(self, ids: NDArray[np.int64]) -> None:
+    def encoder_input(self, ids: NDArray[np.int64]) -> None:
         """The encoder reads the batch itself."""
 
     def to_json(self) -> dict[str, Any]:

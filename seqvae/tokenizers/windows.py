@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
+from seqvae.model.config import Steps
 from seqvae.music.notes import (
     Metre,
     Notes,
@@ -43,6 +44,7 @@ class WindowTokenizer(ABC):
 
     kind: ClassVar[str]
     modality: ClassVar[Literal["music"]] = "music"
+    eos_id: ClassVar[int | None]
     keeps: ClassVar[frozenset[str]] = frozenset()
 
     num_bars: int = 2
@@ -107,6 +109,11 @@ class WindowTokenizer(ABC):
 
     @property
     @abstractmethod
+    def max_steps(self) -> int:
+        """The longest sequence, its end token included."""
+
+    @property
+    @abstractmethod
     def channels(self) -> tuple[str, ...]:
         """Names of the channels."""
 
@@ -116,12 +123,23 @@ class WindowTokenizer(ABC):
         """Tokens of each channel."""
 
     @property
+    def steps(self) -> Steps:
+        """What the model must know of the sequences."""
+        return Steps(
+            vocab_sizes=self.vocab_sizes,
+            max_steps=self.max_steps,
+            eos_id=self.eos_id,
+            num_members=self.num_members,
+            condition_sizes=self.condition_sizes,
+        )
+
+    @property
     def num_members(self) -> tuple[int, ...]:
         """No token is a subset."""
         return ()
 
     @property
-    def given_sizes(self) -> tuple[int, ...]:
+    def condition_sizes(self) -> tuple[int, ...]:
         """Nothing is given beside the tokens."""
         return ()
 
@@ -237,7 +255,7 @@ class WindowTokenizer(ABC):
         """Nothing is mixed."""
         return ids
 
-    def seen(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    def encoder_input(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """The encoder reads the batch itself."""
         return None
 

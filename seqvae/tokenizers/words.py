@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
+from seqvae.model.config import Steps
 from seqvae.tokenizers.contract import Ids, from_plain
 
 EOS_WORD, UNK_WORD = "<eos>", "<unk>"
@@ -100,16 +101,27 @@ class WordTokenizer:
         return ids
 
     @property
+    def steps(self) -> Steps:
+        """What the model must know of the sequences."""
+        return Steps(
+            vocab_sizes=self.vocab_sizes,
+            max_steps=self.max_steps,
+            eos_id=self.eos_id,
+            num_members=self.num_members,
+            condition_sizes=self.condition_sizes,
+        )
+
+    @property
     def num_members(self) -> tuple[int, ...]:
         """No token is a subset."""
         return ()
 
     @property
-    def given_sizes(self) -> tuple[int, ...]:
+    def condition_sizes(self) -> tuple[int, ...]:
         """Nothing is given beside the text."""
         return ()
 
-    def seen(self, ids: NDArray[np.int64]) -> None:
+    def encoder_input(self, ids: NDArray[np.int64]) -> None:
         """The encoder reads the batch itself."""
 
     def to_json(self) -> dict[str, Any]:

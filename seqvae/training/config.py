@@ -4,113 +4,17 @@ Every field has a default but the data's place, a unit in its name or docstring,
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from seqvae.corpus.config import DataConfig
-from seqvae.errors import InputError
-from seqvae.model.decoder import DECODERS, Z_WIRINGS
-from seqvae.model.encoder import POOLINGS
+from seqvae.errors import InputError, above, at_least, one_of, within
+from seqvae.model.config import ModelConfig, num_segments
 from seqvae.model.objective import Objective
 from seqvae.tokenizers import make_tokenizer
 
 # Five nats tell about 150 values of a dimension apart, finer than an LSTM learns to write and read.
 MAX_NATS_PER_DIM = 5.0
-
-
-def _at_least(section: object, low: float, *names: str) -> None:
-    for name in names:
-        value = getattr(section, name)
-        if not low <= value < math.inf:
-            raise InputError(f"{name} is {value}; it must be {low:g} or more, and finite")
-
-
-def _one_of(section: object, name: str, table: Mapping[str, Any]) -> None:
-    if getattr(section, name) not in table:
-        raise InputError(f"{name} is {getattr(section, name)!r}; there are {', '.join(table)}")
-
-
-def _within(section: object, low: float, high: float, *names: str) -> None:
-    for name in names:
-        value = getattr(section, name)
-        if not low <= value < high:
-            raise InputError(f"{name} is {value}; it must lie in [{low:g}, {high:g})")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """The network: its sizes, how z is made and used, and its dropout."""
-
-    latent_dim: int = 64
-    """Dimensions of z; 0 leaves a language model, the decoder alone."""
-    embedding_dim: int = 128
-    """Dimensions of a token's embedding."""
-    encoder_dim: int = 256
-    """Hidden units of the encoder, per direction."""
-    encoder_layers: int = 1
-    """Bidirectional LSTM layers of the encoder."""
-    encoder_pooling: str = "last"
-    """How the encoder's states become one: last (of each direction), mean or max."""
-    encoder_dropout: float = 0.0
-    """Locked dropout of the encoder's embeddings."""
-    bn_gamma: float = 0.0
-    """Standard deviation to which posterior means are batch-normalised (BN-VAE); 0 is off. The KL
-    is then latent_dim * bn_gamma^2 / 2 nats or more in training, and about as much elsewhere; 0.5
-    to 0.7 are usual."""
-    decoder: str = "flat"
-    """flat (one LSTM over all steps) or hierarchical (a conductor gives each segment its code, and
-    the encoder reads segments too)."""
-    decoder_dim: int = 512
-    """Hidden units of the decoder."""
-    decoder_layers: int = 1
-    """LSTM layers of the decoder."""
-    conductor_dim: int = 256
-    """Width of a segment's code: hidden units of the conductor, half of them a direction."""
-    conductor_layers: int = 1
-    """LSTM layers of the conductor."""
-    segment_length: int = 16
-    """Steps of a hierarchical decoder's segment; 16 are a bar of sixteenths in 4/4."""
-    z_wiring: list[str] = field(default_factory=lambda: ["state", "input"])
-    """Ways of z into the decoder: state (initial, of every layer), input (beside the token at each
-    step), output (past the LSTM into the softmax)."""
-    tied_embeddings: bool = False
-    """The decoder's softmax shares the weights of its embedding."""
-    num_softmaxes: int = 1
-    """Components of a mixture of softmaxes; 1 is a plain softmax."""
-    dropout: float = 0.0
-    """Dropout of the decoder's inputs, outputs and between its layers."""
-    locked_dropout: bool = True
-    """That dropout takes the same features at all steps of a sequence; false draws each step."""
-    embedding_dropout: float = 0.0
-    """Share of the vocabulary that the decoder does not see in a training step."""
-    weight_dropout: float = 0.0
-    """Share of the decoder's recurrent weights that are dropped in a training step."""
-    token_dropout: float = 0.0
-    """Share of the decoder's input tokens that are blanked in training ("word dropout")."""
-
-    def __post_init__(self) -> None:
-        """Refuse impossible values."""
-        _at_least(self, 0, "latent_dim", "bn_gamma")
-        _at_least(self, 1, "embedding_dim", "encoder_dim", "encoder_layers")
-        _at_least(self, 1, "decoder_dim", "decoder_layers", "num_softmaxes")
-        _at_least(self, 1, "conductor_dim", "conductor_layers", "segment_length")
-        _within(self, 0.0, 1.0, "dropout", "token_dropout", "encoder_dropout")
-        _within(self, 0.0, 1.0, "embedding_dropout", "weight_dropout")
-        _one_of(self, "decoder", DECODERS)
-        _one_of(self, "encoder_pooling", POOLINGS)
-        for way in self.z_wiring:
-            if way not in Z_WIRINGS:
-                raise InputError(f"z_wiring has {way!r}; there are {', '.join(Z_WIRINGS)}")
-        if self.decoder == "hierarchical" and self.latent_dim == 0:
-            raise InputError("decoder is hierarchical, but latent_dim 0 has no code to conduct by")
-        if self.conductor_dim % 2:
-            raise InputError(f"conductor_dim is {self.conductor_dim}; its two directions want half")
-        if self.latent_dim > 0 and not self.z_wiring:
-            raise InputError(
-                f"z_wiring is empty, so the {self.latent_dim} dimensions of z reach nothing; give "
-                f"{', '.join(Z_WIRINGS)} or some of them, or latent_dim 0 for a language model"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,15 +53,13 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
-        _at_least(self, 1, "max_epochs", "min_epoch_steps", "batch_size", "validate_every")
-        _at_least(self, 0, "warmup_steps", "pretrain_epochs")
-        _within(self, 0, 2**32, "seed")
-        _within(self, 0.0, 1.0, "ema_decay")
-        _within(self, 0.0, 1.0 + 1e-9, "final_learning_rate_share")
-        _one_of(self, "optimizer", dict.fromkeys(("adam", "sgd")))
-        for name in ("learning_rate", "grad_clip"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be above 0, and finite")
+        at_least(self, 1, "max_epochs", "min_epoch_steps", "batch_size", "validate_every")
+        at_least(self, 0, "warmup_steps", "pretrain_epochs")
+        within(self, 0, 2**32, "seed")
+        within(self, 0.0, 1.0, "ema_decay")
+        within(self, 0.0, 1.0, "final_learning_rate_share", closed=True)
+        one_of(self, "optimizer", ("adam", "sgd"))
+        above(self, 0, "learning_rate", "grad_clip")
         if self.pretrain_epochs >= self.max_epochs:
             raise InputError(
                 f"pretrain_epochs is {self.pretrain_epochs}, of max_epochs {self.max_epochs}: "
@@ -213,11 +115,11 @@ class Config:
                     f"segment_length is {length}, which does not divide the {tokenizer.max_steps} "
                     f"steps of a sequence of {tokenizer.kind}"
                 )
-        num_segments, size = -(-tokenizer.max_steps // length), self.model.latent_dim
-        if size % num_segments:
+        count, size = num_segments(self.model, tokenizer.steps), self.model.latent_dim
+        if size % count:
             raise InputError(
-                f"latent_dim is {size}, which {num_segments} segments cannot share evenly; give "
-                f"{-(-size // num_segments) * num_segments}"
+                f"latent_dim is {size}, which {count} segments cannot share evenly; set it to "
+                f"{-(-size // count) * count}"
             )
 
     def _check_rate(self) -> None:

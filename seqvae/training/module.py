@@ -30,7 +30,7 @@ from seqvae.corpus.batches import Batch, held_out_loader, training_loader
 from seqvae.corpus.prepare import prepare
 from seqvae.corpus.store import Corpus
 from seqvae.errors import InputError
-from seqvae.inference.bundle import BUNDLE, save_bundle
+from seqvae.inference.bundle import BUNDLE, model_card, save_bundle
 from seqvae.inference.codec import Codec
 from seqvae.inference.metrics import Tally, rows
 from seqvae.model.objective import BetaSchedule, TargetRate
@@ -105,14 +105,7 @@ class VAETraining(lightning.LightningModule):
         super().__init__()
         self.config, self.corpus, self.run = config, corpus, run
         self.tokenizer = corpus.tokenizer
-        self.model = SequenceVAE(
-            vocab_sizes=self.tokenizer.vocab_sizes,
-            given_sizes=self.tokenizer.given_sizes,
-            num_members=self.tokenizer.num_members,
-            max_steps=self.tokenizer.max_steps,
-            eos_id=self.tokenizer.eos_id,
-            **asdict(config.model),
-        )
+        self.model = SequenceVAE(config.model, self.tokenizer.steps)
         batches_per_pass = -(-len(corpus.splits["train"]) // config.trainer.batch_size)
         self.num_passes = -(-config.trainer.min_epoch_steps // batches_per_pass)
         self.batches_per_epoch = self.num_passes * batches_per_pass
@@ -174,7 +167,7 @@ class VAETraining(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """One step on the objective."""
         beta = self.beta()
-        bound = self.model(batch.ids, batch.lengths, seen=batch.seen)
+        bound = self.model(batch.ids, batch.lengths, encoder_input=batch.encoder_input)
         loss = self.config.objective.loss(bound, beta)
         return {"loss": loss, "nll": bound.nll.detach(), "kl": bound.kl.detach(), "beta": beta}
 
@@ -282,7 +275,9 @@ class VAETraining(lightning.LightningModule):
         })  # fmt: skip
         write_metrics(self.run, self.history)
         if best:
-            save_bundle(self.run / BUNDLE, model, self.corpus, self.config, figures)
+            settings_of_run = asdict(self.config)
+            card = model_card(model, self.corpus, settings_of_run, figures)
+            save_bundle(self.run / BUNDLE, model, self.tokenizer, settings_of_run, card)
         mark = "  (autoencoder)" if pretraining else "  (best so far)" if best else ""
         headline = (
             f"epoch {epoch}: -ELBO {figures.neg_elbo:.2f}  KL {figures.kl:.2f} nats  "

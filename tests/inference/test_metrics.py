@@ -1,11 +1,12 @@
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 import torch
 from exact import Worth, log_evidence, neg_elbo, worth
 from numpy.typing import NDArray
-from tiny import random_ids, tiny_vae
+from tiny import random_ids, settings, tiny_vae
 from torch.distributions import Categorical, Independent, Normal
 
 from seqvae.corpus.batches import Batch
@@ -22,7 +23,8 @@ from seqvae.inference.metrics import (
     rows,
     text_figures,
 )
-from seqvae.model.decoder import Sampling, Sequences
+from seqvae.model.config import Sampling
+from seqvae.model.decoding import Sequences
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.objective import sequence_nll
 from seqvae.model.vae import SequenceVAE
@@ -68,8 +70,8 @@ def forget(model: SequenceVAE) -> SequenceVAE:
 @torch.no_grad()
 def narrow(model: SequenceVAE) -> SequenceVAE:
     """Every draw of z becomes the posterior mean."""
-    model.encoder.posterior.weight[model.latent_dim :] = 0
-    model.encoder.posterior.bias[model.latent_dim :] = -30
+    model.encoder.posterior.weight[model.config.latent_dim :] = 0
+    model.encoder.posterior.bias[model.config.latent_dim :] = -30
     return model
 
 
@@ -82,15 +84,15 @@ class Scripted(SequenceVAE):
         self,
         z: torch.Tensor,
         sampling: Sampling | None = None,
-        generator: torch.Generator | None = None,
+        seeds: Sequence[int] | None = None,
         *,
-        given: torch.Tensor | None = None,
+        conditions: torch.Tensor | None = None,
     ) -> Sequences:
         return self.script.pop(0)
 
 
 def scripted(script: list[Sequences], vocab_sizes: tuple[int, ...]) -> Scripted:
-    model = Scripted(**tiny_vae(vocab_sizes=vocab_sizes).settings).eval()
+    model = Scripted(*settings(vocab_sizes=vocab_sizes)).eval()
     model.script = script
     return model
 

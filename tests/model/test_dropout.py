@@ -1,13 +1,11 @@
 import pytest
 import torch
-from tiny import random_ids, randomised
+from tiny import random_ids, randomised, tiny_decoder, tiny_encoder
 from torch import nn
 from torch.nn.functional import dropout
 
-from seqvae.model.decoder import FlatDecoder
 from seqvae.model.dropout import LockedDropout, WeightDropLSTM, drop_types
 from seqvae.model.embedding import StepEmbedding
-from seqvae.model.encoder import Encoder
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}  # float32, a recurrence of a few steps
 SHARES = pytest.mark.parametrize("p", [0.2, 0.5, 0.8])
@@ -210,21 +208,19 @@ def test_recurrent_weights_stay_parameters_and_stay_as_they_are() -> None:
 
 # Where the networks drop
 
-SHAPE = {"embedding_dim": 4, "hidden_dim": 6, "num_layers": 2, "latent_dim": 3}
+LAYERS = {"encoder_layers": 2, "decoder_layers": 2}
 
 
 @pytest.mark.parametrize("locked", [True, False])
 @torch.no_grad()
 def test_the_decoder_drops_inputs_and_layers_but_never_z(locked: bool) -> None:
     torch.manual_seed(0)
-    decoder = randomised(
-        FlatDecoder(vocab_sizes=(7,), dropout=0.5, locked_dropout=locked, **SHAPE)
-    ).train()
+    decoder = tiny_decoder(vocab_sizes=(7,), dropout=0.5, locked_dropout=locked, **LAYERS).train()
     seen: list[torch.Tensor] = []
     for layer in decoder.layers:
         layer.register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))
     z = random_values(8, 3)
-    outputs = decoder.read(z, random_ids((7,), 8, 10))
+    outputs = decoder.features(z, random_ids((7,), 8, 10))
     inputs, between = seen
     assert torch.equal(inputs[..., 4:], z[:, None].expand(-1, 10, -1))
     for x in (inputs[..., :4], between, outputs):
@@ -238,7 +234,7 @@ def test_the_decoder_drops_inputs_and_layers_but_never_z(locked: bool) -> None:
 @torch.no_grad()
 def test_the_encoder_drops_the_same_features_of_its_embeddings_at_all_steps() -> None:
     torch.manual_seed(0)
-    encoder = randomised(Encoder(vocab_sizes=(7,), dropout=0.5, **SHAPE))
+    encoder = tiny_encoder(vocab_sizes=(7,), encoder_dropout=0.5, **LAYERS)
     seen: list[torch.Tensor] = []
     encoder.forward_layers[0].register_forward_pre_hook(
         lambda _, arguments: seen.append(arguments[0])
@@ -257,7 +253,7 @@ def test_the_encoder_drops_the_same_features_of_its_embeddings_at_all_steps() ->
 @torch.no_grad()
 def test_every_layer_of_the_decoder_drops_recurrent_weights() -> None:
     torch.manual_seed(0)
-    decoder = randomised(FlatDecoder(vocab_sizes=(7,), weight_dropout=0.5, **SHAPE)).train()
+    decoder = tiny_decoder(vocab_sizes=(7,), weight_dropout=0.5, **LAYERS).train()
     state = torch.zeros(1, 2, 6), torch.zeros(1, 2, 6)
     assert len(decoder.layers) == 2
     for layer in decoder.layers:
@@ -270,8 +266,8 @@ def test_every_layer_of_the_decoder_drops_recurrent_weights() -> None:
 @torch.no_grad()
 def test_the_decoder_drops_types_of_its_inputs_and_none_of_its_tied_softmax() -> None:
     torch.manual_seed(0)
-    decoder = randomised(
-        FlatDecoder(vocab_sizes=(30,), embedding_dropout=0.5, tied_embeddings=True, **SHAPE)
+    decoder = tiny_decoder(
+        vocab_sizes=(30,), embedding_dropout=0.5, tied_embeddings=True, **LAYERS
     ).train()
     seen: list[torch.Tensor] = []
     decoder.layers[0].register_forward_pre_hook(lambda _, arguments: seen.append(arguments[0]))

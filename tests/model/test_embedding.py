@@ -1,15 +1,11 @@
 """Embeddings, and tokens that are subsets. Type dropout is tested with the other dropouts."""
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 from tiny import random_ids, randomised, tiny_vae
 
 from seqvae.model.embedding import StepEmbedding, TokenEmbedding
-from seqvae.model.heads import Softmax
-from seqvae.model.vae import SequenceVAE
+from seqvae.model.softmax import Softmax
 from seqvae.tokenizers.drums import DrumsTokenizer
 from seqvae.tokenizers.groove import GrooveTokenizer
 from seqvae.tokenizers.trio import TrioTokenizer
@@ -69,27 +65,6 @@ def test_tied_weights_share_their_members(num_softmaxes: int) -> None:
     output = head if num_softmaxes == 1 else head.output
     assert output.members.vectors is embedding.members.vectors
     assert output.weight is embedding.weight
-
-
-@pytest.mark.parametrize("tied", [False, True])
-def test_a_model_of_subsets_comes_back_from_disk(tmp_path: Path, tied: bool) -> None:
-    model = tiny_vae(vocab_sizes=(8, 3), num_members=(3, 0), tied_embeddings=tied)
-    model.save(tmp_path)
-    again = SequenceVAE.load(tmp_path)
-    ids, lengths = random_ids((8, 3), 4, 6), torch.full((4,), 6)
-    generators = (torch.Generator().manual_seed(0) for _ in range(2))
-    bounds = [each(ids, lengths, next(generators)).total() for each in (model, again)]
-    torch.testing.assert_close(bounds[0], bounds[1])
-
-
-def test_a_bundle_from_before_there_were_subsets_has_none(tmp_path: Path) -> None:
-    model = tiny_vae(vocab_sizes=(8,))
-    model.save(tmp_path)
-    settings = json.loads((tmp_path / "config.json").read_text())
-    del settings["num_members"]
-    (tmp_path / "config.json").write_text(json.dumps(settings))
-    again = SequenceVAE.load(tmp_path)
-    assert again.state_dict().keys() == model.state_dict().keys()
 
 
 @pytest.mark.parametrize("tokenizer", [DrumsTokenizer(), GrooveTokenizer(), TrioTokenizer()])

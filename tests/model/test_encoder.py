@@ -1,4 +1,5 @@
 import pytest
+import tiny
 import torch
 from tiny import random_ids, randomised
 from torch import nn
@@ -27,16 +28,14 @@ def tiny_encoder(
     pooling: str = "last",
     bn_gamma: float = 0.0,
 ) -> Encoder:
-    encoder = Encoder(
+    encoder = tiny.tiny_encoder(
         vocab_sizes=vocab_sizes,
-        embedding_dim=4,
-        hidden_dim=5,
-        num_layers=num_layers,
-        latent_dim=3,
-        pooling=pooling,
+        encoder_layers=num_layers,
+        encoder_pooling=pooling,
         bn_gamma=bn_gamma,
     )
-    return randomised(encoder)
+    assert isinstance(encoder, Encoder)
+    return encoder
 
 
 def slow_pool(pooling: str, states: torch.Tensor, length: int) -> torch.Tensor:

@@ -3,13 +3,16 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import random_ids, randomised
+from tiny import random_ids, randomised, tiny_decoder
 from torch.nn.functional import cross_entropy, linear
 
-from seqvae.model import heads
-from seqvae.model.decoder import FlatDecoder, Sampling
-from seqvae.model.heads import ChannelHeads, Softmax, SoftmaxMixture, negative_log_probability
+from seqvae.model import softmax
+from seqvae.model.config import Sampling
+from seqvae.model.decoder import FlatDecoder
+from seqvae.model.decoding import GumbelNoise, draw_tokens
+from seqvae.model.heads import ChannelHeads
 from seqvae.model.objective import sequence_nll
+from seqvae.model.softmax import Softmax, SoftmaxMixture, negative_log_probability
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}  # float32, sums of a few dozen products
 TOLERANCES = {torch.float32: TOLERANCE, torch.float64: {"rtol": 1e-12, "atol": 1e-12}}
@@ -141,7 +144,7 @@ def test_negative_log_probability_of_half_precision_is_taken_in_float32() -> Non
 def test_without_gradient_only_so_many_logits_are_held(
     monkeypatch: pytest.MonkeyPatch, num_softmaxes: int, max_logits: int, most: int
 ) -> None:
-    monkeypatch.setattr(heads, "MAX_LOGITS", max_logits * num_softmaxes)
+    monkeypatch.setattr(softmax, "MAX_LOGITS", max_logits * num_softmaxes)
     torch.manual_seed(0)
     head = Softmax(6, 28) if num_softmaxes == 1 else SoftmaxMixture(6, 28, num_softmaxes)
     seen: list[int] = []
@@ -244,9 +247,9 @@ def test_the_joint_over_channels_sums_to_one_and_is_what_is_drawn(num_softmaxes:
     )
     assert (table - independent).abs().max() > 0.02  # later channels heed the earlier ones
 
-    generator = torch.Generator().manual_seed(0)
+    noise = GumbelNoise(range(num_draws), hidden.device)
     drawn = heads.draw(
-        hidden.expand(num_draws, -1), lambda logits: Sampling().draw(logits, generator)
+        hidden.expand(num_draws, -1), lambda logits: draw_tokens(logits, Sampling(), noise)
     )
     counts = torch.bincount((drawn * torch.tensor([6, 2, 1])).sum(1), minlength=12)
     five_errors = 5 * (joint * (1 - joint) / num_draws).sqrt()
@@ -273,13 +276,9 @@ def test_the_nll_of_channels_is_that_of_their_logits(
 # Tied embeddings
 
 
-def tied_decoder(
-    vocab_sizes: tuple[int, ...] = (7,), *, embedding_dim: int = 4, **settings: Any
-) -> FlatDecoder:
-    sizes = {"embedding_dim": embedding_dim, "hidden_dim": 6, "num_layers": 1, "latent_dim": 3}
-    return randomised(
-        FlatDecoder(vocab_sizes=vocab_sizes, **({"tied_embeddings": True} | sizes | settings))
-    )
+def tied_decoder(vocab_sizes: tuple[int, ...] = (7,), **changes: Any) -> FlatDecoder:
+    settings = {"vocab_sizes": vocab_sizes, "tied_embeddings": True} | changes
+    return tiny_decoder(std=0.5, **settings)
 
 
 @SOFTMAXES
@@ -341,14 +340,14 @@ def test_tied_weights_of_another_width_pass_a_projection(
     shapes = [tuple(parameter.shape) for parameter in decoder.project.parameters()]
     assert shapes == ([(embedding_dim, 6), (embedding_dim,)] if projected else [])
     width = embedding_dim if tied else 6
-    assert decoder.read(values(2, 3), random_ids((7,), 2, 4)).shape == (2, 4, width)
+    assert decoder.features(values(2, 3), random_ids((7,), 2, 4)).shape == (2, 4, width)
 
 
 @pytest.mark.parametrize("embedding_dim", [4, 6, 8])
 def test_a_mixture_may_be_tied_at_any_width(embedding_dim: int) -> None:
     decoder = tied_decoder(embedding_dim=embedding_dim, num_softmaxes=3)
     z, ids = values(2, 3), random_ids((7,), 2, 4)
-    read, head = decoder.read(z, ids), decoder.heads.logits[0]
+    read, head = decoder.features(z, ids), decoder.heads.logits[0]
     assert read.shape == (2, 4, embedding_dim)
     nll = decoder.token_nll(z, ids)
     for b, t in itertools.product(range(2), range(4)):

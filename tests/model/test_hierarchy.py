@@ -4,12 +4,15 @@ import itertools
 from typing import Any
 
 import pytest
+import tiny
 import torch
-from tiny import random_ids, randomised
+from tiny import random_ids
+from torch import nn
 
 from seqvae.errors import InputError
-from seqvae.model.decoder import Z_WIRINGS, HierarchicalDecoder, Sampling
-from seqvae.model.encoder import HierarchicalEncoder
+from seqvae.model.config import Z_WIRINGS, Sampling
+from seqvae.model.decoder import FlatDecoder
+from seqvae.model.decoding import GumbelNoise, decode, draw_tokens
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.training.config import Config, DataConfig, ModelConfig
 
@@ -21,20 +24,23 @@ SETTINGS = pytest.mark.parametrize(
     "settings",
     [
         {},
-        {"conductor_layers": 2, "num_layers": 2},
+        {"conductor_layers": 2, "decoder_layers": 2},
         {"z_wiring": Z_WIRINGS, "tied_embeddings": True},
         {"z_wiring": ("input",)},
     ],
 )
 
 
+SIZES: dict[str, Any] = {
+    "decoder": "hierarchical", "latent_dim": 6, "conductor_dim": 4,
+    "segment_length": LENGTH, "max_steps": NUM_STEPS,
+}  # fmt: skip
+
+
 def tiny_decoder(
-    vocab_sizes: tuple[int, ...] = (7,), std: float = 0.8, **settings: Any
-) -> HierarchicalDecoder:
-    sizes = {"embedding_dim": 4, "hidden_dim": 6, "num_layers": 1, "latent_dim": 6}
-    sizes |= {"conductor_dim": 4, "conductor_layers": 1}
-    sizes |= {"num_segments": NUM_SEGMENTS, "segment_length": LENGTH}
-    return randomised(HierarchicalDecoder(vocab_sizes=vocab_sizes, **sizes | settings), std=std)
+    vocab_sizes: tuple[int, ...] = (7,), std: float = 0.8, **changes: Any
+) -> FlatDecoder:
+    return tiny.tiny_decoder(std=std, **SIZES | {"vocab_sizes": vocab_sizes} | changes)
 
 
 def codes(num_sequences: int) -> torch.Tensor:
@@ -101,18 +107,18 @@ def test_the_conductor_reads_a_slice_a_segment_in_both_directions() -> None:
     torch.testing.assert_close(decoder.codes(z), torch.cat(outputs, dim=2))
 
 
-def tiny_encoder(**settings: Any) -> HierarchicalEncoder:
-    sizes = {"vocab_sizes": (7, 3), "embedding_dim": 4, "hidden_dim": 5, "num_layers": 1}
-    sizes |= {"latent_dim": 6, "num_segments": NUM_SEGMENTS, "segment_length": LENGTH}
-    return randomised(HierarchicalEncoder(**sizes | settings), std=0.8)
+def tiny_encoder(**changes: Any) -> nn.Module:
+    return tiny.tiny_encoder(std=0.8, **SIZES | {"vocab_sizes": (7, 3)} | changes)
 
 
-def read(encoder: HierarchicalEncoder, ids: torch.Tensor) -> DiagonalGaussian:
+def read(encoder: nn.Module, ids: torch.Tensor) -> DiagonalGaussian:
     posterior: DiagonalGaussian = encoder(ids, torch.full((len(ids),), NUM_STEPS))
     return posterior
 
 
-@pytest.mark.parametrize("settings", [{}, {"num_layers": 2, "pooling": "max"}, {"bn_gamma": 0.6}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"encoder_layers": 2, "encoder_pooling": "max"}, {"bn_gamma": 0.6}]
+)
 @torch.no_grad()
 def test_every_slice_of_the_code_has_read_every_step(settings: dict[str, Any]) -> None:
     encoder, ids = tiny_encoder(**settings), random_ids((7, 3), 2, NUM_STEPS)
@@ -123,7 +129,7 @@ def test_every_slice_of_the_code_has_read_every_step(settings: dict[str, Any]) -
         changed[:, step, 0] = (ids[:, step, 0] + 1) % 7
         after = read(encoder, changed)
         for old, new in ((before.mean, after.mean), (before.log_stddev, after.log_stddev)):
-            assert (old != new).all() or settings.get("pooling") == "max"
+            assert (old != new).all() or settings.get("encoder_pooling") == "max"
 
 
 @torch.no_grad()
@@ -158,10 +164,9 @@ def test_sequences_may_end_anywhere(settings: dict[str, Any]) -> None:
 @torch.no_grad()
 def test_decoding_ends_with_the_last_token_of_all() -> None:
     decoder, z = tiny_decoder(std=0.3), codes(40)
-    decoded = decoder.sample(
-        z, num_steps=NUM_STEPS, eos_id=2, sampling=Sampling(),
-        generator=torch.Generator().manual_seed(1),
-    )  # fmt: skip
+    decoded = decode(
+        decoder, z, num_steps=NUM_STEPS, eos_id=2, sampling=Sampling(), seeds=range(40)
+    )
     assert decoded.lengths.min() < LENGTH < decoded.lengths.max()
     for ids, length in zip(decoded.ids[..., 0], decoded.lengths.tolist(), strict=True):
         assert 2 not in ids[: length - 1]
@@ -176,26 +181,24 @@ def test_step_by_step_equals_parallel(
 ) -> None:
     decoder, z = tiny_decoder(vocab_sizes, **settings), codes(20)
     sampling = Sampling(temperature=0.8, top_p=0.95)
-    decoded = decoder.sample(
-        z, num_steps=NUM_STEPS, sampling=sampling, generator=torch.Generator().manual_seed(3)
-    )
-    generator, ids = torch.Generator().manual_seed(3), torch.zeros_like(decoded.ids)
+    decoded = decode(decoder, z, num_steps=NUM_STEPS, sampling=sampling, seeds=range(20))
+    noise, ids = GumbelNoise(range(20), z.device), torch.zeros_like(decoded.ids)
     for step, channel in itertools.product(range(NUM_STEPS), range(len(vocab_sizes))):
         logits = decoder(z, ids)[channel][:, step]
-        ids[:, step, channel] = sampling.draw(logits, generator)
+        ids[:, step, channel] = draw_tokens(logits, sampling, noise)
     assert torch.equal(decoded.ids, ids)
 
 
 @pytest.mark.parametrize(
     ("model", "tokenizer", "reason"),
     [
-        ({"latent_dim": 0}, {"kind": "melody"}, "latent_dim 0 has no code to conduct by"),
-        ({"latent_dim": 32}, {"kind": "words", "max_steps": 80}, "5 segments.*give 35"),
+        ({"latent_dim": 0}, {"kind": "melody"}, "needs a code, but latent_dim is 0"),
+        ({"latent_dim": 32}, {"kind": "words", "max_steps": 80}, "5 segments.*set it to 35"),
         ({"segment_length": 64}, {"kind": "melody"}, "64, which does not divide the 32 steps"),
         ({}, {"kind": "melody", "metres": ["3/4"], "num_bars": 4}, "a bar of 12 steps; give 12"),
         ({"segment_length": 0}, {"kind": "melody"}, "segment_length is 0"),
-        ({"conductor_dim": 5}, {"kind": "melody"}, "conductor_dim is 5; its two directions"),
-        ({"latent_dim": 63}, {"kind": "melody"}, "63, which 2 segments cannot share.*give 64"),
+        ({"conductor_dim": 5}, {"kind": "melody"}, "conductor_dim is 5; it must be even"),
+        ({"latent_dim": 63}, {"kind": "melody"}, "63, which 2 segments cannot share.*set it to 64"),
     ],
 )
 def test_segments_that_make_up_no_sequence_are_refused(

@@ -144,7 +144,7 @@ def test_a_cyclical_beta_rises_stays_and_begins_again(max_beta: float) -> None:
 
 
 def test_a_new_shape_is_a_line_in_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match=r"^beta\.shape is 'square'; there are constant, ") as no:
+    with pytest.raises(InputError, match=r"^beta\.shape is 'square'; choose one of con") as no:
         BetaSchedule(shape="square")
     assert all(shape in str(no.value) for shape in SHAPES)
     assert "\n" not in str(no.value)

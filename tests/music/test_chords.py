@@ -162,8 +162,8 @@ MELODY = MelodyTokenizer(num_bars=1, chords=True)
 def test_a_step_is_given_its_chord() -> None:
     piece = notes((0, [60]), (4, [64]), (8, [69]), (12, [57]))
     known = Piece(piece.notes, 4, chords=((0, parse_chord("C")), (6, parse_chord("F"))))
-    assert MELODY.given_sizes == (NUM_CHORDS,)
-    assert MelodyTokenizer().given_sizes == ()
+    assert MELODY.condition_sizes == (NUM_CHORDS,)
+    assert MelodyTokenizer().condition_sizes == ()
     (example,) = MELODY.encode(known)
     assert named(example.ids[:, 1]) == ["C"] * 6 + ["F"] * 10
     (bare,) = MelodyTokenizer(num_bars=1).encode(known)
@@ -192,7 +192,7 @@ def test_chords_are_transposed_with_their_notes() -> None:
 
 @torch.no_grad()
 def test_encoder_and_decoder_see_chords_and_do_not_predict_them() -> None:
-    model = tiny_vae(vocab_sizes=(5, 3), given_sizes=(7,))
+    model = tiny_vae(vocab_sizes=(5, 3), condition_sizes=(7,))
     ids, lengths = random_ids((5, 3, 7), 2, 6), torch.tensor([6, 6])
     changed = ids.clone()
     changed[:, 3, 2] = (ids[:, 3, 2] + 1) % 7
@@ -208,9 +208,9 @@ def test_encoder_and_decoder_see_chords_and_do_not_predict_them() -> None:
 
 @torch.no_grad()
 def test_decoding_follows_what_is_given() -> None:
-    model = tiny_vae(given_sizes=(7,), std=1.5)
+    model = tiny_vae(condition_sizes=(7,), std=1.5)
     z, given = torch.randn(8, 3, generator=torch.Generator().manual_seed(0)), random_ids((7,), 8, 6)
-    decoded = model.decode(z, given=given)
+    decoded = model.decode(z, conditions=given)
     assert decoded.ids.shape == (8, 6, 2)
     assert torch.equal(decoded.ids[..., 1:], given)
     (logits,) = model.decoder(z, decoded.ids)
@@ -221,7 +221,7 @@ def test_decoding_follows_what_is_given() -> None:
 
 
 def test_the_verbs_play_over_chords() -> None:
-    model = tiny_vae(vocab_sizes=(90,), given_sizes=(NUM_CHORDS,), max_steps=16, std=1.0)
+    model = tiny_vae(vocab_sizes=(90,), condition_sizes=(NUM_CHORDS,), max_steps=16, std=1.0)
     vae = TrainedVAE(model, MELODY)
     plain = [read_midi(clip, 4).notes.tolist() for clip in vae.sample(4, seed=1)]
     over = [read_midi(clip, 4).notes.tolist() for clip in vae.sample(4, seed=1, chords="C Am")]

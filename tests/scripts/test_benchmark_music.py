@@ -12,6 +12,7 @@ from trained import band, load_script
 
 from seqvae import cli
 from seqvae.inference import trained as generation
+from seqvae.model.config import ModelConfig
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.midi import to_pretty_midi
 from seqvae.tokenizers import make_tokenizer
@@ -92,13 +93,7 @@ def test_flat_and_hierarchical_rows_have_as_many_weights(benchmark: ModuleType) 
             config, *rest = benchmark.ROWS[name].format(data="x").split()
             parsed, _ = cli._parse_config("train", [str(ROOT / "configs" / config), *rest])
             tokenizer = make_tokenizer(parsed.data.tokenizer)
-            model = SequenceVAE(
-                vocab_sizes=tokenizer.vocab_sizes,
-                num_members=tokenizer.num_members,
-                max_steps=tokenizer.max_steps,
-                eos_id=None,
-                **vars(parsed.model),
-            )
+            model = SequenceVAE(ModelConfig(**vars(parsed.model)), tokenizer.steps)
             sizes.append(sum(weights.numel() for weights in model.parameters()))
         assert sizes[0] == pytest.approx(sizes[1], rel=0.01)
 

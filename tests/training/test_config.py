@@ -70,13 +70,13 @@ def test_a_kl_that_the_code_cannot_have_is_refused(settings: dict[str, Any], mes
     [
         {},
         {"model.latent_dim": 0},
-        {"model.latent_dim": 0, "model.z_wiring": []},
+        {"model.latent_dim": 0, "model.z_wiring": ()},
         {"model.latent_dim": 2, "objective.target_kl": 10.0},
         {"model.latent_dim": 32, "model.bn_gamma": 0.7, "objective.target_kl": 7.9},
         {"model.latent_dim": 32, "objective.free_nats": 7.0, "model.bn_gamma": 0.7},
         {"trainer.pretrain_epochs": 4, "trainer.max_epochs": 5},
         {"trainer.ema_decay": 0.9999},
-        {"model.z_wiring": ["output"]},
+        {"model.z_wiring": ("output",)},
     ],
     ids=str,
 )
@@ -98,11 +98,11 @@ def test_five_nats_a_dimension_is_what_the_message_promises() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"model.z_wiring": []}, "z_wiring is empty, so the 64 dimensions of z reach nothing"),
-        ({"model.z_wiring": ["state", "attention"]}, "z_wiring has 'attention'; there are state,"),
+        ({"model.z_wiring": ()}, "z_wiring is empty, so the 64 dimensions of z reach nothing"),
+        ({"model.z_wiring": ("state", "attention")}, "z_wiring has 'attention'; choose from state,"),
         (
             {"model.encoder_pooling": "sum"},
-            f"encoder_pooling is 'sum'; there are {', '.join(POOLINGS)}",
+            f"encoder_pooling is 'sum'; choose one of {', '.join(POOLINGS)}",
         ),
         ({"model.latent_dim": -1}, "latent_dim is -1; it must be 0 or more"),
         ({"model.bn_gamma": -0.5}, "bn_gamma is -0.5; it must be 0 or more"),

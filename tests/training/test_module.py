@@ -17,6 +17,7 @@ from seqvae.corpus.store import Corpus
 from seqvae.errors import InputError
 from seqvae.inference.prior import Prior
 from seqvae.model.objective import BetaSchedule, Objective
+from seqvae.tokenizers.contract import from_plain
 from seqvae.training import module as training
 from seqvae.training.config import Config, DataConfig, ModelConfig, TrainerConfig
 from seqvae.training.module import VAETraining, learning_rate, train
@@ -99,7 +100,7 @@ def with_every_remedy(config: Config) -> Config:
         model=dataclasses.replace(
             config.model, bn_gamma=0.3, encoder_pooling="max", encoder_dropout=0.1,
             decoder_layers=2, tied_embeddings=True, embedding_dropout=0.1, weight_dropout=0.2,
-            z_wiring=["state", "input", "output"],
+            z_wiring=("state", "input", "output"),
         ),
         objective=Objective(target_kl=3.0),
         trainer=dataclasses.replace(config.trainer, pretrain_epochs=1, ema_decay=0.9),
@@ -262,7 +263,7 @@ def test_a_run_repeats_itself_from_its_own_config(config: Config, tmp_path: Path
     again = Config(
         name=saved["name"],
         data=DataConfig(**saved["data"]),
-        model=ModelConfig(**saved["model"]),
+        model=ModelConfig(**from_plain(saved["model"])),
         objective=Objective(
             **saved["objective"] | {"beta": BetaSchedule(**saved["objective"]["beta"])}
         ),

@@ -1,0 +1,139 @@
+"""Parameter objects: what a user sets, what a tokenizer tells the model, how tokens are drawn.
+
+Torch is not imported here, so that tokenizers and the command line can use them at once.
+"""
+
+from dataclasses import dataclass
+
+from seqvae.errors import InputError, at_least, one_of, within
+
+DECODERS = ("flat", "hierarchical")
+POOLINGS = ("last", "mean", "max")
+Z_WIRINGS = ("state", "input", "output")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The network: its sizes, how z is made and used, and its dropout."""
+
+    latent_dim: int = 64
+    """Dimensions of z; 0 leaves the decoder alone, a language model."""
+    embedding_dim: int = 128
+    """Dimensions of a token's embedding."""
+    encoder_dim: int = 256
+    """Hidden units of the encoder, per direction."""
+    encoder_layers: int = 1
+    """Bidirectional LSTM layers of the encoder."""
+    encoder_pooling: str = "last"
+    """How the encoder's states become one: last (of each direction), mean or max."""
+    encoder_dropout: float = 0.0
+    """Locked dropout of the encoder's embeddings."""
+    bn_gamma: float = 0.0
+    """Standard deviation to which posterior means are batch-normalised (BN-VAE); 0 is off. It keeps
+    the KL at about latent_dim * bn_gamma^2 / 2 nats or more; 0.5 to 0.7 are usual."""
+    decoder: str = "flat"
+    """flat (one LSTM over all steps) or hierarchical (a conductor gives each segment its code, and
+    the encoder reads segments too)."""
+    decoder_dim: int = 512
+    """Hidden units of the decoder."""
+    decoder_layers: int = 1
+    """LSTM layers of the decoder."""
+    conductor_dim: int = 256
+    """Width of a segment's code; each direction of the conductor has half as many hidden units."""
+    conductor_layers: int = 1
+    """LSTM layers of the conductor."""
+    segment_length: int = 16
+    """Steps of a hierarchical decoder's segment; 16 are a bar of sixteenths in 4/4."""
+    z_wiring: tuple[str, ...] = ("state", "input")
+    """How z enters the decoder: state (initial, of every layer), input (beside the token at each
+    step), output (past the LSTM into the softmax)."""
+    tied_embeddings: bool = False
+    """The decoder's softmax shares the weights of its embedding."""
+    num_softmaxes: int = 1
+    """Components of a mixture of softmaxes; 1 is a plain softmax."""
+    dropout: float = 0.0
+    """Dropout of the decoder's inputs and outputs, and between its layers."""
+    locked_dropout: bool = True
+    """That dropout drops the same features at all steps of a sequence; false draws each step."""
+    embedding_dropout: float = 0.0
+    """Probability that a token type is invisible to the decoder in a training step."""
+    weight_dropout: float = 0.0
+    """Dropout of the decoder's recurrent weights."""
+    token_dropout: float = 0.0
+    """Probability that an input token of the decoder is blanked in training ("word dropout")."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible values."""
+        at_least(self, 0, "latent_dim", "bn_gamma")
+        at_least(self, 1, "embedding_dim", "encoder_dim", "encoder_layers")
+        at_least(self, 1, "decoder_dim", "decoder_layers", "num_softmaxes")
+        at_least(self, 1, "conductor_dim", "conductor_layers", "segment_length")
+        within(self, 0.0, 1.0, "dropout", "token_dropout", "encoder_dropout")
+        within(self, 0.0, 1.0, "embedding_dropout", "weight_dropout")
+        one_of(self, "decoder", DECODERS)
+        one_of(self, "encoder_pooling", POOLINGS)
+        for way in self.z_wiring:
+            if way not in Z_WIRINGS:
+                raise InputError(f"z_wiring has {way!r}; choose from {', '.join(Z_WIRINGS)}")
+        if self.decoder == "hierarchical" and self.latent_dim == 0:
+            raise InputError("decoder is hierarchical, which needs a code, but latent_dim is 0")
+        if self.conductor_dim % 2:
+            raise InputError(
+                f"conductor_dim is {self.conductor_dim}; it must be even, for two directions"
+            )
+        if self.latent_dim > 0 and not self.z_wiring:
+            raise InputError(
+                f"z_wiring is empty, so the {self.latent_dim} dimensions of z reach nothing; "
+                f"choose from {', '.join(Z_WIRINGS)}, or set latent_dim 0 for a language model"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """The steps of a tokenizer's sequences: what the model must know of them."""
+
+    vocab_sizes: tuple[int, ...]
+    """Number of tokens of each channel."""
+    max_steps: int
+    """The longest sequence, its end token included."""
+    eos_id: int | None = None
+    """The token of channel 0 that ends a sequence; None where every sequence has max_steps."""
+    num_members: tuple[int, ...] = ()
+    """For each channel whose tokens are subsets of M things, M; 0 for other channels. A drum token
+    5 = 0b101 is the subset of kick and hi-hat, of M = 9. Empty means no channel has subsets."""
+    condition_sizes: tuple[int, ...] = ()
+    """Number of values of each condition column, such as chords: read, but not predicted."""
+
+    def __post_init__(self) -> None:
+        """Write out an empty num_members."""
+        if not self.num_members:
+            object.__setattr__(self, "num_members", (0,) * len(self.vocab_sizes))
+        assert len(self.num_members) == len(self.vocab_sizes)
+
+    @property
+    def num_channels(self) -> int:
+        """Channels that are predicted: the first columns of ids."""
+        return len(self.vocab_sizes)
+
+
+def num_segments(config: ModelConfig, steps: Steps) -> int:
+    """Segments that the longest sequence is cut into; the last may be shorter than the others."""
+    return -(-steps.max_steps // config.segment_length)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How tokens are drawn from logits."""
+
+    temperature: float = 1.0
+    """Logits are divided by it; 0 takes the most probable token."""
+    top_k: int = 0
+    """Keep only the k most probable tokens; 0 keeps all."""
+    top_p: float = 1.0
+    """Keep the fewest most probable tokens whose probabilities reach p (Holtzman et al. 2020)."""
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        at_least(self, 0, "temperature", "top_k")
+        if not 0 < self.top_p <= 1:
+            raise InputError(f"top_p is {self.top_p}; it must lie in (0, 1]")

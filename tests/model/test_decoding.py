@@ -1,0 +1,206 @@
+"""The free-running loop: its draws, its ends and its noise."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from tiny import tiny_decoder
+
+from seqvae.errors import InputError
+from seqvae.model.config import Sampling
+from seqvae.model.decoding import (
+    GREEDY,
+    GumbelNoise,
+    decode,
+    decode_steps,
+    draw_tokens,
+    row_seeds,
+)
+
+CPU = torch.device("cpu")
+DECODERS = pytest.mark.parametrize(
+    "changes",
+    [
+        {"vocab_sizes": (7, 3, 5), "decoder_layers": 2},
+        {"vocab_sizes": (7, 3), "decoder": "hierarchical", "segment_length": 2},
+    ],
+)
+
+
+def codes(num_rows: int) -> torch.Tensor:
+    return torch.randn(num_rows, 3, generator=torch.Generator().manual_seed(0))
+
+
+@DECODERS
+def test_a_row_does_not_depend_on_the_rows_beside_it(changes: dict[str, object]) -> None:
+    decoder, z, seeds = tiny_decoder(**changes), codes(6), [5, 8, 1, 9, 8, 3]
+    together = decode(decoder, z, num_steps=6, sampling=Sampling(), seeds=seeds).ids
+    for row in range(6):
+        alone = decode(
+            decoder, z[row : row + 1], num_steps=6, sampling=Sampling(), seeds=seeds[row : row + 1]
+        )
+        assert torch.equal(alone.ids[0], together[row])
+    turned = decode(decoder, z.flip(0), num_steps=6, sampling=Sampling(), seeds=seeds[::-1]).ids
+    assert torch.equal(turned.flip(0), together)
+
+
+@DECODERS
+def test_the_seed_of_a_row_is_all_its_randomness(changes: dict[str, object]) -> None:
+    decoder, z = tiny_decoder(**changes), codes(1).expand(3, -1)
+    before = torch.get_rng_state()
+    ids = decode(decoder, z, num_steps=6, sampling=Sampling(), seeds=[4, 4, 5]).ids
+    assert torch.equal(ids[0], ids[1])
+    assert not torch.equal(ids[0], ids[2])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@DECODERS
+def test_steps_are_yielded_as_they_are_made(changes: dict[str, object]) -> None:
+    decoder, z = tiny_decoder(**changes), codes(4)
+    whole = decode(decoder, z, num_steps=6, sampling=Sampling(), seeds=range(4)).ids
+    steps = decode_steps(decoder, z, num_steps=6, sampling=Sampling(), seeds=range(4))
+    assert torch.equal(next(steps), whole[:, 0])
+    assert torch.equal(next(steps), whole[:, 1])
+    assert torch.equal(torch.stack(list(steps), dim=1), whole[:, 2:])
+
+
+class Countdown:
+    """A network of the loop's contract that never saw torch.nn: it counts down from its code."""
+
+    segment_length = 2
+
+    def codes(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.stack([z, z + 10], dim=1)
+
+    def begin(self, code: torch.Tensor) -> torch.Tensor:
+        return code[:, 0]
+
+    def step(
+        self, tokens: torch.Tensor | None, conditions: torch.Tensor | None, state: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        last = torch.zeros(len(state)) if tokens is None else tokens[:, 0]
+        condition = torch.zeros(len(state)) if conditions is None else conditions[:, 0]
+        return torch.stack([state, last, condition], dim=1), state - 1
+
+    def draw(self, features: torch.Tensor, draw: Callable[..., torch.Tensor]) -> torch.Tensor:
+        return features.long()
+
+
+def test_the_loop_knows_no_network() -> None:
+    conditions = torch.arange(100, 108).view(2, 4, 1)
+    decoded = decode(
+        Countdown(), torch.tensor([[5.0], [7.0]]), num_steps=4, eos_id=6, conditions=conditions
+    )
+    # State, the token before, the condition of this step; and the condition again, as a column.
+    assert decoded.ids[0].tolist() == [
+        [5, 0, 100, 100], [4, 5, 101, 101], [15, 4, 102, 102], [14, 15, 103, 103]
+    ]  # fmt: skip
+    assert decoded.lengths.tolist() == [4, 2]  # 7, 6
+
+
+def test_noise_is_standard_gumbel() -> None:
+    noise = GumbelNoise(range(4), CPU).draw(50_000).double()
+    assert noise.isfinite().all()
+    for quantile in (0.1, 0.5, 0.9):  # exp(-exp(-x)) = q
+        x = -math.log(-math.log(quantile))
+        assert (noise < x).double().mean().item() == pytest.approx(quantile, abs=0.005)
+
+
+def test_the_first_rows_have_the_same_seeds_however_many_follow() -> None:
+    few, many, other = (
+        row_seeds(number, torch.Generator().manual_seed(seed))
+        for number, seed in ((3, 1), (300, 1), (3, 2))
+    )
+    assert many[:3] == few
+    assert len({*many}) == 300
+    assert other != few
+
+
+# Probabilities out of order, and in another order in each row.
+PROBABILITIES = torch.tensor([[0.15, 0.5, 0.1, 0.25], [0.25, 0.1, 0.15, 0.5]])
+
+
+def renormalised(keep: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The `keep` largest of a row, the others 0."""
+
+    def apply(row: torch.Tensor) -> torch.Tensor:
+        kept = torch.where(row >= row.sort(descending=True).values[keep - 1], row, 0.0)
+        return kept / kept.sum()
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("sampling", "expected"),
+    [
+        (Sampling(), renormalised(4)),
+        (Sampling(top_k=4), renormalised(4)),
+        (Sampling(top_k=9), renormalised(4)),
+        (Sampling(top_k=3), renormalised(3)),
+        (Sampling(top_k=2), renormalised(2)),
+        (Sampling(top_p=0.95), renormalised(4)),
+        (Sampling(top_p=0.85), renormalised(3)),
+        (Sampling(top_p=0.55), renormalised(2)),
+        (Sampling(top_p=0.45), renormalised(1)),
+        # Of the three that are kept, the first two have 0.83; of all four they would have 0.75.
+        (Sampling(top_k=3, top_p=0.8), renormalised(2)),
+        (Sampling(temperature=0.5), lambda row: row**2 / (row**2).sum()),
+        (Sampling(temperature=2.0), lambda row: row**0.5 / (row**0.5).sum()),
+        # The temperature comes first: p^2 gives the first token 0.72, which reaches 0.7.
+        (Sampling(temperature=0.5, top_p=0.7), renormalised(1)),
+    ],
+)
+def test_draws_have_the_exact_frequencies(
+    sampling: Sampling, expected: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    num_draws = 20_000
+    logits = PROBABILITIES.log().repeat(num_draws, 1) + 3  # logits are not normalised
+    drawn = draw_tokens(logits, sampling, GumbelNoise(range(len(logits)), CPU)).view(num_draws, 2)
+    for row in range(2):
+        exact = expected(PROBABILITIES[row])
+        frequency = torch.bincount(drawn[:, row], minlength=4) / num_draws
+        assert (frequency[exact == 0] == 0).all()
+        five_errors = 5 * (exact * (1 - exact) / num_draws).sqrt()
+        assert ((frequency - exact).abs() <= five_errors + 1e-6).all()
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        GREEDY,
+        Sampling(temperature=0, top_k=3, top_p=0.5),
+        Sampling(top_k=1),
+        Sampling(top_p=1e-6),
+        Sampling(temperature=1e-4),
+    ],
+)
+def test_greedy_in_many_ways(sampling: Sampling) -> None:
+    logits = torch.randn(200, 11, generator=torch.Generator().manual_seed(0))
+    logits = logits.where(logits < logits.amax(1, keepdim=True), logits + 0.01)  # no near ties
+    drawn = draw_tokens(logits, sampling, GumbelNoise(range(len(logits)), CPU))
+    assert torch.equal(drawn, logits.argmax(-1))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("temperature", -0.1),
+        ("temperature", float("nan")),
+        ("top_k", -1),
+        ("top_p", 0.0),
+        ("top_p", -0.5),
+        ("top_p", 1.1),
+        ("top_p", float("nan")),
+    ],
+)
+def test_impossible_settings_are_refused(setting: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"^{setting} is {value}; it must"):
+        Sampling(**{setting: value})
+
+
+@pytest.mark.parametrize("sampling", [Sampling(top_k=1), Sampling(temperature=1e-40)])
+def test_nearly_greedy_settings_draw_one_token_even_where_it_ties(sampling: Sampling) -> None:
+    logits = torch.tensor([[1.0, 3.0, 3.0, 0.0]]).repeat(50, 1)
+    drawn = draw_tokens(logits, sampling, GumbelNoise(range(len(logits)), CPU))
+    assert set(drawn.tolist()) <= ({1, 2} if sampling.top_k == 0 else {int(drawn[0])})
