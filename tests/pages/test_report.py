@@ -142,7 +142,7 @@ def test_what_is_played_has_the_chords_of_its_own_sequence(
     """Example i lies under chord i; samples take them in turn, steps those of the nearer end."""
     tokenizer = MelodyTokenizer(num_bars=1, chords=True)
     model = tiny_vae(
-        vocab_sizes=tokenizer.vocab_sizes, given_sizes=tokenizer.given_sizes, max_steps=16
+        vocab_sizes=tokenizer.vocab_sizes, condition_sizes=tokenizer.condition_sizes, max_steps=16
     )
     vae = TrainedVAE(model, tokenizer)
     decode, chords = model.decode, []

@@ -99,7 +99,7 @@ def test_five_nats_a_dimension_is_what_the_message_promises() -> None:
     ("settings", "message"),
     [
         ({"model.z_wiring": ()}, "z_wiring is empty, so the 64 dimensions of z reach nothing"),
-        ({"model.z_wiring": ("state", "attention")}, "z_wiring has 'attention'; choose from state,"),
+        ({"model.z_wiring": ("state", "attention")}, "z_wiring has 'attention'; choose from st"),
         (
             {"model.encoder_pooling": "sum"},
             f"encoder_pooling is 'sum'; choose one of {', '.join(POOLINGS)}",
