@@ -147,9 +147,9 @@ def test_what_is_played_has_the_chords_of_its_own_sequence(
     vae = TrainedVAE(model, tokenizer)
     decode, chords = model.decode, []
 
-    def recorded(*args: Any, given: torch.Tensor) -> Any:
-        chords.append(given[:, 0, 0].tolist())
-        return decode(*args, given=given)
+    def recorded(*args: Any, conditions: torch.Tensor) -> Any:
+        chords.append(conditions[:, 0, 0].tolist())
+        return decode(*args, conditions=conditions)
 
     monkeypatch.setattr(model, "decode", recorded)
     examples = [
