@@ -381,5 +381,6 @@ def test_token_dropout_blanks_its_share_of_tokens_and_never_the_start() -> None:
     assert torch.equal(inputs[0][..., 4:], z[:, None].expand(-1, 101, -1))
     blank = (inputs[0][:, 1:, :4] == 0).all(2)
     assert blank.double().mean().item() == pytest.approx(0.3, abs=0.023)  # 5 standard errors
+    assert len(blank.unique(dim=0)) == 100  # each sequence has a mask of its own
     kept = decoder.embedding(ids[:, :-1])[~blank]
     assert torch.equal(inputs[0][:, 1:, :4][~blank], kept)

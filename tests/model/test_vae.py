@@ -219,3 +219,39 @@ def test_golden_losses() -> None:
     assert first == f"# {COMMAND}"
     assert len(lines) == NUM_STEPS
     assert golden_losses() == pytest.approx([float(line) for line in lines], rel=1e-5)
+
+
+# Wiring
+
+
+@torch.no_grad()
+def test_the_encoder_reads_what_it_is_shown_and_the_decoder_writes_the_ids() -> None:
+    model, ids, other = tiny_vae(), *(random_ids((5,), 4, 6, seed=seed) for seed in (0, 1))
+    shown = model(ids, LENGTHS, seeded(0), encoder_input=other)
+    assert torch.equal(shown.kl, model.encode(other, LENGTHS).kl())
+    z = model.encode(other, LENGTHS).sample(seeded(0))
+    torch.testing.assert_close(shown.nll, sequence_nll(model.decoder(z, ids), ids, LENGTHS))
+
+
+@torch.no_grad()
+def test_a_model_samples_as_it_is_told() -> None:
+    model, z = tiny_vae(), torch.randn(40, 3, generator=seeded(0))
+    greedy, drawn = model.decode(z).ids, model.decode(z, Sampling(), range(40)).ids
+    assert not torch.equal(greedy, drawn)
+    expected = decode(model.decoder, z, num_steps=6, sampling=Sampling(), seeds=range(40))
+    assert torch.equal(drawn, expected.ids)
+
+
+@pytest.mark.parametrize("decoder", ["flat", "hierarchical"])
+@torch.no_grad()
+def test_conditions_reach_encoder_and_decoder_and_are_zero_by_default(decoder: str) -> None:
+    sizes = {"decoder": decoder, "segment_length": 4, "max_steps": 6, "latent_dim": 4}
+    model = tiny_vae(condition_sizes=(3,), **sizes)
+    ids = random_ids((5, 3), 4, 6)
+    changed = ids.clone()
+    changed[..., 1] = (ids[..., 1] + 1) % 3
+    assert not torch.equal(model.encode(ids, LENGTHS).mean, model.encode(changed, LENGTHS).mean)
+    z = torch.randn(40, 4, generator=seeded(0))
+    free, zeros = model.decode(z), torch.zeros(40, 6, 1, dtype=torch.long)
+    assert torch.equal(free.ids, model.decode(z, conditions=zeros).ids)
+    assert not torch.equal(free.ids[..., :1], model.decode(z, conditions=zeros + 2).ids[..., :1])
