@@ -6,8 +6,8 @@ temporary copy of the tree, and its tests must then fail:
     python scripts/mutate.py                      # all of them
     python scripts/mutate.py pages kl_factor      # a room, and a mutation by its name
 
-The named tests are run once without any mutation first, so that a test that always fails is not
-taken for a good one. Every run is a fork of one process that has imported the heavy libraries.
+The tests that killed them are then run without any mutation, so that a test that always fails is
+not taken for a good one. Every run is a fork of one process that has imported the heavy libraries.
 Exit code 1 says that a mutation survived without a stated reason, or could not be tried.
 """
 
@@ -16,25 +16,24 @@ import contextlib
 import importlib
 import multiprocessing
 import os
-import shutil
 import signal
 import sys
 import tempfile
 import textwrap
 import time
 import tomllib
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import connection
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import pytest
+from mutated_tree import Copy
 from mutation import ListError, Mutation, choose, read_lists
 
 ROOT = Path(__file__).resolve().parents[1]
-COPIED = ("seqvae", "tests", "scripts", "configs", "data", "pyproject.toml", "README.md")
 
 # The heavy libraries that every run needs. Plugins of pytest are not among them: it warns of those
 # that were imported before it could rewrite their assertions.
@@ -43,7 +42,7 @@ PRELOADED = (
     "sacrebleu", "safetensors.torch", "jsonargparse", "yaml", "tqdm", "beartype",
 )  # fmt: skip
 
-TIMEOUT = 300.0  # seconds; the tests of one mutation take some 20
+TIMEOUT = 600.0  # seconds; the tests of one mutation take some ten
 ACCEPTED = ("killed", "allowed")
 OUTCOMES = (*ACCEPTED, "survived", "not applicable", "broken", "not run")
 
@@ -55,60 +54,8 @@ class Result:
     outcome: str
     note: str = ""
     seconds: float = 0.0
-
-
-class Copy:
-    """A temporary copy of the tree, in which one run takes place at a time."""
-
-    def __init__(self, root: Path, folder: Path) -> None:
-        """Copy `root` to `folder`/tree; the real data, beside the root, are linked."""
-        self.root, self.log, self.scratch = folder / "tree", folder / "log", folder / "scratch"
-        self.root.mkdir(parents=True)
-        self.stamp = 0
-        for name in COPIED:
-            if (root / name).is_dir():
-                ignored = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(root / name, self.root / name, ignore=ignored)
-            elif (root / name).is_file():
-                shutil.copy2(root / name, self.root / name)
-        if (root.parent / "shared").is_dir():
-            (folder / "shared").symlink_to((root.parent / "shared").resolve())
-
-    def apply(self, mutation: Mutation) -> None:
-        """Write the mutated file; its time is new, so no bytecode of before is taken for it."""
-        source = mutation.source(self.root)
-        assert source is not None
-        file = self.root / mutation.file
-        file.write_text(source)
-        self.stamp += 1
-        os.utime(file, (self.stamp, self.stamp))
-
-    def restore(self, mutation: Mutation, root: Path) -> None:
-        """Put the file of the original tree back."""
-        shutil.copy2(root / mutation.file, self.root / mutation.file)
-
-    def run_tests(self, tests: tuple[str, ...]) -> None:
-        """Run pytest in this process, which is a fork, and leave it with the exit code."""
-        os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which stops the whole group
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        output = os.open(self.log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-            os.dup2(output, stream.fileno())
-        os.chdir(self.root)
-        os.environ["PYTHONPATH"] = str(self.root)
-        sys.path.insert(0, str(self.root))
-        flags = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--basetemp"]
-        code = pytest.main([*flags, str(self.scratch), *tests])
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-    def failure(self) -> str:
-        """The first test that failed in the last run, or the last line it wrote."""
-        lines = [line for line in self.log.read_text(errors="replace").splitlines() if line]
-        failed = [line for line in lines if line.startswith(("FAILED ", "ERROR "))]
-        return (failed or lines[-1:] or ["no output"])[0].split(" - ")[0]
+    killer: tuple[str, ...] = ()
+    """The test that failed; all that were run where it is not known which."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +69,7 @@ class Run:
     def label(self) -> str:
         """What the line of progress calls it."""
         if self.mutation is None:
-            return "unmutated " + " ".join(self.tests)
+            return f"{len(self.tests)} in {self.tests[0].split('::')[0]}"
         return f"{self.mutation.room} {self.mutation.name}"
 
 
@@ -144,15 +91,19 @@ class Running:
         self.process.join()
 
 
-def judge(mutation: Mutation, code: int | None, failure: str) -> tuple[str, str]:
-    """The outcome and a note, from the exit code of the tests; None is that of a timeout."""
+def judge(
+    mutation: Mutation, code: int | None, failures: list[str], ending: str
+) -> tuple[str, str, tuple[str, ...]]:
+    """Outcome, note and killer, from the exit code of the tests; None is that of a timeout."""
     if code == pytest.ExitCode.OK:
         if mutation.allowed:
-            return "allowed", mutation.allowed
-        return "survived", f"{mutation.file}: {mutation.old} -> {mutation.new}"
+            return "allowed", mutation.allowed, ()
+        return "survived", f"{mutation.file}: {mutation.old} -> {mutation.new}", ()
     if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
-        return "broken", failure
-    return "killed", failure
+        return "broken", ending, ()
+    if failures and code is not None:
+        return "killed", failures[0], (failures[0],)
+    return "killed", ending, mutation.tests
 
 
 class Session:
@@ -161,38 +112,45 @@ class Session:
     def __init__(self, root: Path, mutations: list[Mutation], *, timeout: float = TIMEOUT) -> None:
         self.root, self.mutations, self.timeout = root, mutations, timeout
         self.results: dict[str, Result] = {}
-        self.failures: dict[tuple[str, ...], str] = {}  # of the unmutated tree
-        self.queue: deque[Run] = deque()
-        for mutation in mutations:
-            self.enqueue(mutation)
-        self.queue.extend(Run(tests=m.tests, mutation=m) for m in mutations if self.is_open(m))
-        self.total, self.num_ended = len(self.queue), 0
-        self.start = time.monotonic()
+        self.red: dict[str, str] = {}  # tests that fail without a mutation: how
+        self.queue = deque(Run(tests=m.tests, mutation=m) for m in mutations if self.can_try(m))
+        self.num_ended, self.start = 0, time.monotonic()
 
-    def enqueue(self, mutation: Mutation) -> None:
-        """Plan the unmutated runs for a mutation, unless it cannot be tried at all."""
+    def can_try(self, mutation: Mutation) -> bool:
+        """Whether the mutated file can be made; the result says why not."""
         source = mutation.source(self.root)
         if source is None:
             note = f"the text does not occur exactly once in {mutation.file}"
             self.results[mutation.name] = Result(outcome="not applicable", note=note)
-            return
+            return False
         if mutation.file.endswith(".py"):
             try:
                 compile(source, mutation.file, "exec")
             except SyntaxError as error:
                 note = f"the mutated file does not compile: {error}"
                 self.results[mutation.name] = Result(outcome="broken", note=note)
-                return
-        runs = (Run(tests=tests) for tests in mutation.unmutated_runs())
-        self.queue.extend(run for run in runs if run not in self.queue)
+                return False
+        return True
 
-    def is_open(self, mutation: Mutation) -> bool:
-        """Whether nothing is known of it yet."""
-        return mutation.name not in self.results
+    def unmutated_runs(self) -> list[Run]:
+        """The killers, to be run without a mutation: those of a file together."""
+        killers = {result.killer for result in self.results.values() if result.killer}
+        together: dict[str, list[str]] = defaultdict(list)
+        for killer in sorted(killers):
+            if len(killer) == 1:
+                together[killer[0].split("::")[0]].append(killer[0])
+        runs = [Run(tests=tuple(tests)) for tests in together.values()]
+        return runs + [Run(tests=killer) for killer in sorted(killers) if len(killer) > 1]
 
     def run(self, num_jobs: int, folder: Path) -> None:
         """Run everything in the queue, `num_jobs` at a time."""
         idle = [Copy(self.root, folder / str(job)) for job in range(num_jobs)]
+        self.run_queue(idle)
+        self.queue.extend(self.unmutated_runs())
+        self.run_queue(idle)
+
+    def run_queue(self, idle: list[Copy]) -> None:
+        """Run what is in the queue, one run at a time in each copy."""
         running: list[Running] = []
         try:
             while self.queue or running:
@@ -201,16 +159,20 @@ class Session:
                 for job in list(self.ended(running)):
                     running.remove(job)
                     idle.append(job.copy)
+                    self.report(job, len(running))
         finally:
             for job in running:
                 job.stop()
 
     def begin(self, run: Run, copy: Copy) -> Running:
         """Fork a process for a run."""
+        copy.clear()
         if run.mutation is not None:
             copy.apply(run.mutation)
         process = multiprocessing.get_context("fork").Process(
-            target=copy.run_tests, args=(run.tests,)
+            target=copy.run_tests,
+            args=(run.tests,),
+            kwargs={"to_the_end": run.mutation is None},
         )
         process.start()
         return Running(run=run, copy=copy, process=process, start=time.monotonic())
@@ -232,31 +194,46 @@ class Session:
 
     def note(self, job: Running, seconds: float, code: int | None) -> None:
         """Take down how a run ended; the code is None where it took too long."""
-        failure = f"still running after {seconds:.0f} s" if code is None else job.copy.failure()
-        mutation = job.run.mutation
-        if mutation is None:
-            outcome = "passed" if code == pytest.ExitCode.OK else "failed"
-            if outcome == "failed":
-                self.failures[job.run.tests] = failure
-        else:
-            outcome, note = judge(mutation, code, failure)
-            self.results[mutation.name] = Result(outcome=outcome, note=note, seconds=seconds)
-        self.report(f"{outcome:14} {job.run.label:50} {seconds:4.0f} s")
+        failures, mutation = job.copy.failures(), job.run.mutation
+        ending = f"still running after {seconds:.0f} s" if code is None else job.copy.last_line()
+        if mutation is not None:
+            outcome, note, killer = judge(mutation, code, failures, ending)
+            self.results[mutation.name] = Result(
+                outcome=outcome, note=note, seconds=seconds, killer=killer
+            )
+        elif code == pytest.ExitCode.TESTS_FAILED:
+            self.red |= dict.fromkeys(failures, "fails")
+        elif code != pytest.ExitCode.OK:
+            self.red |= dict.fromkeys(job.run.tests, ending)
 
     def result(self, mutation: Mutation) -> Result:
-        """What became of a mutation; where its tests fail without it, nothing is known."""
-        for tests in mutation.unmutated_runs():
-            if tests in self.failures:
-                note = f"without the mutation: {self.failures[tests]}"
-                return Result(outcome="broken", note=note)
-        return self.results.get(mutation.name, Result(outcome="not run"))
+        """What became of a mutation; where its killer fails without it too, nothing is known."""
+        result = self.results.get(mutation.name, Result(outcome="not run"))
+        red = [
+            test
+            for test in self.red
+            for killer in result.killer
+            if test == killer or test.startswith(f"{killer}::")
+        ]
+        if red:
+            note = f"without the mutation: {red[0]}: {self.red[red[0]]}"
+            return replace(result, outcome="broken", note=note)
+        return result
 
-    def report(self, line: str) -> None:
+    def report(self, job: Running, num_running: int) -> None:
         """A line of progress, with the time left at the speed so far."""
         self.num_ended += 1
+        num_left = len(self.queue) + num_running
+        total = self.num_ended + num_left
         minutes = (time.monotonic() - self.start) / 60
-        left = minutes / self.num_ended * (self.total - self.num_ended)
-        print(f"[{self.num_ended:3}/{self.total}] {line}  {left:3.0f} min left", flush=True)
+        left = minutes / self.num_ended * num_left
+        mutation, seconds = job.run.mutation, time.monotonic() - job.start
+        outcome = "unmutated" if mutation is None else self.result(mutation).outcome
+        print(
+            f"[{self.num_ended:3}/{total}] {outcome:14} {job.run.label:50} {seconds:4.0f} s"
+            f"  {left:3.0f} min left",
+            flush=True,
+        )
 
     def table(self) -> str:
         """A row per mutation, and how many of each there are; the good ones come first."""

@@ -38,12 +38,6 @@ class Mutation:
         text = file.read_text() if file.is_file() else ""
         return text.replace(self.old, self.new) if text.count(self.old) == 1 else None
 
-    def unmutated_runs(self) -> list[tuple[str, ...]]:
-        """The runs that must pass without the mutation; whole files are shared by many."""
-        if any(test.startswith("-") for test in self.tests):
-            return [self.tests]
-        return [(test,) for test in self.tests]
-
 
 class ListError(ValueError):
     """A list of mutations, or the choice from it, is wrong."""
