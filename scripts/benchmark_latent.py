@@ -30,10 +30,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 import seqvae
-from seqvae.cli import open_corpus
 from seqvae.corpus.store import Corpus, Split
 from seqvae.errors import InputError
-from seqvae.inference.trained import TrainedVAE
+from seqvae.inference.bundle import open_corpus
+from seqvae.inference.trained import TrainedVAE, sequence_nats
 from seqvae.model.latent import INTERPOLATIONS
 from seqvae.music.notes import Piece
 from seqvae.tokenizers.contract import Example, Ids
@@ -94,15 +94,16 @@ def latent_paths(
     vae: TrainedVAE, method: str, starts: list[Ids], ends: list[Ids], fractions: Tensor
 ) -> list[list[Ids]]:
     """Of each fraction, what lies there between the codes of each pair."""
-    means = [vae.posterior([Example(ids) for ids in side]).mean for side in (starts, ends)]
+    means = [vae.codec.posterior([Example(ids) for ids in side]).mean for side in (starts, ends)]
     join = INTERPOLATIONS[method]
     every = torch.stack([
-        join(a, b, fractions.to(vae.device)) for a, b in zip(*means, strict=True)
+        join(a, b, fractions.to(vae.codec.device)) for a, b in zip(*means, strict=True)
     ])  # (N, P, Z)  # fmt: skip
     num_own = vae.model.steps.num_channels
     given = [ids[:, num_own:] for ids in starts]
     return [
-        vae.tokens(z, conditions=given) for z in tqdm(every.unbind(1), desc=method, leave=False)
+        vae.codec.tokens(z, conditions=given)
+        for z in tqdm(every.unbind(1), desc=method, leave=False)
     ]
 
 
@@ -178,7 +179,7 @@ def shuffled_steps(ids: Ids, vae: TrainedVAE, rng: np.random.Generator) -> Ids:
 def shuffled_pitches(ids: Ids, vae: TrainedVAE, rng: np.random.Generator) -> list[Ids]:
     """The same notes with each other's pitches; silence and what no window can hold have none."""
     assert vae.tokenizer.modality == "music"
-    piece = vae.piece(ids)
+    piece = vae.codec.piece(ids)
     notes = piece.notes.copy()
     for kit in (True, False):
         own = notes["is_drum"] == kit
@@ -201,7 +202,7 @@ def windows_of(vae: TrainedVAE, other: Path, rng: np.random.Generator) -> list[I
     refused = 0
     for source in sources:
         try:
-            found += [window.ids for window in vae.windows(source)]
+            found += [window.ids for window in vae.codec.windows(source)]
         except InputError:
             refused += 1
     if refused:
@@ -212,8 +213,8 @@ def windows_of(vae: TrainedVAE, other: Path, rng: np.random.Generator) -> list[I
 
 def nats(vae: TrainedVAE, sequences: list[Ids]) -> dict[str, NDArray[np.float64]]:
     """Of each sequence, importance-weighted, per step and per note or token."""
-    total = np.array(vae.nats(sequences, IW_SAMPLES, vae.generator(0)))
-    events = [max(1, vae.num_events(ids)) for ids in sequences]
+    total = np.array(sequence_nats(vae.codec, sequences, IW_SAMPLES))
+    events = [max(1, vae.codec.num_events(ids)) for ids in sequences]
     return {"per step": total / [len(ids) for ids in sequences], "per event": total / events}
 
 
@@ -233,8 +234,8 @@ def attributes(vae: TrainedVAE, corpus: Corpus, seed: int) -> dict[str, Any]:
         "amount": moved.amount,
         "names": list(moved.names),
         "change": moved.change.tolist(),
-        "rising": moved.rising.tolist(),
-        "able": moved.able.tolist(),
+        "rising": moved.success.tolist(),
+        "able": moved.success_of_movable.tolist(),
     }
 
 
@@ -325,7 +326,9 @@ def make_parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("runs", nargs="*", type=Path, help="runs")
-    parser.add_argument("--corpus", help="prepared corpus; by default the one of the run")
+    parser.add_argument(
+        "--corpus", type=Path, help="prepared corpus; by default the one of the run"
+    )
     parser.add_argument(
         "--other", nargs="*", type=Path, default=[], help="folders of other MIDI, or texts"
     )
@@ -343,7 +346,7 @@ def main() -> None:
         print(table(json.loads(options.results.read_text())))
         return
     for run in options.runs:
-        corpus = open_corpus(str(run), options.corpus)
+        corpus = open_corpus(run, options.corpus)
         vae = seqvae.load(run)
         row = measured_row(
             run.name,

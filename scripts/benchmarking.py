@@ -6,9 +6,7 @@ interrupted one is resumed. A run that was made with other flags is refused.
 
 import argparse
 import csv
-import importlib.metadata
 import json
-import platform
 import shlex
 import subprocess
 import sys
@@ -20,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from seqvae.inference.provenance import provenance
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
@@ -118,8 +118,7 @@ def figures_of(run: Path, training: Sequence[str], evaluation: Sequence[str]) ->
         resume = ["--resume"] if (run / "last.ckpt").is_file() else []
         seqvae("train", *training, "--name", run.name, "--runs", str(run.parent), *resume)
         seqvae("evaluate", str(run), "--json", str(file), *evaluation)
-        made = flags | {"device": device(), "commit": commit(), "versions": versions()}
-        about.write_text(json.dumps(made, indent=2) + "\n")
+        about.write_text(json.dumps(flags | {"device": device()}, indent=2) + "\n")
     made = json.loads(about.read_text())
     for verb, wanted in flags.items():
         if made[verb] != wanted:
@@ -129,21 +128,16 @@ def figures_of(run: Path, training: Sequence[str], evaluation: Sequence[str]) ->
     with (run / "metrics.csv").open(newline="") as opened:
         minutes = float(list(csv.DictReader(opened))[-1]["minutes"])
     figures: Row = json.loads(file.read_text())
-    made = {name: made[name] for name in ("device", "commit", "versions")}
-    return figures | {"seconds": round(minutes * 60)} | made
+    return figures | {"seconds": round(minutes * 60), "device": made["device"]}
 
 
 def measured_row(name: str, seed: int, measure: Callable[[], Row]) -> Row:
     """A row of figures that this process measures; `seconds` are those of the measuring."""
     begin = time.monotonic()
     figures = measure()
-    return {"name": name} | figures | {
-        "command": shlex.join(["python", *sys.argv]),
-        "commit": commit(),
-        "seed": seed,
-        "seconds": round(time.monotonic() - begin),
-        "versions": versions(),
-    }  # fmt: skip
+    seconds = time.monotonic() - begin
+    made = provenance(shlex.join(["python", *sys.argv]), seed=seed, seconds=seconds)
+    return {"name": name} | figures | made
 
 
 def seqvae(*arguments: str) -> None:
@@ -151,21 +145,6 @@ def seqvae(*arguments: str) -> None:
     done = subprocess.run([sys.executable, "-m", "seqvae.cli", *arguments], check=False)
     if done.returncode:
         sys.exit(done.returncode)
-
-
-def commit() -> str | None:
-    """The commit of this checkout, marked where files differ from it; None outside git."""
-    git = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
-    done = subprocess.run(git, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or None
-
-
-def versions() -> dict[str, str]:
-    """The versions on which figures may depend."""
-    names = ("torch", "lightning", "seqvae")
-    return {"python": platform.python_version()} | {
-        name: importlib.metadata.version(name) for name in names
-    }
 
 
 def device() -> str:

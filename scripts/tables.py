@@ -22,7 +22,7 @@ import docstring_parser
 import yaml
 from benchmarking import CONFIGS, ROOT, Row, markdown
 
-from seqvae.inference.metrics import Evaluation
+from seqvae.inference.evaluation import Evaluation
 from seqvae.tokenizers import TOKENIZERS
 from seqvae.training.config import Config
 

@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 import seqvae
-from seqvae.cli import open_corpus
+from seqvae.inference.bundle import open_corpus
 from seqvae.inference.measures import ATTRIBUTES
 from seqvae.tokenizers.contract import Example
 from seqvae.training.checkpoint import read_metrics
@@ -39,11 +39,11 @@ RINGS = (1, 2, 3)  # standard deviations of the prior
 def points(run: Path) -> tuple[NDArray[np.float32], list[float]]:
     """A draw of q(z|x) for each validation sequence, (N, 2), and what colours it."""
     vae = seqvae.load(run)
-    split = open_corpus(str(run), None).splits["valid"]
+    split = open_corpus(run).splits["valid"]
     examples = [Example(split[i]) for i in range(len(split))]
-    z = vae.posterior(examples).sample(vae.generator(0)).cpu().numpy()
+    z = vae.codec.posterior(examples).sample(vae.codec.generator(0)).cpu().numpy()
     measure = next(iter(ATTRIBUTES[vae.tokenizer.modality].values()))
-    return z, [measure(vae.content(example.ids)) for example in examples]
+    return z, [measure(vae.codec.content(example.ids)) for example in examples]
 
 
 def draw(axes: Axes, title: str, run: Path) -> None:

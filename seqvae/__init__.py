@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import torch
+
     from seqvae.inference.trained import TrainedVAE
 
 __version__ = "0.1.0"
 
 
-def load(folder: str | Path) -> "TrainedVAE":
-    """The trained model of a run or of a bundle."""
+def load(folder: str | Path, device: "str | torch.device | None" = None) -> "TrainedVAE":
+    """The trained model of a run or of a bundle; by default on CUDA if that is available."""
     from seqvae.inference.trained import TrainedVAE  # here, so that `import seqvae` stays fast
 
-    return TrainedVAE.load(folder)
+    return TrainedVAE.load(folder, device)

@@ -1,6 +1,8 @@
-"""The command line: one function a verb, no logic.
+"""The command line: one function per verb, without logic.
 
-Heavy modules are imported by the verbs that need them, so `seqvae --help` answers at once.
+The flags of a verb are the fields of its dataclass in `inference/options.py`, those of prepare and
+train the fields of `Config`. Heavy modules are imported by the verbs that need them, so that help
+is printed at once.
 """
 
 import argparse
@@ -8,11 +10,22 @@ import json
 import logging
 import shlex
 import sys
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    NoReturn,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
+import seqvae
 from seqvae.errors import InputError
+from seqvae.inference import options
 
 if TYPE_CHECKING:
     from seqvae.training.config import Config
@@ -43,177 +56,104 @@ def prepare(arguments: Sequence[str]) -> None:
 
 
 def train(arguments: Sequence[str]) -> None:
-    """Train a model; prepares the corpus where that is not done yet."""
-    config, options = _parse_config("train", arguments)
+    """Train a model, after preparing its corpus if that is not done yet."""
+    config, chosen = _parse_config("train", arguments)
     from seqvae.training.module import train
 
-    run = train(config, Path(options["runs"]), resume=options["resume"])
+    run = train(config, Path(chosen["runs"]), resume=chosen["resume"])
     print(f"{run}: done; try seqvae evaluate {run}, seqvae sample {run}")
 
 
 def evaluate(arguments: Sequence[str]) -> None:
     """Print all figures of a model on a split."""
-    parser = _run_parser("evaluate", evaluate)
-    parser.add_argument("--split", default="test", help="train, valid or test")
-    parser.add_argument("--corpus", help="prepared corpus; by default the one of the run")
-    parser.add_argument("--seed", type=int, default=0, help="draws every z")
-    parser.add_argument(
-        "--iw_samples", type=int, default=500,
-        help="draws a sequence for the importance-weighted likelihood; default 500",
-    )  # fmt: skip
-    parser.add_argument(
-        "--precision", choices=("fp32", "bf16"), default="fp32",
-        help="bf16 is faster where the hardware has it; default fp32",
-    )  # fmt: skip
-    parser.add_argument("--json", metavar="FILE", help="write the figures there as JSON too")
-    options = parser.parse_args(arguments)
-    import seqvae
+    parser = _run_parser(options.Evaluate)
+    parser.add_argument("--json", metavar="FILE", help="write the figures there as JSON, too")
+    run, chosen = _parse(parser, options.Evaluate, arguments)
+    if (file := chosen.pop("json")) and Path(file).is_dir():
+        raise InputError(f"--json {file}: a folder; name a file")
+    started = time.monotonic()
+    figures = seqvae.load(run).evaluate(**chosen)
+    print(figures.table())
+    if file:
+        from seqvae.inference.provenance import provenance
 
-    if options.json and Path(options.json).is_dir():
-        raise InputError(f"--json {options.json}: a folder; name a file")
-    vae = seqvae.load(options.run)
-    figures = vae.evaluate(
-        open_corpus(options.run, options.corpus),
-        split=options.split,
-        iw_samples=options.iw_samples,
-        precision=options.precision,
-        seed=options.seed,
-    )
-    shown = {name: value for name, value in vars(figures).items() if value is not None}
-    for name, value in shown.items():
-        if isinstance(value, dict):
-            for part, figure in value.items():
-                # Of samples from the prior there is also what could be reached.
-                reached, *ceiling = figure if isinstance(figure, tuple) else (figure,)
-                print(
-                    f"{name + ', ' + part:<40} {reached:>10.4f}", *(f"of {c:.4f}" for c in ceiling)
-                )
-        else:
-            print(f"{name:<24} {value:>10}" if isinstance(value, int)
-                  else f"{name:<24} {value:>10.4f}")  # fmt: skip
-    if options.json:
-        command = shlex.join(["seqvae", "evaluate", *arguments])
-        about = {"split": options.split, **shown, "command": command}
-        Path(options.json).parent.mkdir(parents=True, exist_ok=True)
-        Path(options.json).write_text(json.dumps(about, indent=2) + "\n")
+        made = provenance(
+            shlex.join(["seqvae", "evaluate", *arguments]),
+            seed=chosen["seed"],
+            seconds=time.monotonic() - started,
+        )
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        about = {"split": chosen["split"], **figures.known(), **made}
+        Path(file).write_text(json.dumps(about, indent=2) + "\n")
 
 
 def sample(arguments: Sequence[str]) -> None:
     """Draw new sentences or clips."""
-    parser = _run_parser("sample", sample)
-    parser.add_argument("-n", type=int, default=8, help="how many")
-    parser.add_argument("--qpm", type=float, help="tempo of clips, quarters/minute; default 120")
-    _generate(parser, arguments, "sample", reads=False, temperature=1.0)
+    _generate(options.Sample, arguments)
 
 
 def reconstruct(arguments: Sequence[str]) -> None:
     """Send sentences or MIDI files through the latent code and back."""
-    parser = _run_parser("reconstruct", reconstruct)
-    parser.add_argument("inputs", nargs="+", help="sentences, or MIDI files")
-    _generate(parser, arguments, "reconstruct")
+    _generate(options.Reconstruct, arguments)
 
 
 def interpolate(arguments: Sequence[str]) -> None:
-    """Go from one sentence or MIDI file to another in even steps."""
-    parser = _run_parser("interpolate", interpolate)
-    parser.add_argument("start", help="a sentence, or a MIDI file")
-    parser.add_argument("end", help="a sentence, or a MIDI file")
-    parser.add_argument("--num_steps", type=int, default=9, help="outputs, both ends included")
-    parser.add_argument("--method", default="slerp", help="slerp or lerp")
-    _generate(parser, arguments, "interpolate")
+    """Go from one sentence or MIDI file to another in equal steps."""
+    _generate(options.Interpolate, arguments)
 
 
 def blend(arguments: Sequence[str]) -> None:
     """Mix two to four sentences or MIDI files on a line, a triangle or a square."""
-    parser = _run_parser("blend", blend)
-    parser.add_argument("inputs", nargs="+", help="two to four sentences, or MIDI files")
-    parser.add_argument("--num_steps", type=int, default=5, help="outputs along a side; default 5")
-    _generate(parser, arguments, "blend")
+    _generate(options.Blend, arguments)
 
 
 def vary(arguments: Sequence[str]) -> None:
     """Make variations of a sentence or MIDI file."""
-    parser = _run_parser("vary", vary)
-    parser.add_argument("source", help="a sentence, or a MIDI file")
-    parser.add_argument("-n", type=int, default=8, help="how many")
-    parser.add_argument(
-        "--distance", type=float, default=0.3,
-        help="0 is the reconstruction, 1 is as far as a random sample; default 0.3",
-    )  # fmt: skip
-    _generate(parser, arguments, "vary")
+    _generate(options.Vary, arguments)
 
 
 def analogy(arguments: Sequence[str]) -> None:
-    """Give a sentence or MIDI file what tells a third from a second: a - b + c."""
-    parser = _run_parser("analogy", analogy)
-    for name in "abc":
-        parser.add_argument(name, help="a sentence, or a MIDI file")
-    _generate(parser, arguments, "analogy")
+    """Apply the difference between two sentences or MIDI files to a third: a - b + c."""
+    _generate(options.Analogy, arguments)
 
 
 def attributes(arguments: Sequence[str]) -> None:
-    """Fit the directions that shift takes, and print what moving along each does to all."""
-    parser = _run_parser("attributes", attributes)
-    parser.add_argument("names", nargs="*", help="attributes; by default all that vary")
-    parser.add_argument("--corpus", help="prepared corpus; by default the one of the run")
-    parser.add_argument("--labels", metavar="FILE", help="label, tab, sentence or MIDI file a line")
-    parser.add_argument("--method", default="network", help="network, probe or means")
-    parser.add_argument("--amount", type=float, default=1.0, help="of the table's moves; default 1")
-    parser.add_argument("--seed", type=int, default=0, help="of the fit and of the samples moved")
-    options = vars(parser.parse_args(arguments))
-    import seqvae
-
-    run, corpus = options.pop("run"), options.pop("corpus")
-    vae = seqvae.load(run)
-    if corpus or not options["labels"]:
-        corpus = open_corpus(run, corpus)
-    print(vae.attributes(corpus, **options).table())
+    """Fit the directions that shift moves along, and print what each does to all attributes."""
+    run, chosen = _parse(_run_parser(options.Attributes), options.Attributes, arguments)
+    print(seqvae.load(run).attributes(**chosen).table())
 
 
 def shift(arguments: Sequence[str]) -> None:
     """Move sentences or MIDI files along an attribute."""
-    parser = _run_parser("shift", shift)
-    parser.add_argument("inputs", nargs="+", help="sentences, or MIDI files")
-    parser.add_argument("--attribute", required=True, help="one that seqvae attributes has fitted")
-    parser.add_argument(
-        "--amount", type=float, default=1.0, help="how far; below 0 is less of it; default 1"
-    )
-    parser.add_argument("--apart", action="store_true", help="leave the other attributes alone")
-    _generate(parser, arguments, "shift")
+    _generate(options.Shift, arguments)
 
 
 def score(arguments: Sequence[str]) -> None:
     """Print how unlikely the model finds sentences or MIDI files, the least likely first."""
-    parser = _run_parser("score", score)
-    parser.add_argument("inputs", nargs="+", help="sentences, or MIDI files")
-    parser.add_argument(
-        "--iw_samples", type=int, default=20, help="draws of the likelihood; default 20"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the draws")
-    _add_clips(parser)
-    options = vars(parser.parse_args(arguments))
-    import seqvae
-
-    vae = seqvae.load(options.pop("run"))
-    _refuse_flags_of_music(vae, options)
-    scores = vae.score(**options)
+    run, chosen = _parse(_run_parser(options.Score), options.Score, arguments)
+    vae = seqvae.load(run)
+    _refuse_flags_of_music(vae, options.Score, chosen)
+    scores = zip(vae.score(**chosen), chosen["inputs"], strict=True)
     event = "token" if vae.tokenizer.modality == "text" else "note"
     print(f"nats/{event:<7} nats/step")
-    found = zip(scores, options["inputs"], strict=True)
-    for own, name in sorted(found, key=lambda pair: -pair[0].per_event):
-        print(f"{own.per_event:12.4f} {own.per_step:9.4f}  {name}")
+    for nats, name in sorted(scores, key=lambda pair: -pair[0].per_event):
+        print(f"{nats.per_event:12.4f} {nats.per_step:9.4f}  {name}")
 
 
 def report(arguments: Sequence[str]) -> None:
     """Write a page about a run: figures, samples to play, a map of the latent space."""
-    parser = _run_parser("report", report)
+    parser = Parser(prog="seqvae report", description=report.__doc__)
+    parser.add_argument("run", help="a run")
     parser.add_argument("--corpus", help="prepared corpus; by default the one of the run")
     parser.add_argument("--out", help="the HTML file; by default report.html in the run")
-    options = parser.parse_args(arguments)
+    chosen = parser.parse_args(arguments)
+    from seqvae.inference.bundle import open_corpus
     from seqvae.pages.report import write_report
 
-    out = Path(options.out or Path(options.run) / "report.html")
-    write_report(Path(options.run), open_corpus(options.run, options.corpus), out)
+    run = Path(chosen.run)
+    corpus = open_corpus(run, Path(chosen.corpus) if chosen.corpus else None)
+    out = Path(chosen.out or run / "report.html")
+    write_report(run, corpus, out)
     print(out)
 
 
@@ -246,13 +186,11 @@ def _refuse(message: str) -> NoReturn:
 
 def _dispatch(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: seqvae VERB ... (seqvae VERB --help tells more)\n")
+        print("usage: seqvae VERB ... (seqvae VERB --help explains its flags)\n")
         for name, verb in VERBS.items():
             print(f"  {name:<12} {verb.__doc__}")
         return
     if arguments[0] == "--version":
-        import seqvae
-
         print(seqvae.__version__)
         return
     if arguments[0] not in VERBS:
@@ -261,7 +199,7 @@ def _dispatch(arguments: Sequence[str]) -> None:
 
 
 def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[str, Any]]:
-    """The config from a YAML file and flags; flags win."""
+    """The config from a YAML file and flags, which win, and the other flags by name."""
     import jsonargparse
     import yaml
 
@@ -281,12 +219,12 @@ def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[s
     if verb == "train":
         parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
         parser.add_argument("--runs", default="runs", help="folder of all runs")
-    given = list(arguments)
-    if not given:
+    words = list(arguments)
+    if not words:
         raise InputError(f"give a config, such as seqvae {verb} configs/melody_2bar.yaml")
-    if given and not given[0].startswith("-"):
-        given.insert(0, "--config")
-    for file in [Path(given[i + 1]) for i, a in enumerate(given[:-1]) if a == "--config"]:
+    if not words[0].startswith("-"):
+        words.insert(0, "--config")
+    for file in [Path(words[i + 1]) for i, w in enumerate(words[:-1]) if w == "--config"]:
         if not file.is_file():
             raise InputError(f"{file}: no such config file")
         try:
@@ -294,105 +232,105 @@ def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[s
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise InputError(f"{file}: not YAML ({error})") from error
     try:
-        options = parser.parse_args(given)
-        if options.dedupe:
-            options.data.dedupe = True
-        made = parser.instantiate(options)
+        parsed = parser.parse_args(words)
+        if parsed.dedupe:
+            parsed.data.dedupe = True
+        made = parser.instantiate(parsed)
     except jsonargparse.ArgumentError as error:
         raise InputError(f"{error!s} (see seqvae {verb} --help)") from error
-    fields = {name: made[name] for name in Config.__dataclass_fields__}
-    return Config(**fields), {k: v for k, v in vars(made).items() if k not in fields}
+    sections = {name: made[name] for name in Config.__dataclass_fields__}
+    return Config(**sections), {k: v for k, v in vars(made).items() if k not in sections}
 
 
-def _run_parser(verb: str, function: Callable[..., None]) -> Parser:
-    parser = Parser(prog=f"seqvae {verb}", description=function.__doc__)
-    parser.add_argument("run", help="a run or a bundle")
-    return parser
-
-
-def _add_clips(parser: Parser) -> None:
-    parser.add_argument("--bar", type=int, help="take the window that begins at this bar, from 1")
-    parser.add_argument("--beats", help="beat file beside each MIDI file, such as beat_midi.txt")
-    parser.add_argument("--chord_file", help="chord file beside each, such as chord_midi.txt")
-
-
-def _add_sampling(parser: Parser, *, temperature: float) -> None:
-    default = "greedy" if temperature == 0 else f"{temperature:g}"
-    parser.add_argument(
-        "--temperature", type=float, default=temperature, help=f"0 is greedy; default {default}"
-    )
-    parser.add_argument("--top_k", type=int, default=0, help="only the k most probable tokens")
-    parser.add_argument("--top_p", type=float, default=1.0, help="only the most probable mass p")
-    parser.add_argument("--seed", type=int, help="repeats the output exactly")
-    parser.add_argument("--chords", help='chords to play over, such as "C Am F G"')
+def _generate(kind: type, arguments: Sequence[str]) -> None:
+    """Call a verb of the model and print or write what comes back."""
+    parser = _run_parser(kind)
     parser.add_argument("--out", help="folder for the results; clips go to out/ by default")
     parser.add_argument("--audio", action="store_true", help="write WAV files beside MIDI files")
-
-
-def _generate(
-    parser: Parser, arguments: Sequence[str], verb: str, *, reads: bool = True,
-    temperature: float = 0.0,
-) -> None:  # fmt: skip
-    """Call a verb of the model and print or write what comes back."""
-    if reads:
-        _add_clips(parser)
-    _add_sampling(parser, temperature=temperature)
-    options = vars(parser.parse_args(arguments))
-    import seqvae
+    run, chosen = _parse(parser, kind, arguments)
+    out, audio = chosen.pop("out"), chosen.pop("audio")
     from seqvae.music.audio import check_audio, write_audio
     from seqvae.music.midi import write_clips
 
-    vae = seqvae.load(options.pop("run"))
-    out = options.pop("out")
-    _refuse_flags_of_music(vae, options)
-    if audio := options.pop("audio", False):
+    vae, verb = seqvae.load(run), kind.__name__.lower()
+    _refuse_flags_of_music(vae, kind, chosen | {"audio": audio})
+    if audio:
         check_audio()
-    if options.get("qpm", 0) is None:
-        del options["qpm"]
-    folder = Path(out or "out") if out or vae.tokenizer.modality == "music" else None
-    results = getattr(vae, verb)(**options)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+    results = getattr(vae, verb)(**chosen)
+    folder = Path(out or "out")
     if vae.tokenizer.modality == "music":
-        assert folder is not None
+        folder.mkdir(parents=True, exist_ok=True)
         files = write_clips(results, folder, verb)
-        for path in files + (write_audio(results, files) if audio else []):
-            print(path)
+        print(*files, *(write_audio(results, files) if audio else []), sep="\n")
         return
     # A model may spell a line break in byte pieces; here a line is an output.
     text = "".join(" ".join(result.splitlines()) + "\n" for result in results)
     print(text, end="")
-    if folder is not None:
+    if out:
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{verb}.txt").write_text(text)
 
 
-def _refuse_flags_of_music(vae: Any, options: dict[str, Any]) -> None:
-    if vae.tokenizer.modality == "text":
-        for name in ("qpm", "bar", "beats", "chord_file", "chords", "audio"):
-            if options.pop(name, None):
-                raise InputError(f"--{name} is for music; this model takes text")
+def _run_parser(kind: type) -> Parser:
+    """A parser with the flags of a verb: the fields of its dataclass."""
+    verb = kind.__name__.lower()
+    parser = Parser(prog=f"seqvae {verb}", description=VERBS[verb].__doc__)
+    parser.add_argument("run", help="a run or a bundle")
+    docs, hints = options.field_docs(kind), get_type_hints(kind)
+    # The fields of the verb come first, then those that it shares with others.
+    order = dict.fromkeys(name for base in kind.__mro__[:-1] for name in base.__annotations__)
+    known = {field.name: field for field in fields(kind)}
+    for field in (known[name] for name in order):
+        parser.add_argument(
+            *_flag(field), **_flag_settings(field, hints[field.name], docs[field.name])
+        )
+    return parser
 
 
-def open_corpus(run: str, given: str | None) -> Any:
-    """The prepared corpus of a run."""
-    import yaml
+def _flag(field: Field[Any]) -> tuple[str, ...]:
+    """The name of a field on the command line; inputs and lists of names have no dashes."""
+    if not field.kw_only and (field.default is MISSING or field.default == ()):
+        return (field.name,)
+    return (f"-{field.name}",) if len(field.name) == 1 else (f"--{field.name}",)
 
-    from seqvae.corpus.store import ABOUT, Corpus
 
-    if given is not None:
-        return Corpus(Path(given))
-    config_file = Path(run) / "config.yaml"
-    if not config_file.is_file():
-        raise InputError(f"{config_file} is missing; name a run, or the corpus with --corpus")
-    config = yaml.safe_load(config_file.read_text())
-    corpus = Corpus(Path(config["data"]["corpus"] or f"corpora/{config['name']}"))
-    about = Path(run) / ABOUT
-    if about.is_file() and json.loads(about.read_text())["fingerprint"] != corpus.fingerprint:
-        logger.warning(
-            "%s: prepared anew since %s was trained: held-out sequences of now may have been "
-            "training sequences then", corpus.folder, run,
-        )  # fmt: skip
-    return corpus
+def _flag_settings(field: Field[Any], hint: Any, doc: str) -> dict[str, Any]:
+    """Type, default and help of a flag."""
+    text = doc.replace("%", "%%")
+    if hint is bool:
+        return {"action": "store_true", "help": text}
+    kinds = {hint, *get_args(hint)}
+    settings: dict[str, Any] = {
+        "help": text,
+        "type": next((kind for kind in (int, float) if kind in kinds), str),
+    }
+    many = any(get_origin(kind) is Sequence for kind in kinds)
+    if field.default is MISSING:
+        return (
+            settings
+            | ({"nargs": "+"} if many else {})
+            | ({"required": True} if field.kw_only else {})
+        )
+    if field.default not in (None, ()):
+        settings["help"] = f"{text} (default {field.default})"
+    return settings | {"default": field.default} | ({"nargs": "*"} if many else {})
+
+
+def _parse(parser: Parser, kind: type, arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """The run and the options of a verb, checked before anything is loaded."""
+    chosen = vars(parser.parse_args(arguments))
+    run: str = chosen.pop("run")
+    kind(**{field.name: chosen[field.name] for field in fields(kind)})
+    return run, chosen
+
+
+def _refuse_flags_of_music(vae: Any, kind: type, chosen: dict[str, Any]) -> None:
+    if vae.tokenizer.modality == "music":
+        return
+    defaults = {field.name: field.default for field in fields(kind)} | {"audio": False}
+    for name in ("qpm", "bar", "beats", "chord_file", "chords", "audio"):
+        if name in chosen and chosen[name] != defaults[name]:
+            raise InputError(f"--{name} is for music; this model takes text")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,29 @@
 """The command line as a user meets it: results, one-line errors, exit codes, Ctrl-C."""
 
+import inspect
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import MISSING, fields
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 from trained import Trained, write_tunes
 
+import seqvae
 from seqvae import cli
+from seqvae.errors import InputError
+from seqvae.inference import options
+from seqvae.inference.bundle import open_corpus
+from seqvae.inference.provenance import commit
 from seqvae.music.midi import read_midi
 
 ROOT = Path(__file__).parents[1]
@@ -61,6 +72,10 @@ def test_the_whole_way_of_text(
     assert figures["iw_samples"] == 500
     assert figures["iw_word_perplexity"] > 1
     assert figures["command"] == "seqvae evaluate runs/tiny --json figures.json"
+    assert (figures["split"], figures["seed"]) == ("test", 0)
+    assert figures["commit"] == commit()
+    assert figures["seconds"] > 0
+    assert figures["versions"]["seqvae"] == seqvae.__version__
     assert f"{figures['neg_elbo']:.4f}" in capsys.readouterr().out
     outputs = []
     for _ in range(2):
@@ -232,7 +247,8 @@ def test_an_output_folder_that_cannot_be_written_is_one_line(
         (["evaluate", "--iw_samples", 0], "iw_samples is 0; it must be 1 or more"),
         (["evaluate", "--iw_samples", -1, "--json", "f.json"], "iw_samples is -1; it must"),
         (["evaluate", "--iw_samples", "many"], "invalid int value: 'many'"),
-        (["evaluate", "--precision", "fp8"], "invalid choice: 'fp8'"),
+        (["evaluate", "--precision", "fp8"], "precision is 'fp8'; choose one of fp32, bf16"),
+        (["evaluate", "--json", "."], "--json .: a folder; name a file"),
     ],
 )
 def test_impossible_values_are_refused(
@@ -246,13 +262,6 @@ def test_impossible_values_are_refused(
     assert len(printed.err.splitlines()) == 1
     assert printed.out == ""
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-
-
-def test_settings_of_music_are_refused_for_text(
-    sentences: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(monkeypatch, "sample", sentences.run, "--qpm", 90) == 2
-    assert "--qpm is for music" in capsys.readouterr().err
 
 
 def test_bad_midi_for_interpolate_names_file_and_reason(
@@ -269,16 +278,26 @@ def test_bad_midi_for_interpolate_names_file_and_reason(
 def test_help_and_import_do_not_load_the_heavy_libraries() -> None:
     code = (
         "import sys, seqvae, seqvae.cli\n"
-        "sys.argv = ['seqvae', '--help']\n"
-        "seqvae.cli.main()\n"
+        "sys.argv = ['seqvae', *sys.argv[1:]]\n"
+        "try:\n"
+        "    seqvae.cli.main()\n"
+        "except SystemExit:\n"
+        "    pass\n"
         "heavy = {'torch', 'lightning', 'matplotlib', 'symusic', 'sentencepiece', 'pretty_midi'}\n"
         "print('loaded:', sorted(heavy & set(sys.modules)))"
     )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "loaded: []" in out.stdout
+
+    def printed(*arguments: str) -> str:
+        command = [sys.executable, "-c", code, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    out = printed("--help")
+    assert "loaded: []" in out
     for verb, function in cli.VERBS.items():
-        assert verb in out.stdout
-        assert function.__doc__ in out.stdout
+        assert verb in out
+        assert function.__doc__ in out
+    assert "loaded: []" in printed("interpolate", "--help")
+    assert "loaded: []" in printed("vary", "run", "source", "--distance", "2")  # refused at once
 
 
 def test_sampling_does_not_load_lightning(sentences: Trained) -> None:
@@ -287,6 +306,156 @@ def test_sampling_does_not_load_lightning(sentences: Trained) -> None:
     modules = set(out.stdout.split())
     assert "torch" in modules
     assert not {"lightning", "matplotlib"} & modules
+
+
+class Recorder:
+    """A model that keeps what its verbs are called with."""
+
+    tokenizer = SimpleNamespace(modality="music")
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        def called(**keywords: Any) -> Any:
+            self.calls.append((verb, keywords))
+            raise InputError("enough")
+
+        return called
+
+
+KINDS = (
+    options.Sample, options.Reconstruct, options.Interpolate, options.Blend, options.Vary,
+    options.Analogy, options.Shift, options.Attributes, options.Score, options.Evaluate,
+)  # fmt: skip
+VALUES = {  # another than the default of each field
+    "n": 3, "num_steps": 4, "method": {"Interpolate": "lerp", "Attributes": "probe"},
+    "distance": 0.5, "attribute": "x", "amount": -0.5, "keep_others": True, "iw_samples": 9,
+    "split": "valid", "precision": "bf16", "corpus": "corpora/x", "labels": "l.tsv", "out": "o",
+    "names": ["p", "q"], "qpm": 90.0, "temperature": 0.7, "top_k": 5, "top_p": 0.5, "seed": 11,
+    "chords": "C F", "bar": 2, "beats": "b.txt", "chord_file": "c.txt",
+    "inputs": ["u", "v"], "start": "s", "end": "e", "source": "s", "a": "a", "b": "b", "c": "c",
+}  # fmt: skip
+
+
+def words_of(name: str, value: Any) -> list[str]:
+    flag = f"-{name}" if len(name) == 1 else f"--{name}"
+    return [flag] if value is True else [flag, str(value)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_flag_of_a_verb_reaches_its_method(
+    kind: type, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    vae, verb = Recorder(), kind.__name__.lower()
+    loaded: list[object] = []
+    monkeypatch.setattr(seqvae, "load", lambda run: loaded.append(run) or vae)
+    plain, inputs = [], {}
+    for field in fields(kind):
+        if field.default is MISSING:
+            value = VALUES[field.name]
+            inputs[field.name] = value
+            if field.kw_only:
+                plain += words_of(field.name, value)
+            else:
+                plain += value if isinstance(value, list) else [value]
+    assert run(monkeypatch, verb, "the/run", *plain) == 2
+    defaults = {f.name: f.default for f in fields(kind) if f.default is not MISSING}
+    assert loaded == ["the/run"]
+    assert vae.calls == [(verb, defaults | inputs)]  # what Python has by default
+    for name in defaults:
+        value = VALUES[name][kind.__name__] if isinstance(VALUES[name], dict) else VALUES[name]
+        assert value != defaults[name]
+        words = value if name == "names" else words_of(name, value)
+        if name == "names":  # after the run, and before the flags
+            assert run(monkeypatch, verb, "the/run", *words, *plain) == 2
+        else:
+            assert run(monkeypatch, verb, "the/run", *plain, *words) == 2
+        assert vae.calls[-1] == (verb, defaults | inputs | {name: value})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_help_of_a_flag_is_the_docstring_of_its_field(
+    kind: type, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    assert run(monkeypatch, kind.__name__.lower(), "--help") == 0
+    text = capsys.readouterr().out
+    assert inspect.getdoc(kind) in text
+    for field in fields(kind):
+        doc = options.field_docs(kind)[field.name]
+        default = field.default
+        told = f" (default {default})" if isinstance(default, int | float | str) else ""
+        told = "" if isinstance(default, bool) else told
+        assert f"{doc}{told}\n" in text
+        if default is not MISSING and default != ():
+            assert words_of(field.name, True)[0] in text
+
+
+def test_settings_of_music_are_refused_for_text_each_by_name(
+    sentences: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample, reconstruct = ["sample", sentences.run], ["reconstruct", sentences.run, "A man."]
+    for command, flag in (
+        (sample, ["--qpm", 90]), (sample, ["--chords", "C"]), (sample, ["--audio"]),
+        (reconstruct, ["--bar", 1]), (reconstruct, ["--beats", "x"]),
+        (["score", *reconstruct[1:]], ["--chord_file", "x"]),
+    ):  # fmt: skip
+        assert run(monkeypatch, *command, *flag) == 2
+        assert f"{flag[0]} is for music; this model takes text" in capsys.readouterr().err
+
+
+def test_attributes_are_fitted_and_kept_by_the_command_line(
+    sentences: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    copied = tmp_path / "run"
+    shutil.copytree(sentences.run, copied)
+    few = ("length", "--method", "means")
+    assert run(monkeypatch, "attributes", copied, *few) == 0
+    assert "1 length" in capsys.readouterr().out
+    shift = ("shift", copied, "A man.", "--attribute", "length", "--keep_others")
+    assert run(monkeypatch, *shift) == 0
+    assert run(monkeypatch, "attributes", copied / "bundle", *few) == 2
+    assert "name a prepared one (--corpus)" in capsys.readouterr().err
+    corpus = ("--corpus", sentences.corpus.folder)
+    assert run(monkeypatch, "attributes", copied / "bundle", *few, *corpus) == 0
+    assert not (copied / "bundle/attributes.json").exists()
+
+
+def test_the_least_likely_input_is_printed_first(
+    sentences: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["A man likes the sea.", "zzqx vvkj", "Two dogs draw old trees."]
+    assert run(monkeypatch, "score", sentences.run, *texts, "--seed", 4) == 0
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split() == ["nats/token", "nats/step"]
+    scores = dict(zip(texts, sentences.vae.score(texts, seed=4), strict=True))
+    expected = sorted(texts, key=lambda text: -scores[text].per_event)
+    assert [line.split(maxsplit=2)[2] for line in lines] == expected
+    assert float(lines[0].split()[0]) == pytest.approx(scores[expected[0]].per_event, abs=1e-3)
+
+
+def test_a_corpus_that_was_prepared_again_is_told(
+    sentences: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copied = tmp_path / "run"
+    shutil.copytree(sentences.run, copied)
+    assert open_corpus(copied).folder == sentences.corpus.folder
+    assert not caplog.records
+    about = json.loads((copied / "corpus.json").read_text())
+    (copied / "corpus.json").write_text(json.dumps(about | {"fingerprint": "before"}))
+    assert open_corpus(copied).folder == sentences.corpus.folder
+    assert "was prepared again after" in caplog.text
+    caplog.clear()
+    other = tmp_path / "other"
+    shutil.copytree(sentences.corpus.folder, other)
+    assert open_corpus(copied, other).folder == other  # a corpus that is named comes first
+    assert not caplog.records
+    (copied / "config.yaml").unlink()
+    with pytest.raises(InputError, match=r"config.yaml is missing; name a run"):
+        open_corpus(copied)
 
 
 @pytest.mark.parametrize("verb", list(cli.VERBS))

@@ -7,7 +7,7 @@ import pytest
 from trained import band, train_tiny
 
 from seqvae.corpus.store import Corpus
-from seqvae.inference import trained as generation
+from seqvae.inference import trained as facade
 from seqvae.music.midi import read_midi, to_pretty_midi
 from seqvae.pages.report import write_report
 
@@ -16,7 +16,7 @@ KINDS = ("melody", "drums", "groove", "trio", "polyphony")
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_from_files_to_figures(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generation, "MUSIC_SAMPLES", 40)
+    monkeypatch.setattr(facade, "MAX_MUSIC_WINDOWS", 40)
     source = tmp_path / "midi"
     source.mkdir()
     for seed in range(6):

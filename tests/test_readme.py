@@ -89,7 +89,7 @@ def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(lines)
     labels = "".join(f"{number % 2}\t{line}\n" for number, line in enumerate(lines.splitlines()))
     (tmp_path / "my_labels.tsv").write_text(labels)
-    monkeypatch.setattr(generation, "MUSIC_SAMPLES", 40)
+    monkeypatch.setattr(generation, "MAX_MUSIC_WINDOWS", 40)
     monkeypatch.setattr(directions, "STEPS", 20)
     monkeypatch.setattr(make_examples, "EXAMPLES", tmp_path / "examples")
     return tmp_path

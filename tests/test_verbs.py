@@ -12,10 +12,9 @@ from trained import Trained
 import seqvae
 from seqvae.corpus.batches import Batch
 from seqvae.errors import InputError
-from seqvae.inference.codec import Clip, even, padded
+from seqvae.inference.clips import Clip, corner_weights, cut_to_shortest
+from seqvae.inference.codec import padded
 from seqvae.inference.metrics import importance_weighted_nll
-from seqvae.inference.trained import grid
-from seqvae.model.decoding import GREEDY
 from seqvae.model.latent import weighted
 from seqvae.music.midi import read_midi
 
@@ -36,7 +35,7 @@ def test_a_blend_has_its_inputs_at_the_corners(
     outputs = sentences.vae.blend(inputs, num_steps=5)
     assert len(outputs) == num_outputs
     assert [outputs[i] for i in corners] == sentences.vae.reconstruct(inputs)
-    weights = torch.tensor(grid(num_corners, 5))
+    weights = torch.tensor(corner_weights(num_corners, 5))
     torch.testing.assert_close(weights.sum(1), torch.ones(num_outputs))
     assert (weights >= 0).all()
 
@@ -67,9 +66,9 @@ def test_variations_begin_at_the_reconstruction_and_end_at_samples(sentences: Tr
     assert vae.vary(TEXTS[0], n=3, distance=0) == vae.reconstruct(TEXTS[0]) * 3
     far = [vae.vary(text, n=5, distance=1, seed=1) for text in TEXTS[:2]]
     assert far[0] == far[1]  # nothing is left of the input
-    generator = vae.generator(1)
+    generator = vae.codec.generator(1)
     z = vae.prior.sample(5, generator)
-    assert far[0] == vae.decode(z, sampling=GREEDY)
+    assert far[0] == vae.decode(z)
     assert vae.vary(TEXTS[0], seed=2) == vae.vary(TEXTS[0], seed=2)
 
 
@@ -91,7 +90,7 @@ def test_a_shift_goes_along_its_direction(
     expected = vae.decode(vae.directions.shift(z, "length", 1.5))
     assert vae.shift(TEXTS, attribute="length", amount=1.5) == expected
     with caplog.at_level(logging.WARNING):
-        vae.shift(TEXTS[0], attribute="length", amount=-3, apart=True)
+        vae.shift(TEXTS[0], attribute="length", amount=-3, keep_others=True)
     assert "amount is -3" in caplog.text
 
 
@@ -99,9 +98,9 @@ def test_scores_are_nats_a_step(sentences: Trained, melodies: Trained) -> None:
     vae = sentences.vae
     scores = vae.score(TEXTS, seed=3)
     assert scores == vae.score(TEXTS, seed=3)
-    ids, lengths = padded([vae.windows(text)[0].ids for text in TEXTS])
+    ids, lengths = padded([vae.codec.windows(text)[0].ids for text in TEXTS])
     batch = Batch(torch.from_numpy(ids), lengths)
-    nats = importance_weighted_nll(vae.model, batch, 20, vae.generator(3)).nll
+    nats = importance_weighted_nll(vae.model, batch, 20, vae.codec.generator(3)).nll
     assert [score.per_step for score in scores] == pytest.approx((nats / lengths).tolist())
     assert all(score.per_event == score.per_step for score in scores)  # an event is a token
     loose, tight = (vae.score(TEXTS, iw_samples=number) for number in (1, 200))
@@ -111,7 +110,9 @@ def test_scores_are_nats_a_step(sentences: Trained, melodies: Trained) -> None:
     parts = [melodies.vae.score(whole, bar=1 + 2 * i, iw_samples=500)[0] for i in range(windows)]
     (score,) = melodies.vae.score(whole, iw_samples=500)
     assert score.per_step == pytest.approx(sum(p.per_step for p in parts) / windows, rel=0.02)
-    num_notes = sum(len(melodies.vae.piece(w.ids).notes) for w in melodies.vae.windows(whole))
+    num_notes = sum(
+        len(melodies.vae.codec.piece(w.ids).notes) for w in melodies.vae.codec.windows(whole)
+    )
     assert score.per_event == pytest.approx(score.per_step * 32 * windows / num_notes)
 
 
@@ -131,7 +132,7 @@ def test_what_cannot_be_read_is_infinitely_unlikely(
 def test_unusable_settings_name_the_reason(sentences: Trained, melodies: Trained) -> None:
     vae, tune = sentences.vae, str(melodies.source / "tune_0000.mid")
     for number in (1, 5):
-        with pytest.raises(InputError, match=f"{number} inputs; a blend takes two to 4"):
+        with pytest.raises(InputError, match=f"{number} inputs; blend takes two to four"):
             vae.blend([TEXTS[0]] * number)
     with pytest.raises(InputError, match="1 inputs"):
         vae.blend(TEXTS[0])
@@ -158,11 +159,11 @@ def test_unusable_settings_name_the_reason(sentences: Trained, melodies: Trained
 def test_the_longer_clip_is_cut_with_a_warning(
     melodies: Trained, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clips = melodies.vae.read([melodies.source / f"tune_{n:04d}.mid" for n in (0, 1)], {})
-    assert [len(clip.z) for clip in even(clips)] == [len(clips[0].z)] * 2
+    clips = melodies.vae.codec.read([melodies.source / f"tune_{n:04d}.mid" for n in (0, 1)])
+    assert [len(clip.z) for clip in cut_to_shortest(clips)] == [len(clips[0].z)] * 2
     assert not caplog.records
     short = Clip(clips[1].windows[:1], clips[1].z[:1])
-    cut = even([clips[0], short])
+    cut = cut_to_shortest([clips[0], short])
     assert [len(clip.windows) for clip in cut] == [len(clip.z) for clip in cut] == [1, 1]
     number = len(clips[0].z)
     assert f"the inputs have {number}, 1 windows; the first 1 of each" in caplog.text

@@ -1,6 +1,6 @@
-"""Attributes of a model: their directions are fitted, and what moving along them does is measured.
+"""Attributes of a model: fit their directions, and measure what moving along them does.
 
-Axes: N sequences, A attributes, Z latent.
+Axes: N sequences, A attributes, M attributes that can be measured, Z latent.
 """
 
 import hashlib
@@ -20,79 +20,89 @@ from seqvae.errors import InputError
 from seqvae.inference.codec import Codec
 from seqvae.inference.directions import Directions, fit_directions
 from seqvae.inference.measures import ATTRIBUTES
+from seqvae.inference.prior import Prior, augmented
 from seqvae.model.latent import DiagonalGaussian
+from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers.contract import Example, Ids
 
-FILE = "movement.json"  # in a bundle
-MIN_SHARE = 0.01  # of the sequences that have more, or less, of an attribute than most
+FILE = "movement.json"  # beside the directions
+MIN_SHARE = 0.01  # of the sequences must lie above the mean of an attribute, and below it
 NUM_MOVED = 256  # samples of the prior that are moved, as in Roberts et al. 2018
 
 
 @dataclass(frozen=True, eq=False)
 class Movement:
-    """What moving samples of the prior by each direction does to every attribute."""
+    """What moving samples of the prior along each direction does to every attribute."""
 
     amount: float
-    """How far they are moved."""
+    """How far the samples are moved."""
     names: tuple[str, ...]
     measured: tuple[str, ...]
-    """Those of the names that can be measured: labels cannot."""
+    """The names that can be measured: labels cannot."""
     change: Float[Tensor, "A M"]
-    """Mean change of each measured attribute, in units of its spread: 1 is from the lowest quarter
-    of the corpus to the highest."""
-    rising: Float[Tensor, " A"]
-    """Share of the samples whose own attribute moves as wanted; nan where it is not measured."""
-    able: Float[Tensor, " A"]
-    """The same of those that were not at the end already."""
+    """Mean change of each measured attribute, in units of its spread: 1 is the distance from the
+    lowest quarter of the corpus to the highest."""
+    success: Float[Tensor, " A"]
+    """Fraction of the samples whose attribute moves in the wanted direction; nan for labels."""
+    success_of_movable: Float[Tensor, " A"]
+    """The same among the samples that are not at the extreme value before they are moved."""
 
     def table(self) -> str:
-        """For people: a row a direction, a column an attribute, by the number of its row."""
+        """Text: a row per direction, and a column per attribute, headed by its row's number."""
         width = max(map(len, self.names))
         numbers = [self.names.index(name) + 1 for name in self.measured]
         lines = [
-            f"{NUM_MOVED} samples go {self.amount:g} along a row's attribute. How each changes:",
-            "1 is from the lowest quarter of the corpus to the highest. The share that goes as",
-            "wanted, and that share of those that are able to, not being at the end already.",
-            " ".join([" " * (width + 3), *(f"{n:>6}" for n in numbers), "  wanted", "of able"]),
+            f"{NUM_MOVED} samples, each moved by {self.amount:g} along the attribute of a row. The",
+            "cells are the mean changes of all attributes; 1 is the distance from the lowest",
+            "quarter of the corpus to the highest. success: fraction of the samples that move in",
+            "the wanted direction; movable: the same among those not yet at the extreme value.",
+            " ".join([" " * (width + 3), *(f"{n:>6}" for n in numbers), " success", " movable"]),
         ]
         table = zip(
-            self.names, self.change.tolist(), self.rising.tolist(), self.able.tolist(), strict=True
+            self.names,
+            self.change.tolist(),
+            self.success.tolist(),
+            self.success_of_movable.tolist(),
+            strict=True,
         )
-        for number, (name, change, *shares) in enumerate(table, start=1):
+        for number, (name, change, *fractions) in enumerate(table, start=1):
             cells = [f"{value:>+6.2f}" for value in change]
-            cells += ["       -" if math.isnan(share) else f"{share:>8.2f}" for share in shares]
+            cells += ["       -" if math.isnan(x) else f"{x:>8.2f}" for x in fractions]
             lines.append(" ".join([f"{number:>2} {name:<{width}}", *cells]))
         return "\n".join(lines)
 
-    def save(self, bundle: Path) -> None:
+    def save(self, folder: Path) -> None:
         """Write `movement.json`."""
         plain = {
             name: value.tolist() if isinstance(value, Tensor) else value
             for name, value in vars(self).items()
         }
-        (bundle / FILE).write_text(json.dumps(plain, indent=2) + "\n")
+        (folder / FILE).write_text(json.dumps(plain, indent=2) + "\n")
 
     @classmethod
-    def load(cls, bundle: Path) -> "Movement | None":
-        """Read what `save` wrote; None where nothing is.
+    def load(cls, folder: Path) -> "Movement | None":
+        """Read what `save` wrote; None if there is nothing.
 
         Raises:
-            InputError: it is damaged.
+            InputError: the file is damaged.
         """
-        if not (bundle / FILE).is_file():
+        if not (folder / FILE).is_file():
             return None
         try:
-            plain = json.loads((bundle / FILE).read_text())
-            tensors = {name: torch.tensor(plain.pop(name)) for name in ("change", "rising", "able")}
+            plain = json.loads((folder / FILE).read_text())
+            tensors = {
+                name: torch.tensor(plain.pop(name))
+                for name in ("change", "success", "success_of_movable")
+            }
             return cls(plain["amount"], tuple(plain["names"]), tuple(plain["measured"]), **tensors)
         except (ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{bundle / FILE}: damaged; fit the attributes again") from error
+            raise InputError(f"{folder / FILE}: damaged; fit the attributes again") from error
 
 
-def fingerprint(codec: Codec) -> str:
+def fingerprint(model: SequenceVAE) -> str:
     """A name for the weights of a model."""
     digest = hashlib.sha256()
-    for name, weight in sorted(codec.model.state_dict().items()):
+    for name, weight in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(weight.cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
@@ -107,10 +117,10 @@ def fit_attributes(
     labels: Path | None = None,
     seed: int = 0,
 ) -> Directions:
-    """Directions of attributes, all that vary where none are named.
+    """Fit the directions of attributes; if none are named, of all that vary.
 
-    They are fitted on the training split, or on a file of labels, a line a label, a tab and a
-    sentence or a MIDI file, which is one attribute more: it has the name of the file.
+    They are fitted on the training split of the corpus, or else on a file of labels (see
+    `read_labels`), which is one more attribute and has the name of the file.
 
     Raises:
         InputError: an attribute is unknown or the same everywhere, or labels cannot be used.
@@ -123,15 +133,15 @@ def fit_attributes(
     if labels is not None:
         examples, values[labels.stem] = read_labels(codec, labels)
     elif corpus is not None:
-        examples = codec.varied(corpus.splits["train"], seed=seed)
+        examples = augmented(corpus.splits["train"], codec.tokenizer, seed=seed)
     else:
         raise InputError("attributes are fitted on a corpus or on labels; give one of the two")
-    own = measure(codec, [example.ids for example in examples], list(names or known))
-    # Unless asked for, what hardly ever varies, such as the loudness of melodies, is no matter.
-    values |= own if names else {name: v for name, v in own.items() if varies(v)}
+    measured = measure(codec, [example.ids for example in examples], list(names or known))
+    # An attribute that hardly ever varies, such as the loudness of melodies, must be asked for.
+    values |= {name: v for name, v in measured.items() if names or varies(v)}
     posterior = codec.posterior(examples)
     on_cpu = DiagonalGaussian(posterior.mean.cpu(), posterior.log_stddev.cpu())
-    return fit_directions(on_cpu, values, method=method, model=fingerprint(codec), seed=seed)
+    return fit_directions(on_cpu, values, method=method, model=fingerprint(codec.model), seed=seed)
 
 
 def varies(values: Float[Tensor, " N"]) -> bool:
@@ -143,49 +153,49 @@ def varies(values: Float[Tensor, " N"]) -> bool:
 def measure(
     codec: Codec, sequences: Sequence[Ids], names: Sequence[str]
 ) -> dict[str, Float[Tensor, " N"]]:
-    """Attributes of sequences."""
+    """Attributes of sequences, by name."""
     known = ATTRIBUTES[codec.tokenizer.modality]
     contents = [codec.content(ids) for ids in sequences]
     return {name: torch.tensor([known[name](content) for content in contents]) for name in names}
 
 
 def measure_movement(
-    codec: Codec, directions: Directions, *, amount: float = 1.0, seed: int = 0
+    codec: Codec, prior: Prior, directions: Directions, *, amount: float = 1.0, seed: int = 0
 ) -> Movement:
-    """Move samples of the prior along every direction; below 0 they should fall."""
+    """Move samples of the prior along every direction; an amount below 0 should lessen it."""
     known = ATTRIBUTES[codec.tokenizer.modality]
     measured = tuple(name for name in directions.names if name in known)
-    generator = torch.Generator().manual_seed(seed)
-    z = codec.prior.sample(NUM_MOVED, generator)
+    z = prior.sample(NUM_MOVED, torch.Generator().manual_seed(seed))
     before = measure(codec, codec.tokens(z.to(codec.device)), measured)
     spread = dict(zip(directions.names, directions.spread, strict=True))
-    change, rising, able = [], [], []
+    change, success, success_of_movable = [], [], []
     names = tqdm(directions.names, desc="moves", unit=" attributes", leave=False, disable=None)
     for name in names:
         moved = directions.shift(z, name, amount).to(codec.device)
         after = measure(codec, codec.tokens(moved), measured)
         change.append([float((after[m] - before[m]).mean()) / spread[m] for m in measured])
         if name not in measured:
-            rising.append(float("nan"))
-            able.append(float("nan"))
+            success.append(math.nan)
+            success_of_movable.append(math.nan)
             continue
-        was, now = (own[name] * (1 if amount > 0 else -1) for own in (before, after))
-        end = max(float(was.max()), float(now.max()))
-        rising.append(float((now > was).double().mean()))
-        able.append(float((now > was)[was < end].double().mean()))
+        old, new = (values[name] * (1 if amount > 0 else -1) for values in (before, after))
+        extreme = max(float(old.max()), float(new.max()))
+        success.append(float((new > old).double().mean()))
+        success_of_movable.append(float((new > old)[old < extreme].double().mean()))
     return Movement(
         amount, directions.names, measured,
-        torch.tensor(change), torch.tensor(rising), torch.tensor(able),
+        torch.tensor(change), torch.tensor(success), torch.tensor(success_of_movable),
     )  # fmt: skip
 
 
 def read_labels(codec: Codec, file: Path) -> tuple[list[Example], Float[Tensor, " N"]]:
     """The windows of labelled sentences or MIDI files, and the label of each.
 
-    Labels are numbers, or two words, of which the later in the alphabet counts as much.
+    A line holds a label, a tab, and a sentence or the name of a MIDI file beside the file. Labels
+    are numbers, or exactly two words; the alphabetically later word is the positive class.
 
     Raises:
-        InputError: the file cannot be read, or rows of it cannot be used; it says which.
+        InputError: the file cannot be read, or lines of it cannot be used; it says which.
     """
     try:
         lines = file.read_text().splitlines()
@@ -202,12 +212,12 @@ def read_labels(codec: Codec, file: Path) -> tuple[list[Example], Float[Tensor, 
             continue
         source = content if codec.tokenizer.modality == "text" else str(file.parent / content)
         try:
-            own = codec.windows(source)
+            windows = codec.windows(source)
         except InputError as error:
             wrong.append(f"{number} ({error})")
             continue
-        examples += own
-        labels += [label] * len(own)
+        examples += windows
+        labels += [label] * len(windows)
     if wrong:
         shown = ", ".join(wrong[:3]) + (", ..." if len(wrong) > 3 else "")
         raise InputError(f"{file}: {len(wrong)} of {len(lines)} lines cannot be used: {shown}")

@@ -3,21 +3,26 @@
 A folder with model.safetensors, config.json (format number, model, steps and training settings),
 tokenizer.json and README.md (the model card). Training adds prior.safetensors, from which samples
 are drawn. Nothing is pickled.
+
+A bundle is only read, unless it is named as the place to write to. Directions that are fitted to a
+run go to the run beside it; whoever ships a bundle with directions copies them into it.
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
 from seqvae import __version__
-from seqvae.corpus.store import Corpus, replaced_folder
+from seqvae.corpus.store import ABOUT, Corpus, replaced_folder
 from seqvae.errors import InputError
-from seqvae.inference.metrics import Evaluation
+from seqvae.inference.evaluation import Evaluation
 from seqvae.model.config import ModelConfig, Steps
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers import AnyTokenizer, load_tokenizer, save_tokenizer
@@ -26,19 +31,46 @@ from seqvae.tokenizers.contract import from_plain
 FORMAT = 1
 BUNDLE = "bundle"  # its folder in a run
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+RUN_CONFIG = "config.yaml"  # the settings of a run
+
+logger = logging.getLogger(__name__)
 
 
 def bundle_in(folder: Path) -> Path:
-    """The bundle of a run; a bundle is its own.
+    """The bundle of a run, or the folder itself if it is a bundle.
 
     Raises:
         InputError: the folder is neither.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name a run or a bundle")
-    if (folder / "config.yaml").is_file() and not (folder / BUNDLE).is_dir():
+    if (folder / RUN_CONFIG).is_file() and not (folder / BUNDLE).is_dir():
         raise InputError(f"{folder}: this run has no bundle yet; let it reach a validation")
     return folder / BUNDLE if (folder / BUNDLE).is_dir() else folder
+
+
+def open_corpus(run: Path, folder: Path | None = None) -> Corpus:
+    """A prepared corpus: the folder that is named, or else the one that a run was trained on.
+
+    A warning says so if the corpus was prepared again since.
+
+    Raises:
+        InputError: there is no such corpus, or no run that names one.
+    """
+    if folder is not None:
+        return Corpus(folder)
+    config_file = run / RUN_CONFIG
+    if not config_file.is_file():
+        raise InputError(f"{config_file} is missing; name a run, or the corpus with --corpus")
+    config = yaml.safe_load(config_file.read_text())
+    corpus = Corpus(Path(config["data"]["corpus"] or f"corpora/{config['name']}"))
+    about = run / ABOUT
+    if about.is_file() and json.loads(about.read_text())["fingerprint"] != corpus.fingerprint:
+        logger.warning(
+            "%s was prepared again after %s was trained: its held-out sequences may have been "
+            "training sequences then", corpus.folder, run,
+        )  # fmt: skip
+    return corpus
 
 
 def load_bundle(bundle: Path) -> tuple[SequenceVAE, Any]:
@@ -143,7 +175,7 @@ a latent code of {model.config.latent_dim} dimensions. Load it with `seqvae.load
 It was trained on {corpus.num_sequences["train"]} sequences. The licence of the weights follows from
 the licence of these data, which only the person who trained the model can state.
 
-Figures on the validation split (definitions: `seqvae/inference/metrics.py`):
+Figures on the validation split (definitions: `seqvae/inference/evaluation.py`):
 
 | figure | value |
 |---|---|

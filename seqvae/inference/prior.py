@@ -1,10 +1,10 @@
-"""The density that samples are drawn from: N(0, I), or what the codes of a corpus really have.
+"""The density that samples are drawn from: N(0, I), or one fitted to the codes of a corpus.
 
-Training pulls each posterior towards N(0, I), but not all the way: codes of real sequences fill a
-part of that space only, and between its dimensions there are ties, such as that a bar is like the
-one before it. So after the training a mixture of Gaussians is fitted to codes of the training split
-(ex-post density estimation, Ghosh et al. 2020, sec. 4). It serves sampling alone: every likelihood
-and every KL is against N(0, I).
+Training pulls each posterior towards N(0, I), but not all the way: codes of real sequences fill
+only a part of that space, and their dimensions depend on each other, as successive bars resemble
+each other. So after the training a mixture of Gaussians is fitted to codes of the training split
+(ex-post density estimation, Ghosh et al. 2020, section 4). Samples alone are drawn from it; every
+likelihood and every KL is against N(0, I).
 
 Axes: N codes, K components, Z latent.
 """
@@ -13,6 +13,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError
@@ -21,12 +22,18 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 from tqdm import tqdm
 
+from seqvae.corpus.store import Split
 from seqvae.errors import InputError
+from seqvae.inference.codec import Codec
+from seqvae.tokenizers import AnyTokenizer
+from seqvae.tokenizers.contract import Example
 
 FILE = "prior.safetensors"  # in a bundle
-MAX_COMPONENTS, MIN_CODES = 50, 200  # of a mixture, and of each of its components on average
-MAX_NUMBERS = 2**19  # in all covariances together
-ITERATIONS = 30  # of k-means, a third, and of expectation maximisation
+NUM_FITTED = 20_000  # sequences of a training split from which the distribution of codes is learned
+MAX_COMPONENTS, MIN_CODES = 50, 200  # of a mixture; codes per component, on average
+MAX_NUMBERS = 2**19  # in all covariances together: 2 MiB in a bundle
+KMEANS_ITERATIONS = 10  # k-means only starts the mixture
+EM_ITERATIONS = 30  # later ones gain less than 0.01 nats per code
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,85 +51,103 @@ class Prior:
         return cls(torch.ones(1), torch.zeros(1, latent_dim), torch.eye(latent_dim)[None])
 
     def sample(self, num_codes: int, generator: torch.Generator) -> Float[Tensor, "N Z"]:
-        """Codes, on the device of the generator."""
+        """Draw codes, on the device of the generator."""
         device = generator.device
-        chosen = torch.multinomial(
+        components = torch.multinomial(
             self.weights.to(device), num_codes, replacement=True, generator=generator
         )
         shape = (num_codes, self.means.shape[1])
         noise = torch.randn(shape, generator=generator, device=device)
-        means, scales = self.means.to(device)[chosen], self.scales.to(device)[chosen]
+        means, scales = self.means.to(device)[components], self.scales.to(device)[components]
         return means + torch.einsum("nij,nj->ni", scales, noise)
 
-    def save(self, bundle: Path) -> None:
+    def save(self, folder: Path) -> None:
         """Write `prior.safetensors`."""
-        save_file({name: value.contiguous() for name, value in vars(self).items()}, bundle / FILE)
-        (bundle / FILE).chmod(0o644)  # it is written as private
+        save_file({name: value.contiguous() for name, value in vars(self).items()}, folder / FILE)
+        (folder / FILE).chmod(0o644)  # safetensors writes it as private
 
     @classmethod
-    def load(cls, bundle: Path, latent_dim: int) -> "Prior":
-        """Read what `save` wrote; N(0, I) where nothing is.
+    def load(cls, folder: Path) -> "Prior | None":
+        """Read what `save` wrote; None means that no prior has been fitted yet.
+
+        A model that is meant to sample from N(0, I) has `Prior.standard` in its folder.
 
         Raises:
-            InputError: it is damaged.
+            InputError: the file is damaged.
         """
-        if not (bundle / FILE).is_file():
-            return cls.standard(latent_dim)
+        if not (folder / FILE).is_file():
+            return None
         try:
-            return cls(**load_file(bundle / FILE))
+            return cls(**load_file(folder / FILE))
         except (OSError, TypeError, SafetensorError) as error:
-            raise InputError(f"{bundle / FILE}: damaged ({error})") from error
+            raise InputError(f"{folder / FILE}: damaged ({error}); copy it again") from error
+
+
+def fit_prior_of(codec: Codec, split: Split, *, seed: int = 0) -> Prior:
+    """Fit a prior to the codes of a training split, augmented as in training.
+
+    Codes are draws of the posteriors, not their means, because the decoder learned to read draws.
+    """
+    posterior = codec.posterior(augmented(split, codec.tokenizer, seed=seed))
+    return fit_prior(posterior.sample(codec.generator(seed)).cpu(), seed=seed)
+
+
+def augmented(split: Split, tokenizer: AnyTokenizer, *, seed: int) -> list[Example]:
+    """At most `NUM_FITTED` sequences of a split, drawn at random, augmented as in training."""
+    rng = np.random.default_rng(seed)
+    numbers = rng.permutation(len(split))[:NUM_FITTED]
+    ids = tokenizer.augment(split.padded(numbers), rng)
+    lengths = split.lengths[numbers].tolist()
+    return [Example(row[:length]) for row, length in zip(ids, lengths, strict=True)]
 
 
 def fit_prior(z: Float[Tensor, "N Z"], *, seed: int = 0) -> Prior:
-    """Expectation maximisation on draws of the posteriors of many sequences.
+    """Fit a mixture by expectation maximisation.
 
-    Each covariance leans on that of all codes, and that on I, as if Z codes more had been seen with
-    it: few codes of many dimensions say little.
+    Covariances are shrunk towards the covariance of all codes, and that one towards I, each with
+    the weight of Z pseudo-observations, because a few codes say little about many dimensions.
     """
     num_codes, size = z.shape
     most = min(MAX_COMPONENTS, num_codes // MIN_CODES, MAX_NUMBERS // size**2)
     num_components = max(1, most)
-    share = one_hot(_clusters(z, num_components, seed), num_components).to(
-        z
-    )  # (N, K): how much is of each
+    belongs = one_hot(_clusters(z, num_components, seed), num_components).to(z)  # (N, K)
     centred = z - z.mean(0)
     common = (centred.mT @ centred + size * torch.eye(size)) / (num_codes + size)
-    for _ in tqdm(range(ITERATIONS), desc="prior", unit=" steps", leave=False, disable=None):
-        found = _mixture(z, share, common)
-        share = _log_densities(z, found).softmax(1)
-    return _mixture(z, share, common)
+    for _ in tqdm(range(EM_ITERATIONS), desc="prior", unit=" steps", leave=False, disable=None):
+        belongs = _log_densities(z, _mixture(z, belongs, common)).softmax(1)
+    return _mixture(z, belongs, common)
 
 
 def _clusters(z: Float[Tensor, "N Z"], num_clusters: int, seed: int) -> Tensor:
     """The cluster of each code, by k-means (Lloyd 1982)."""
     generator = torch.Generator().manual_seed(seed)
     centres = z[torch.randperm(len(z), generator=generator)[:num_clusters]]
-    for _ in range(ITERATIONS // 3):
-        share = one_hot(torch.cdist(z, centres).argmin(1), num_clusters).to(z)
-        centres = (share.mT @ z + centres) / (share.sum(0)[:, None] + 1)  # none is ever empty
+    for _ in range(KMEANS_ITERATIONS):
+        members = one_hot(torch.cdist(z, centres).argmin(1), num_clusters).to(z)
+        # The old centre counts as one member, so that no cluster is ever empty.
+        centres = (members.mT @ z + centres) / (members.sum(0)[:, None] + 1)
     return torch.cdist(z, centres).argmin(1)
 
 
 def _mixture(
-    z: Float[Tensor, "N Z"], share: Float[Tensor, "N K"], common: Float[Tensor, "Z Z"]
+    z: Float[Tensor, "N Z"], belongs: Float[Tensor, "N K"], common: Float[Tensor, "Z Z"]
 ) -> Prior:
-    """The most likely mixture where each code belongs to the components by these shares."""
-    size, counts = z.shape[1], share.sum(0)
-    means = share.mT @ z / counts.clamp(min=1e-6)[:, None]
+    """The most likely mixture if each code belongs to the components to these degrees."""
+    size, counts = z.shape[1], belongs.sum(0)
+    means = belongs.mT @ z / counts.clamp(min=1e-6)[:, None]
     scales = []
-    for own, mean in zip(share.mT, means, strict=True):
+    for degrees, mean in zip(belongs.mT, means, strict=True):
         centred = z - mean
-        covariance = (own[:, None] * centred).mT @ centred
-        scales.append(torch.linalg.cholesky((covariance + size * common) / (own.sum() + size)))
+        scatter = (degrees[:, None] * centred).mT @ centred
+        scales.append(torch.linalg.cholesky((scatter + size * common) / (degrees.sum() + size)))
     return Prior(counts / counts.sum(), means, torch.stack(scales))
 
 
 def _log_densities(z: Float[Tensor, "N Z"], prior: Prior) -> Float[Tensor, "N K"]:
-    """Log w_k + log N(z; component k)."""
-    found = []
+    """Log weight_k + log N(z; component k)."""
+    densities = []
     for weight, mean, scale in zip(prior.weights, prior.means, prior.scales, strict=True):
         white = torch.linalg.solve_triangular(scale, (z - mean).mT, upper=False)
         volume = scale.diagonal().log().sum() + len(mean) / 2 * math.log(2 * math.pi)
-        found.append(weight.log() - white.square().sum(0) / 2 - volume)
-    return torch.stack(found, dim=1)
+        densities.append(weight.log() - white.square().sum(0) / 2 - volume)
+    return torch.stack(densities, dim=1)

@@ -1,8 +1,10 @@
-"""TrainedVAE: what users, the command line and the report call.
+"""TrainedVAE: what users, the command line and the pages call.
 
-Every verb is a little arithmetic on the latent codes of clips, between `read` and `write`. A clip
-of several windows has several codes: clips are combined window by window, as far as the shortest
-goes. Axes: W windows of a clip, Z latent.
+Every verb is a little arithmetic on the latent codes of clips, between `Codec.read` and
+`Codec.render`. A clip of several windows has several codes: clips are combined window by window, up
+to the length of the shortest.
+
+Axes: N windows or codes, W windows of a clip, Z latent.
 """
 
 import logging
@@ -10,381 +12,367 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from seqvae.corpus.batches import Batch, held_out_loader
+from seqvae.corpus.batches import held_out_loader
 from seqvae.corpus.store import Corpus
 from seqvae.errors import InputError
+from seqvae.inference import options
 from seqvae.inference.attributes import Movement, fingerprint, fit_attributes, measure_movement
-from seqvae.inference.codec import (
-    BATCH_SIZE,
-    Clip,
-    Codec,
-    How,
-    Item,
-    Reading,
-    Source,
-    Writing,
-    even,
-    padded,
-    several,
-)
+from seqvae.inference.bundle import BUNDLE, bundle_in, open_corpus
+from seqvae.inference.clips import corner_weights, cut_to_shortest, mixed
+from seqvae.inference.codec import BATCH_SIZE, Codec, Item, listed
 from seqvae.inference.directions import Directions
-from seqvae.inference.metrics import IW_SAMPLES, Evaluation, evaluate, importance_weighted_nll
+from seqvae.inference.evaluation import Evaluation, evaluate
+from seqvae.inference.figures import sample_figures
+from seqvae.inference.metrics import importance_weighted_nll
+from seqvae.inference.options import verb
+from seqvae.inference.prior import Prior
 from seqvae.model.config import Sampling
-from seqvae.model.latent import INTERPOLATIONS, weighted
-from seqvae.music.features import overlap
-from seqvae.music.notes import DEFAULT_QPM
+from seqvae.model.latent import INTERPOLATIONS, DiagonalGaussian, weighted
+from seqvae.model.vae import SequenceVAE
+from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, Ids
 
-MUSIC_SAMPLES = 1000  # drawn from the prior to be compared with music
-MAX_CORNERS = 4  # of a blend
-FAR = 2.0  # an amount beyond which a shift leaves the data
+MAX_MUSIC_WINDOWS = 1000  # samples that are compared with as many windows of a split
+LARGE_AMOUNT = 2.0  # a shift by more leaves the region of the data
 
 logger = logging.getLogger(__name__)
 
 
-class Scoring(Reading, total=False):
-    """How inputs are read and codes are drawn."""
-
-    seed: int
-    """Repeats the figures exactly."""
-
-
 @dataclass(frozen=True)
 class Score:
-    """How unlikely the model finds an input, in nats; infinite for what it cannot read."""
+    """How unlikely the model finds an input: -log p(x) in nats, infinite if it cannot be read."""
 
     per_step: float
+    """Lower for sparse music, because silence is easy to predict."""
     per_event: float
-    """Of a note, or of a token of text. Per step, whatever has few notes is likely."""
+    """Per note, or per token of a text."""
 
 
-class TrainedVAE(Codec):
-    """A model with its tokenizer, and what can be done with them."""
+class TrainedVAE:
+    """A model, its codec and its prior; its methods are the verbs."""
 
-    _directions: Directions | None = None
-
-    def sample(self, n: int = 8, *, qpm: float = DEFAULT_QPM, **how: Unpack[Writing]) -> list[Item]:
-        """Outputs from `n` codes drawn from the prior, at temperature 1; a seed repeats them."""
-        if n < 1:
-            raise InputError(f"n is {n}; it must be 1 or more")
-        generator = self.generator(how.get("seed"))
-        z = self.prior.sample(n, generator)
-        clips = [self.blank(code[None], qpm) for code in z]
-        return self.write(clips, how, generator=generator, temperature=1.0)
-
-    def reconstruct(self, inputs: Source | Sequence[Source], **how: Unpack[How]) -> list[Item]:
-        """Each input through its posterior mean and back, at its first tempo."""
-        return self.write(self.read(inputs, how), how)
-
-    def interpolate(
+    def __init__(
         self,
-        start: Source,
-        end: Source,
+        codec: Codec,
         *,
-        num_steps: int = 9,
-        method: str = "slerp",
-        **how: Unpack[How],
-    ) -> list[Item]:
-        """`num_steps` outputs from one input to the other, both reconstructions included.
+        prior: Prior | None = None,
+        bundle: Path | None = None,
+        run: Path | None = None,
+    ) -> None:
+        """Use `load` for a model from disk.
 
-        Posterior means are joined by `slerp` or `lerp`, tempos by a line; what cannot lie between,
-        such as chords, is that of the nearer end.
+        Without a `prior` samples come from N(0, I). `run` is the folder that fitted directions go
+        to, and that names the corpus.
         """
-        if num_steps < 2:
-            raise InputError(f"num_steps is {num_steps}; it must be 2 or more, for the two ends")
-        if method not in INTERPOLATIONS:
-            raise InputError(f"method is {method!r}; there are {', '.join(INTERPOLATIONS)}")
-        ends = even(self.read([start, end], how))
-        fractions = torch.linspace(0, 1, num_steps, device=self.device)
-        join = INTERPOLATIONS[method]
-        windows = zip(ends[0].z, ends[1].z, strict=True)
-        path = torch.stack([join(a, b, fractions) for a, b in windows], dim=1)
-        clips = [
-            between(ends, [1 - t, t], z) for t, z in zip(fractions.tolist(), path, strict=True)
-        ]
-        return self.write(clips, how)
+        self.codec, self.bundle, self.run = codec, bundle, run
+        self._prior = prior
+        self._directions: Directions | None = None
 
-    def blend(
-        self, inputs: Sequence[Source], *, num_steps: int = 5, **how: Unpack[How]
-    ) -> list[Item]:
-        """Weighted means of two to four inputs, row by row.
+    @classmethod
+    def load(cls, folder: str | Path, device: str | torch.device | None = None) -> "TrainedVAE":
+        """Read a run or a bundle; by default the model goes to CUDA if that is available.
 
-        Two give a line of `num_steps` outputs; four a square with a side of as many, the inputs at
-        its corners: first and second at the ends of the first row, third and fourth at those of the
-        last; three a triangle, whose rows grow from the first input to the side between the others.
+        Raises:
+            InputError: the folder is neither, a file of it is missing or damaged, or there is no
+                such device.
         """
-        if num_steps < 2:
-            raise InputError(f"num_steps is {num_steps}; it must be 2 or more, for the corners")
-        if isinstance(inputs, str) or not 2 <= len(inputs) <= MAX_CORNERS:
-            number = 1 if isinstance(inputs, str) else len(inputs)
-            raise InputError(f"{number} inputs; a blend takes two to {MAX_CORNERS}")
-        corners = even(self.read(inputs, how))
-        z = torch.stack([clip.z for clip in corners])  # (corners, W, Z)
-        clips = [
-            between(corners, weights, weighted(z, torch.tensor(weights, device=self.device)))
-            for weights in grid(len(corners), num_steps)
-        ]
-        return self.write(clips, how)
-
-    def vary(
-        self, source: Source, *, n: int = 8, distance: float = 0.3, **how: Unpack[How]
-    ) -> list[Item]:
-        """`n` outputs at a distance from one input: 0 is its reconstruction, 1 a random sample.
-
-        Each goes this share of the quarter circle from the posterior mean to a code drawn from the
-        prior, so that it lies where codes of the prior lie.
-        """
-        if n < 1:
-            raise InputError(f"n is {n}; it must be 1 or more")
-        if not 0 <= distance <= 1:
-            raise InputError(f"distance is {distance}; it must lie in [0, 1]")
-        (clip,) = self.read(source, how)
-        generator = self.generator(how.get("seed"))
-        angle = torch.tensor(distance * torch.pi / 2)
-        noise = self.prior.sample(n * len(clip.z), generator).view(n, *clip.z.shape)
-        clips = [
-            replace(clip, z=torch.cos(angle) * clip.z + torch.sin(angle) * own) for own in noise
-        ]
-        return self.write(clips, how, generator=generator)
-
-    def analogy(self, a: Source, b: Source, c: Source, **how: Unpack[How]) -> list[Item]:
-        """What a - b + c says: `a` with what tells `c` from `b`."""
-        clips = even(self.read([a, b, c], how))
-        first, second, third = (clip.z for clip in clips)
-        return self.write([replace(clips[0], z=first - second + third)], how)
-
-    def shift(
-        self,
-        inputs: Source | Sequence[Source],
-        *,
-        attribute: str,
-        amount: float = 1.0,
-        apart: bool = False,
-        **how: Unpack[How],
-    ) -> list[Item]:
-        """Each input moved along an attribute, which an `amount` below 0 lessens.
-
-        An amount of 1 is the way from the lowest quarter of the corpus to the highest; `apart`
-        leaves the other attributes as they are, as far as it can.
-        """
-        self._check_amount(amount)
-        clips = self.read(inputs, how)
-        directions = self.directions
-        moved = [
-            replace(clip, z=directions.shift(clip.z.cpu(), attribute, amount, apart=apart))
-            for clip in clips
-        ]
-        return self.write([replace(clip, z=clip.z.to(self.device)) for clip in moved], how)
-
-    def attributes(
-        self,
-        corpus: Corpus | str | Path | None = None,
-        names: Sequence[str] = (),
-        *,
-        labels: str | Path | None = None,
-        method: str = "network",
-        amount: float = 1.0,
-        seed: int = 0,
-    ) -> Movement:
-        """Fit the directions that `shift` takes, and measure what an `amount` of each does.
-
-        All attributes that vary more than a little, where none are named; see
-        `movement.fit_attributes`. Both are kept in the bundle that the model comes from.
-        """
-        self._check_amount(amount)
-        try:
-            before = self.directions.names
-        except InputError:
-            before = ()
-        self._directions = fit_attributes(
-            self,
-            None if corpus is None else self._corpus(corpus),
-            names,
-            method=method,
-            labels=None if labels is None else Path(labels).expanduser(),
-            seed=seed,
+        folder = Path(folder).expanduser()
+        bundle = bundle_in(folder)
+        return cls(
+            Codec.load(bundle, device),
+            prior=Prior.load(bundle),
+            bundle=bundle,
+            run=folder if folder / BUNDLE == bundle else None,
         )
-        if gone := sorted({*before} - {*self._directions.names}):
-            logger.warning(
-                "fitted before, and gone now: %s; one fit holds all that shift can take",
-                ", ".join(gone),
-            )
-        moved = measure_movement(self, self._directions, amount=amount, seed=seed)
-        if self.bundle is not None:
-            self._directions.save(self.bundle)
-            moved.save(self.bundle)
-        return moved
+
+    @property
+    def model(self) -> SequenceVAE:
+        """The network."""
+        return self.codec.model
+
+    @property
+    def tokenizer(self) -> AnyTokenizer:
+        """Data to tokens and back."""
+        return self.codec.tokenizer
+
+    @property
+    def prior(self) -> Prior:
+        """The density that samples are drawn from; N(0, I), with a warning, if none was fitted."""
+        if self._prior is None:
+            self._prior = Prior.standard(self.model.config.latent_dim)
+            if self.model.config.latent_dim:
+                logger.warning(
+                    "%s: its prior has not been fitted yet, so codes are drawn from N(0, I); "
+                    "seqvae train ... --resume fits it", self.bundle or "the model",
+                )  # fmt: skip
+        return self._prior
 
     @property
     def directions(self) -> Directions:
-        """Those that were fitted last, here or into the bundle.
+        """The directions that were fitted last: here, or else in the run or the bundle.
 
         Raises:
             InputError: there are none, or they belong to another model.
         """
         if self._directions is None:
-            if self.bundle is None:
-                raise InputError("no attributes yet; fit them with attributes()")
-            self._directions = Directions.load(self.bundle, fingerprint(self))
+            self._directions = self._saved_directions()
         return self._directions
 
-    @property
-    def movement(self) -> Movement | None:
-        """What was measured when the bundle's directions were fitted, if they were."""
-        return None if self.bundle is None else Movement.load(self.bundle)
+    # Verbs
 
-    def score(
-        self, inputs: Source | Sequence[Source], *, iw_samples: int = 20, **how: Unpack[Scoring]
-    ) -> list[Score]:
-        """-log p(x) of each input, importance-weighted; with one draw it is the evidence bound.
+    @verb(options.Encode)
+    def encode(self, how: options.Encode) -> DiagonalGaussian:
+        """The posterior of every window of one input or several, in order: (N, Z).
+
+        A clip longer than the model's window gives several rows.
+        """
+        examples = [self.codec.windows(source, how) for source in listed(how.inputs)]
+        return self.codec.posterior([window for windows in examples for window in windows])
+
+    @verb(options.Decode)
+    def decode(self, how: options.Decode) -> list[Item]:
+        """An output for each code of an array or tensor (N, Z).
+
+        Raises:
+            InputError: the codes have another shape.
+        """
+        z = torch.as_tensor(how.z, dtype=torch.float32, device=self.codec.device)
+        latent_dim = self.model.config.latent_dim
+        if z.ndim != 2 or z.shape[1] != latent_dim:
+            raise InputError(f"codes of shape {tuple(z.shape)}; this model takes (N, {latent_dim})")
+        return self.codec.render([self.codec.blank(code[None], how.qpm) for code in z], how)
+
+    @verb(options.Sample)
+    def sample(self, how: options.Sample) -> list[Item]:
+        """Outputs from codes drawn from the prior."""
+        generator = self.codec.generator(how.seed)
+        z = self.prior.sample(how.n, generator)
+        clips = [self.codec.blank(code[None], how.qpm) for code in z]
+        return self.codec.render(clips, how, generator)
+
+    @verb(options.Reconstruct)
+    def reconstruct(self, how: options.Reconstruct) -> list[Item]:
+        """Each input through its posterior mean and back, at its first tempo."""
+        return self.codec.render(self.codec.read(how.inputs, how), how)
+
+    @verb(options.Interpolate)
+    def interpolate(self, how: options.Interpolate) -> list[Item]:
+        """Outputs from one input to another, both reconstructions included.
+
+        Posterior means are joined by the path, tempos by a line; program and chords, which cannot
+        be averaged, are those of the nearer end.
+        """
+        ends = cut_to_shortest(self.codec.read([how.start, how.end], how))
+        fractions = torch.linspace(0, 1, how.num_steps, device=self.codec.device)
+        join = INTERPOLATIONS[how.method]
+        windows = zip(ends[0].z, ends[1].z, strict=True)
+        path = torch.stack([join(a, b, fractions) for a, b in windows], dim=1)
+        clips = [mixed(ends, [1 - t, t], z) for t, z in zip(fractions.tolist(), path, strict=True)]
+        return self.codec.render(clips, how)
+
+    @verb(options.Blend)
+    def blend(self, how: options.Blend) -> list[Item]:
+        """Weighted means of two to four inputs, row by row.
+
+        Two inputs give a line of `num_steps` outputs. Four give a square with sides of that length:
+        the first and second are the ends of the first row, the third and fourth those of the last.
+        Three give a triangle whose rows grow from the first input to the side of the other two.
+        """
+        corners = cut_to_shortest(self.codec.read(how.inputs, how))
+        z = torch.stack([clip.z for clip in corners])  # (corners, W, Z)
+        clips = [
+            mixed(corners, weights, weighted(z, torch.tensor(weights, device=self.codec.device)))
+            for weights in corner_weights(len(corners), how.num_steps)
+        ]
+        return self.codec.render(clips, how)
+
+    @verb(options.Vary)
+    def vary(self, how: options.Vary) -> list[Item]:
+        """Outputs at a distance from one input: at 0 its reconstruction, at 1 random samples.
+
+        Each lies this part of a quarter circle from the posterior mean towards a code drawn from
+        the prior, and so where codes of the prior lie.
+        """
+        (clip,) = self.codec.read([how.source], how)
+        generator = self.codec.generator(how.seed)
+        angle = torch.tensor(how.distance * torch.pi / 2)
+        noise = self.prior.sample(how.n * len(clip.z), generator).view(how.n, *clip.z.shape)
+        clips = [
+            replace(clip, z=torch.cos(angle) * clip.z + torch.sin(angle) * draw) for draw in noise
+        ]
+        return self.codec.render(clips, how, generator)
+
+    @verb(options.Analogy)
+    def analogy(self, how: options.Analogy) -> list[Item]:
+        """`a` changed by what distinguishes `c` from `b`: the code a - b + c."""
+        clips = cut_to_shortest(self.codec.read([how.a, how.b, how.c], how))
+        first, second, third = (clip.z for clip in clips)
+        return self.codec.render([replace(clips[0], z=first - second + third)], how)
+
+    @verb(options.Shift)
+    def shift(self, how: options.Shift) -> list[Item]:
+        """Each input moved along the direction of a fitted attribute.
+
+        Raises:
+            InputError: no directions are fitted, or none of that name.
+        """
+        warn_of_large_amount(how.amount)
+        directions = self.directions
+        clips = []
+        for clip in self.codec.read(how.inputs, how):
+            moved = directions.shift(
+                clip.z.cpu(), how.attribute, how.amount, keep_others=how.keep_others
+            )
+            clips.append(replace(clip, z=moved.to(self.codec.device)))
+        return self.codec.render(clips, how)
+
+    @verb(options.Attributes)
+    def attributes(self, how: options.Attributes) -> Movement:
+        """Fit the directions that `shift` moves along, and measure what an `amount` of each does.
+
+        They are kept in `out`, or else in the run that the model was loaded from. If it was loaded
+        from a bundle alone, they stay in memory, because others may use the bundle.
+        """
+        warn_of_large_amount(how.amount)
+        before = self._fitted_names()
+        labels = None if how.labels is None else Path(how.labels).expanduser()
+        corpus = None if labels and how.corpus is None else self._corpus(how.corpus)
+        self._directions = fit_attributes(
+            self.codec, corpus, how.names, method=how.method, labels=labels, seed=how.seed
+        )
+        if gone := sorted(before - {*self._directions.names}):
+            logger.warning(
+                "no longer fitted: %s; each fit replaces the one before", ", ".join(gone)
+            )
+        movement = measure_movement(
+            self.codec, self.prior, self._directions, amount=how.amount, seed=how.seed
+        )
+        folder = self.run if how.out is None else Path(how.out).expanduser()
+        if folder is None:
+            logger.warning("the attributes are not kept; name a folder for them with --out")
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._directions.save(folder)
+            movement.save(folder)
+        return movement
+
+    @verb(options.Score)
+    def score(self, how: options.Score) -> list[Score]:
+        """-log p(x) of each input, importance-weighted.
 
         What cannot be read as the model's data is infinitely unlikely; a warning says why.
         """
-        generator = self.generator(how.get("seed", 0))
-        own: dict[str, Any] = {name: value for name, value in how.items() if name != "seed"}
         examples: list[list[Example]] = []
-        for source in several(inputs):
+        for source in listed(how.inputs):
             try:
-                examples.append(self.windows(source, **own))
+                examples.append(self.codec.windows(source, how))
             except InputError as error:
                 logger.warning("%s", error)
                 examples.append([])
         ids = [window.ids for windows in examples for window in windows]
-        nats = iter(self.nats(ids, iw_samples, generator))
+        nats = iter(sequence_nats(self.codec, ids, how.iw_samples, seed=how.seed))
         scores = []
         for windows in examples:
             total = sum(next(nats) for _ in windows)
             steps = sum(len(window.ids) for window in windows)
-            events = sum(self.num_events(window.ids) for window in windows)
+            events = sum(self.codec.num_events(window.ids) for window in windows)
             scores.append(
                 Score(total / steps, total / max(events, 1)) if steps else Score(math.inf, math.inf)
             )
         return scores
 
-    def evaluate(
-        self,
-        corpus: Corpus | str | Path,
-        *,
-        split: str = "test",
-        iw_samples: int = IW_SAMPLES,
-        precision: Literal["fp32", "bf16"] = "fp32",
-        seed: int = 0,
-    ) -> Evaluation:
-        """All figures on a split of a prepared corpus; `seed` draws every z.
-
-        `iw_samples` are the draws a sequence of the importance-weighted likelihood, which takes
-        nearly all of the time; bf16 shortens it where the hardware has it.
+    @verb(options.Evaluate)
+    def evaluate(self, how: options.Evaluate) -> Evaluation:
+        """All figures on a split of a prepared corpus.
 
         Raises:
-            InputError: the split does not exist or is empty, the corpus has other tokens, or
-                `iw_samples` is not positive.
+            InputError: the split is empty, or the corpus has other tokens.
         """
-        if iw_samples < 1:
-            raise InputError(f"iw_samples is {iw_samples}; it must be 1 or more (500 is usual)")
-        corpus = self._corpus(corpus)
-        if split not in corpus.splits:
-            raise InputError(f"split is {split!r}; there are {', '.join(corpus.splits)}")
-        if not len(corpus.splits[split]):
-            raise InputError(f"{corpus.folder}: the {split} split is empty")
-        self.generator(seed)  # which refuses what is no seed
-        loader = held_out_loader(corpus.splits[split], BATCH_SIZE, self.tokenizer)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16"):
-            figures = evaluate(self.model, loader, self.tokenizer, iw_samples=iw_samples, seed=seed)
+        corpus = self._corpus(how.corpus)
+        split = corpus.splits[how.split]
+        if not len(split):
+            raise InputError(f"{corpus.folder}: the {how.split} split is empty")
+        loader = held_out_loader(split, BATCH_SIZE, self.tokenizer)
+        half = how.precision == "bf16"
+        with torch.autocast(self.codec.device.type, torch.bfloat16, enabled=half):
+            figures = evaluate(
+                self.model, loader, self.tokenizer, iw_samples=how.iw_samples, seed=how.seed
+            )
             if self.tokenizer.modality == "text" or not self.model.config.latent_dim:
                 return figures
-            return replace(figures, overlap=self._overlaps(corpus, split, seed))
+            return replace(figures, **self._sample_figures(corpus, how))
 
-    def nats(
-        self, sequences: Sequence[Ids], iw_samples: int, generator: torch.Generator
-    ) -> list[float]:
-        """-log p(x) of each sequence in nats, importance-weighted."""
-        nats: list[float] = []
-        for start in tqdm(
-            range(0, len(sequences), BATCH_SIZE), desc="score", leave=False, disable=None
-        ):
-            ids, lengths = padded(sequences[start : start + BATCH_SIZE])
-            encoder_input = self.tokenizer.encoder_input(ids)
-            batch = Batch(
-                torch.from_numpy(ids),
-                lengths,
-                None if encoder_input is None else torch.from_numpy(encoder_input),
-            ).to(self.device)
-            nats += importance_weighted_nll(self.model, batch, iw_samples, generator).nll.tolist()
-        return nats
+    # What they share
 
-    def num_events(self, ids: Ids) -> int:
-        """Notes of a window, or tokens of a text."""
-        return len(ids) if self.tokenizer.modality == "text" else len(self.piece(ids).notes)
-
-    def _check_amount(self, amount: float) -> None:
-        if not math.isfinite(amount) or amount == 0:
-            raise InputError(f"amount is {amount}; it must be finite, and not 0")
-        if abs(amount) > FAR:
-            logger.warning(
-                "amount is %g: codes moved further than %g are unlike any of the corpus",
-                amount, FAR,
-            )  # fmt: skip
-
-    def _corpus(self, corpus: Corpus | str | Path) -> Corpus:
-        """An opened corpus of the model's tokens."""
+    def _corpus(self, corpus: options.CorpusSource | None) -> Corpus:
+        """A corpus of the model's tokens; None is the one that the run was trained on."""
         if not isinstance(corpus, Corpus):
-            corpus = Corpus(Path(corpus).expanduser())
+            folder = None if corpus is None else Path(corpus).expanduser()
+            if folder is None and self.run is None:
+                raise InputError("a bundle has no corpus; name a prepared one (--corpus)")
+            corpus = open_corpus(self.run or Path(), folder)
         if corpus.tokenizer.to_json() != self.tokenizer.to_json():
             raise InputError(f"{corpus.folder}: prepared with another tokenizer than the model's")
         return corpus
 
-    def _overlaps(self, corpus: Corpus, split: str, seed: int) -> dict[str, tuple[float, float]]:
-        """Samples against a split, and the training split against it, windows varied as there."""
-        rng, sets = np.random.default_rng(seed), []
-        for name in (split, "train"):
-            order = rng.permutation(len(corpus.splits[name]))[:MUSIC_SAMPLES]
-            ids = self.tokenizer.augment(corpus.splits[name].padded(order), rng)
-            sets.append([self.piece(row) for row in ids])
-        generator = self.generator(seed)
-        z = self.prior.sample(MUSIC_SAMPLES, generator)
-        conditions = None
-        if self.model.steps.condition_sizes:  # over the chords of the split
-            order = rng.integers(len(corpus.splits[split]), size=MUSIC_SAMPLES)
-            conditions = list(
-                corpus.splits[split].padded(order)[..., self.model.steps.num_channels :]
-            )
-        sampled = self.tokens(z, Sampling(), generator, conditions)
-        sets.append([self.piece(row) for row in sampled])
-        held_out, train, samples = sets
-        ceiling = overlap(train, held_out)
-        reached = overlap(samples, held_out)
-        return {name: (reached.get(name, 0.0), ceiling[name]) for name in ceiling}
+    def _saved_directions(self) -> Directions:
+        folders = [folder for folder in (self.run, self.bundle) if folder is not None]
+        for folder in folders:
+            if Directions.are_in(folder):
+                return Directions.load(folder, fingerprint(self.model))
+        where = f"{folders[0]}: " if folders else ""
+        raise InputError(f"{where}no attributes yet; fit them with seqvae attributes")
+
+    def _fitted_names(self) -> set[str]:
+        try:
+            return {*self.directions.names}
+        except InputError:
+            return set()
+
+    def _sample_figures(self, corpus: Corpus, how: options.Evaluate) -> dict[str, Any]:
+        """Samples and the training split, each against the split as it is.
+
+        A model with conditions samples over those of the windows it is compared with.
+        """
+        held_out, train = corpus.splits[how.split], corpus.splits["train"]
+        number = min(MAX_MUSIC_WINDOWS, len(held_out), len(train))
+        rng = np.random.default_rng(how.seed)
+        windows, others = (
+            [split[i] for i in rng.permutation(len(split))[:number].tolist()]
+            for split in (held_out, train)
+        )
+        generator = self.codec.generator(how.seed)
+        z = self.prior.sample(number, generator)
+        conditions = [ids[:, self.model.steps.num_channels :] for ids in windows]
+        samples = self.codec.tokens(z, Sampling(), generator, conditions)
+        collections = (samples, windows, others)
+        return sample_figures(*([self.codec.piece(ids) for ids in each] for each in collections))
 
 
-def between(clips: Sequence[Clip], weights: Sequence[float], z: Tensor) -> Clip:
-    """Codes (W, Z) that lie between clips: at the mean of their tempos.
+@torch.no_grad()
+def sequence_nats(
+    codec: Codec, sequences: Sequence[Ids], iw_samples: int, *, seed: int = 0
+) -> list[float]:
+    """-log p(x) of each sequence in nats, importance-weighted."""
+    generator = codec.generator(seed)
+    nats: list[float] = []
+    total = -(-len(sequences) // BATCH_SIZE)
+    batches = codec.batches(sequences)
+    for batch in tqdm(batches, desc="score", total=total, leave=False, disable=None):
+        nats += importance_weighted_nll(codec.model, batch, iw_samples, generator).nll.tolist()
+    return nats
 
-    What knows no mean, program and chords, is that of the heaviest.
-    """
-    heaviest = clips[max(range(len(clips)), key=lambda i: (weights[i], i))]
-    windows = []
-    for w in range(len(z)):
-        tempos = [clip.windows[w].qpm for clip in clips]
-        windows.append(replace(heaviest.windows[w], qpm=float(np.average(tempos, weights=weights))))
-    return Clip(windows, z)
 
-
-def grid(num_corners: int, num_steps: int) -> list[list[float]]:
-    """Weights of two corners along a line, of three over a triangle, of four over a square."""
-    line = np.linspace(0, 1, num_steps).tolist()
-    if num_corners == 2:
-        return [[1 - t, t] for t in line]
-    if num_corners == 3:
-        last = num_steps - 1
-        return [
-            [1 - row / last, (row - place) / last, place / last]
-            for row in range(num_steps) for place in range(row + 1)
-        ]  # fmt: skip
-    return [[(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x] for y in line for x in line]
+def warn_of_large_amount(amount: float) -> None:
+    """Warn that codes will lie outside the region of the data."""
+    if abs(amount) > LARGE_AMOUNT:
+        logger.warning(
+            "amount is %g: codes moved by more than %g are unlike any of the corpus",
+            amount, LARGE_AMOUNT,
+        )  # fmt: skip

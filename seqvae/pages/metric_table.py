@@ -1,12 +1,9 @@
 """The metrics of an evaluation as a table: each with its unit, its definition and its ceiling."""
 
-import ast
-import inspect
-import itertools
-
 import numpy as np
 
-from seqvae.inference.metrics import Evaluation
+from seqvae.inference.evaluation import Evaluation
+from seqvae.inference.options import field_docs
 from seqvae.pages.page import Data, plain
 
 METRICS_IN = {  # unit: metrics
@@ -14,7 +11,8 @@ METRICS_IN = {  # unit: metrics
     "nats": ("mi_aggregate", "mi_batch"),
     "dimensions": ("active_units",),
     "fraction of tokens": (
-        "accuracy_teacher_forced", "accuracy_free_running", "accuracy_by_channel",
+        "accuracy_teacher_forced", "accuracy_free_running", "accuracy_constant",
+        "accuracy_by_channel", "accuracy_constant_by_channel",
     ),
     "fraction of sequences": ("exact_match",),
     "from 0 to 1": ("onset_f1",),
@@ -24,6 +22,8 @@ METRICS_IN = {  # unit: metrics
     "per word": ("word_perplexity", "iw_word_perplexity"),
     "bits per byte": ("bits_per_byte",),
     "overlapping area: samples / training split": ("overlap",),
+    "fraction of notes: samples / data": ("scale_share",),
+    "fraction of steps: samples / data": ("consonance",),
 }  # fmt: skip
 UNITS = {name: unit for unit, names in METRICS_IN.items() for name in names}
 CEILINGS = {  # the field that holds the largest value that a metric can have
@@ -36,7 +36,7 @@ CEILINGS = {  # the field that holds the largest value that a metric can have
 def metric_table(evaluation: Evaluation) -> list[Data]:
     """A row for each metric that was measured, in the order of the fields of `Evaluation`."""
     fields = {name: value for name, value in vars(evaluation).items() if value is not None}
-    texts = definitions()
+    texts = field_docs(Evaluation)
     rows: list[Data] = []
     for name in (name for name in fields if name in UNITS):
         row: Data = {"name": name, "unit": UNITS[name], "definition": texts[name]}
@@ -47,22 +47,7 @@ def metric_table(evaluation: Evaluation) -> list[Data]:
             ]
         else:
             ceiling = [fields[CEILINGS[name]]] if name in CEILINGS else []
-            row["values"] = plain([fields[name], *ceiling])
+            row["values"] = plain([*np.atleast_1d(fields[name]).tolist(), *ceiling])
             row["stderr"] = fields.get(f"{name}_stderr")
         rows.append(row)
     return rows
-
-
-def definitions() -> dict[str, str]:
-    """The docstring of each field of `Evaluation`."""
-    (definition,) = ast.parse(inspect.getsource(Evaluation)).body
-    assert isinstance(definition, ast.ClassDef)
-    return {
-        field.target.id: " ".join(docstring.value.value.split())
-        for field, docstring in itertools.pairwise(definition.body)
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(docstring, ast.Expr)
-        and isinstance(docstring.value, ast.Constant)
-        and isinstance(docstring.value.value, str)
-    }

@@ -83,7 +83,7 @@ def gather(vae: TrainedVAE, corpus: Corpus, *, history: list[dict[str, float]], 
         "samples": _samples(vae, encoded),
         "interpolation": _interpolation(vae, encoded, plane),
         "map": _map(vae, encoded, plane) | {"total": len(corpus.splits["valid"])},
-        "movement": _movement(vae.movement),
+        "movement": _movement(None if vae.run is None else Movement.load(vae.run)),
     }
 
 
@@ -117,7 +117,7 @@ def _facts(vae: TrainedVAE, corpus: Corpus) -> dict[str, str | int]:
 
 def _samples(vae: TrainedVAE, encoded: Encoded) -> list[str | Data]:
     """Samples of the prior at temperature 1; where chords are given, over those of the split."""
-    generator = vae.generator(0)
+    generator = vae.codec.generator(0)
     z = vae.prior.sample(NUM_SAMPLES, generator)
     over = [encoded.examples[i % len(encoded.examples)] for i in range(NUM_SAMPLES)]
     return _decode(vae, z, over, Sampling(temperature=1.0), generator)
@@ -134,8 +134,8 @@ def _interpolation(vae: TrainedVAE, encoded: Encoded, plane: Plane) -> Data:
     z = slerp(encoded.means[start], encoded.means[end], fractions)
     nearer = [encoded.examples[end if t > 0.5 else start] for t in fractions.tolist()]
     return {
-        "start": _pack(vae.content(encoded.examples[start].ids)),
-        "end": _pack(vae.content(encoded.examples[end].ids)),
+        "start": _pack(vae.codec.content(encoded.examples[start].ids)),
+        "end": _pack(vae.codec.content(encoded.examples[end].ids)),
         "steps": _decode(vae, z, nearer),
         "points": plain(plane.place(z)),
     }
@@ -143,7 +143,7 @@ def _interpolation(vae: TrainedVAE, encoded: Encoded, plane: Plane) -> Data:
 
 def _map(vae: TrainedVAE, encoded: Encoded, plane: Plane) -> Data:
     """Posterior means on a plane, what they stand for, and the attributes that vary."""
-    contents = [vae.content(example.ids) for example in encoded.examples]
+    contents = [vae.codec.content(example.ids) for example in encoded.examples]
     attributes = []
     for name, measure in ATTRIBUTES[vae.tokenizer.modality].items():
         values = [measure(content) for content in contents]
@@ -162,7 +162,8 @@ def _movement(movement: Movement | None) -> Data | None:
     """The attribute matrix, if attributes have been fitted."""
     return None if movement is None else {
         "amount": movement.amount, "names": movement.names, "measured": movement.measured,
-        **{name: plain(getattr(movement, name)) for name in ("change", "rising", "able")},
+        "change": plain(movement.change), "rising": plain(movement.success),
+        "able": plain(movement.success_of_movable),
     }  # fmt: skip
 
 
@@ -174,7 +175,7 @@ def _encode(vae: TrainedVAE, corpus: Corpus) -> Encoded:
     split = corpus.splits["valid"]
     chosen = np.random.default_rng(0).permutation(len(split))[:MAX_POINTS]
     examples = [Example(split[i]) for i in chosen.tolist()]
-    posterior = vae.posterior(examples)
+    posterior = vae.codec.posterior(examples)
     return Encoded(examples, posterior.mean.cpu(), posterior.kl_per_dim().mean(0).cpu())
 
 
@@ -187,8 +188,8 @@ def _decode(
 ) -> list[str | Data]:
     """The contents that codes decode to, each over the chords of an example, where it has any."""
     conditions = [example.ids[:, vae.model.steps.num_channels :] for example in over]
-    sequences = vae.tokens(z.to(vae.device), sampling, generator, conditions)
-    return [_pack(vae.content(ids)) for ids in sequences]
+    sequences = vae.codec.tokens(z.to(vae.codec.device), sampling, generator, conditions)
+    return [_pack(vae.codec.content(ids)) for ids in sequences]
 
 
 def _pack(content: str | Piece) -> str | Data:

@@ -2,7 +2,7 @@
 
 import math
 
-from seqvae.inference.metrics import Evaluation
+from seqvae.inference.evaluation import Evaluation
 from seqvae.training.config import MAX_NATS_PER_DIM, Config
 
 COLLAPSED_MI = 0.5  # nats: the code cannot even tell two halves of the data apart

@@ -32,7 +32,9 @@ from seqvae.corpus.store import Corpus
 from seqvae.errors import InputError
 from seqvae.inference.bundle import BUNDLE, model_card, save_bundle
 from seqvae.inference.codec import Codec
-from seqvae.inference.metrics import Tally, rows
+from seqvae.inference.evaluation import Tally
+from seqvae.inference.metrics import unpadded
+from seqvae.inference.prior import fit_prior_of
 from seqvae.model.objective import BetaSchedule, TargetRate
 from seqvae.model.vae import SequenceVAE
 from seqvae.training.checkpoint import (
@@ -93,7 +95,7 @@ def train(config: Config, runs: Path = Path("runs"), *, resume: bool = False) ->
             "the same command with --resume goes on"
         )
     if config.model.latent_dim:
-        Codec.load(run).fit_prior(corpus.splits["train"])
+        fit_prior_of(Codec.load(run), corpus.splits["train"]).save(run / BUNDLE)
     return run
 
 
@@ -243,7 +245,7 @@ class VAETraining(lightning.LightningModule):
         for batch in held_out_loader(valid, 4 * settings.batch_size, tokenizer):
             decoded = tally.update(batch.to(self.device))
             if not examples:
-                pairs = zip(rows(batch), rows(decoded), strict=True)
+                pairs = zip(unpadded(batch), unpadded(decoded), strict=True)
                 for original, decoding in list(pairs)[-2:]:
                     examples.append(f"  in   {self.tokenizer.show(original)}"[:LINE])
                     examples.append(f"  out  {self.tokenizer.show(decoding)}"[:LINE])

@@ -58,13 +58,13 @@ def test_no_way_is_longer_than_the_farthest(monkeypatch: pytest.MonkeyPatch) -> 
     torch.testing.assert_close(way.norm(dim=-1), torch.full((20,), 0.2 * SIZE**0.5))
 
 
-def test_apart_leaves_the_other_attribute(directions: Directions) -> None:
+def test_the_other_attribute_can_be_kept(directions: Directions) -> None:
     z = torch.randn(50, SIZE, generator=torch.Generator().manual_seed(3))
     score = directions.score
     plain = score(directions.shift(z, "mostly", 1.0)) - score(z)
-    apart = score(directions.shift(z, "mostly", 1.0, apart=True)) - score(z)
-    assert (apart[:, 1] > 0).all()
-    assert apart[:, 0].abs().mean() < 0.1 * plain[:, 0].abs().mean()
+    kept = score(directions.shift(z, "mostly", 1.0, keep_others=True)) - score(z)
+    assert (kept[:, 1] > 0).all()
+    assert kept[:, 0].abs().mean() < 0.1 * plain[:, 0].abs().mean()
 
 
 def test_means_is_the_difference_of_the_quarters() -> None:

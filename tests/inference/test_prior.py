@@ -1,14 +1,22 @@
 """The fitted prior against densities that are known."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch.distributions import MultivariateNormal
 
-import seqvae.inference.prior
+from seqvae.corpus.store import Split
 from seqvae.errors import InputError
-from seqvae.inference.prior import Prior, fit_prior
+from seqvae.inference import prior as prior_module
+from seqvae.inference.codec import Codec
+from seqvae.inference.prior import Prior, augmented, fit_prior, fit_prior_of
+from seqvae.model.latent import DiagonalGaussian
+from seqvae.tokenizers.contract import Example
+from seqvae.tokenizers.melody import MelodyTokenizer
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -39,12 +47,12 @@ def test_densities_equal_torch_distributions() -> None:
         for weight, mean, scale in zip(prior.weights, prior.means, prior.scales, strict=True)
     ], dim=1)  # fmt: skip
     torch.testing.assert_close(
-        seqvae.inference.prior._log_densities(z, prior), expected, rtol=1e-4, atol=1e-4
+        prior_module._log_densities(z, prior), expected, rtol=1e-4, atol=1e-4
     )
 
 
 def test_a_mixture_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seqvae.inference.prior, "MAX_COMPONENTS", 2)
+    monkeypatch.setattr(prior_module, "MAX_COMPONENTS", 2)
     prior = fit_prior(two_heaps(4000))
     order = prior.means[:, 0].argsort()
     torch.testing.assert_close(prior.weights[order], torch.tensor([0.25, 0.75]), atol=0.02, rtol=0)
@@ -62,17 +70,136 @@ def test_a_mixture_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_few_codes_make_a_density_near_the_standard_one(num_codes: int, size: int) -> None:
     z = torch.randn(num_codes, size, generator=generator())
     prior = fit_prior(z)
-    assert len(prior.weights) == max(1, num_codes // seqvae.inference.prior.MIN_CODES)
+    assert len(prior.weights) == max(1, num_codes // prior_module.MIN_CODES)
     assert prior.sample(100, generator()).isfinite().all()
     covariance = (prior.scales @ prior.scales.mT)[0]
     assert 0.1 < covariance.diagonal().min() <= covariance.diagonal().max() < 3
 
 
+@torch.no_grad()
+def slow_em(
+    z: torch.Tensor, clusters: torch.Tensor, num_components: int, num_iterations: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Expectation maximisation component by component, in float64; from hard clusters."""
+    z = z.double()
+    num_codes, size = z.shape
+    common = ((z - z.mean(0)).mT @ (z - z.mean(0)) + size * torch.eye(size)) / (num_codes + size)
+    belongs = torch.stack([(clusters == k).double() for k in range(num_components)])
+    for iteration in range(num_iterations + 1):
+        counts = belongs.sum(1)
+        means = torch.stack([(b[:, None] * z).sum(0) / b.sum() for b in belongs])
+        covariances = torch.stack([
+            (torch.einsum("n,ni,nj->ij", b, z - m, z - m) + size * common) / (b.sum() + size)
+            for b, m in zip(belongs, means, strict=True)
+        ])  # fmt: skip
+        if iteration == num_iterations:
+            return counts / num_codes, means, covariances
+        joint = torch.stack([
+            torch.log(count / num_codes) + MultivariateNormal(m, c).log_prob(z)
+            for count, m, c in zip(counts, means, covariances, strict=True)
+        ])  # fmt: skip
+        belongs = joint.softmax(0)
+    raise AssertionError
+
+
+def test_the_fit_equals_slow_expectation_maximisation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prior_module, "MAX_COMPONENTS", 2)
+    overlapping = torch.randn(2000, 2, generator=generator())
+    overlapping[::3] = 0.2 * overlapping[::3] + 0.5  # k-means alone halves the wide component
+    clusters = prior_module._clusters(overlapping, 2, 0)
+    prior = fit_prior(overlapping)
+    weights, means, covariances = slow_em(overlapping, clusters, 2, prior_module.EM_ITERATIONS)
+    torch.testing.assert_close(prior.weights.double(), weights, atol=1e-4, rtol=0)
+    torch.testing.assert_close(prior.means.double(), means, atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        (prior.scales @ prior.scales.mT).double(), covariances, atol=1e-4, rtol=0
+    )
+    by_k_means = slow_em(overlapping, clusters, 2, 0)
+    assert (by_k_means[0] - weights).abs().max() > 0.05  # so the comparison tells something
+    assert float(prior.weights.min()) == pytest.approx(1 / 3, abs=0.05)
+
+
+def test_one_component_has_a_closed_form() -> None:
+    z = torch.randn(100, 3, generator=generator()) @ torch.tensor(
+        [[2.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.1]]
+    )
+    prior = fit_prior(z)
+    scatter = torch.cov(z.mT, correction=0)
+    common = (100 * scatter + 3 * torch.eye(3)) / 103
+    torch.testing.assert_close(prior.weights, torch.ones(1))
+    torch.testing.assert_close(prior.means[0], z.mean(0))
+    torch.testing.assert_close(
+        prior.scales[0] @ prior.scales[0].mT, (100 * scatter + 3 * common) / 103
+    )
+
+
+class PlantedCodec(Codec):
+    """Posteriors N(first token, 2^2)."""
+
+    def __init__(self, tokenizer: object) -> None:
+        """Nothing is loaded."""
+        self.tokenizer = tokenizer
+        self.read: list[NDArray[np.int64]] = []
+
+    device = torch.device("cpu")
+
+    def posterior(self, examples: Sequence[Example]) -> DiagonalGaussian:
+        self.read = [example.ids for example in examples]
+        mean = torch.tensor([[float(ids[0, 0])] for ids in self.read])
+        return DiagonalGaussian(mean, torch.full_like(mean, 2.0).log())
+
+
+class Augmenting(MelodyTokenizer):
+    """Adds 10 to every token, padding included."""
+
+    def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        return ids + 10
+
+
+def split_of(tokens: list[list[int]]) -> Split:
+    offsets = np.cumsum([0, *map(len, tokens)])
+    return Split(np.concatenate(tokens)[:, None].astype(np.uint8), offsets)
+
+
+def test_a_prior_is_fitted_to_draws_of_augmented_sequences() -> None:
+    codec = PlantedCodec(Augmenting())
+    split = split_of([[7, 1, 2], [7], [7, 5]] * 200)
+    prior = fit_prior_of(codec, split)
+    lengths = sorted(len(ids) for ids in codec.read)
+    assert lengths == [1] * 200 + [2] * 200 + [3] * 200
+    assert {int(ids[0, 0]) for ids in codec.read} == {17}
+    z = prior.sample(5000, generator())
+    assert float(z.mean()) == pytest.approx(17, abs=0.3)
+    assert float(z.std()) == pytest.approx(2, abs=0.2)  # means alone have no spread
+    again = fit_prior_of(codec, split)
+    assert torch.equal(again.scales, prior.scales)
+    assert not torch.equal(fit_prior_of(codec, split, seed=1).scales, prior.scales)
+
+
+def test_a_large_split_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prior_module, "NUM_FITTED", 20)
+    split = split_of([[n] for n in range(100)])
+    chosen = [int(e.ids[0, 0]) for e in augmented(split, Augmenting(), seed=0)]
+    assert len({*chosen}) == 20
+    assert max(chosen) > 60  # not the first of the split
+    assert chosen == [int(e.ids[0, 0]) for e in augmented(split, Augmenting(), seed=0)]
+    assert chosen != [int(e.ids[0, 0]) for e in augmented(split, Augmenting(), seed=1)]
+
+
+def test_no_prior_yet_is_not_the_standard_one(tmp_path: Path) -> None:
+    assert Prior.load(tmp_path) is None
+    Prior.standard(2).save(tmp_path)
+    loaded = Prior.load(tmp_path)
+    assert loaded is not None
+    torch.testing.assert_close(loaded.scales, torch.eye(2)[None])
+
+
 def test_it_comes_back_from_disk(tmp_path: Path) -> None:
     prior = fit_prior(two_heaps(500))
     prior.save(tmp_path)
-    again = Prior.load(tmp_path, 2)
+    again = Prior.load(tmp_path)
+    assert again is not None
     torch.testing.assert_close(again.sample(9, generator()), prior.sample(9, generator()))
     (tmp_path / "prior.safetensors").write_bytes(b"no")
     with pytest.raises(InputError, match=r"prior.safetensors: damaged"):
-        Prior.load(tmp_path, 2)
+        Prior.load(tmp_path)

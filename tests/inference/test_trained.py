@@ -176,7 +176,7 @@ def test_evaluate_gives_all_figures_and_repeats(
     for seed in (-1, 2**64):
         with pytest.raises(InputError, match=f"seed is {seed}; it must be 0 or more"):
             sentences.vae.evaluate(sentences.corpus, seed=seed)
-    with pytest.raises(InputError, match="split is 'dev'"):
+    with pytest.raises(InputError, match="split is 'dev'; choose one of train, valid, test"):
         sentences.vae.evaluate(sentences.corpus, split="dev")
     with pytest.raises(InputError, match="another tokenizer"):
         sentences.vae.evaluate(melodies.corpus)

@@ -13,6 +13,8 @@ from tiny import random_ids, tiny_vae
 
 from seqvae.corpus.scores import extract_file
 from seqvae.errors import InputError
+from seqvae.inference.codec import Codec
+from seqvae.inference.prior import Prior
 from seqvae.inference.trained import TrainedVAE
 from seqvae.music.beats import BeatTrack
 from seqvae.music.chords import (
@@ -222,7 +224,7 @@ def test_decoding_follows_what_is_given() -> None:
 
 def test_the_verbs_play_over_chords() -> None:
     model = tiny_vae(vocab_sizes=(90,), condition_sizes=(NUM_CHORDS,), max_steps=16, std=1.0)
-    vae = TrainedVAE(model, MELODY)
+    vae = TrainedVAE(Codec(model, MELODY), prior=Prior.standard(3))
     plain = [read_midi(clip, 4).notes.tolist() for clip in vae.sample(4, seed=1)]
     over = [read_midi(clip, 4).notes.tolist() for clip in vae.sample(4, seed=1, chords="C Am")]
     assert plain != over
@@ -239,7 +241,7 @@ def test_the_verbs_play_over_chords() -> None:
 
 
 def test_a_model_without_chords_says_so() -> None:
-    vae = TrainedVAE(tiny_vae(vocab_sizes=(90,), max_steps=16), MelodyTokenizer(num_bars=1))
+    vae = TrainedVAE(Codec(tiny_vae(vocab_sizes=(90,), max_steps=16), MelodyTokenizer(num_bars=1)))
     with pytest.raises(InputError, match=r"knows no chords; train one with data.tokenizer.chords"):
         vae.sample(1, chords="C")
 

@@ -13,7 +13,7 @@ from trained import Trained, band, train_tiny
 
 from seqvae.inference import trained as generation
 from seqvae.inference.attributes import Movement
-from seqvae.inference.trained import TrainedVAE
+from seqvae.inference.codec import Codec
 from seqvae.music.midi import to_pretty_midi
 from seqvae.pages.report import write_report
 
@@ -43,7 +43,7 @@ def write(trained: Trained, folder: Path) -> Page:
 @pytest.fixture(scope="session", autouse=True)
 def _few_samples() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(generation, "MUSIC_SAMPLES", 40)
+        patch.setattr(generation, "MAX_MUSIC_WINDOWS", 40)
         yield
 
 
@@ -69,8 +69,8 @@ def evil_page(sentences: Trained, tmp_path_factory: pytest.TempPathFactory) -> P
         1.0, ("length", "mine"), ("length",), torch.tensor([[0.9], [-0.2]]),
         torch.tensor([0.75, float("nan")]), torch.tensor([0.8, float("nan")]),
     )  # fmt: skip
-    content = TrainedVAE.content
+    content = Codec.content
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TrainedVAE, "movement", movement)
-        patch.setattr(TrainedVAE, "content", lambda *given: content(*given) + EVIL)
+        patch.setattr(Movement, "load", lambda folder: movement)
+        patch.setattr(Codec, "content", lambda *given: content(*given) + EVIL)
         return write(sentences, tmp_path_factory.mktemp("sentences"))

@@ -2,15 +2,17 @@
 
 from dataclasses import fields
 
-from seqvae.inference.metrics import Evaluation
-from seqvae.pages.metric_table import CEILINGS, UNITS, definitions, metric_table
+from seqvae.inference.evaluation import Evaluation
+from seqvae.inference.options import field_docs
+from seqvae.pages.metric_table import CEILINGS, UNITS, metric_table
 
 EVALUATION = Evaluation(
-    num_sequences=40, neg_elbo=12.0, nll=9.0, kl=3.0, active_units=2, latent_dim=4,
+    num_sequences=40, neg_elbo=12.0, nll=9.0, kl=3.0, active_units=2, latent_dim=4, mi_sequences=40,
     mi_aggregate=1.5, mi_aggregate_ceiling=3.7, mi_batch=1.25, mi_batch_ceiling=3.5,
     iw_nll=11.0, iw_nll_stderr=0.25, iw_samples=10, accuracy_teacher_forced=0.75,
-    accuracy_free_running=0.5, accuracy_by_channel={"hits": 0.6, "timing of kick": 0.4},
-    exact_match=0.125, overlap={"durations": (0.9, 0.95)},
+    accuracy_free_running=0.5, accuracy_constant=0.25,
+    accuracy_by_channel={"hits": 0.6, "timing of kick": 0.4},
+    exact_match=0.125, overlap={"durations": (0.9, 0.95)}, scale_share=(0.9, 0.99),
 )  # fmt: skip
 
 
@@ -23,6 +25,7 @@ def test_each_metric_has_its_values_its_ceiling_and_its_error() -> None:
     assert rows["mi_batch"]["values"] == [1.25, 3.5]
     assert rows["iw_nll"]["stderr"] == 0.25
     assert rows["neg_elbo"]["stderr"] is None
+    assert rows["scale_share"]["values"] == [0.9, 0.99]
     assert rows["overlap"]["parts"] == [{"name": "durations", "values": [0.9, 0.95]}]
     assert rows["accuracy_by_channel"]["parts"] == [
         {"name": "hits", "values": [0.6]}, {"name": "timing of kick", "values": [0.4]},
@@ -46,5 +49,6 @@ def test_units_and_definitions_are_those_of_the_metric() -> None:
 
 def test_every_metric_has_a_unit_and_a_definition() -> None:
     beside = {"num_sequences", "latent_dim", "iw_samples", "iw_nll_stderr", *CEILINGS.values()}
+    beside |= {"mi_sequences", "music_windows"}
     assert UNITS.keys() == {field.name for field in fields(Evaluation)} - beside
-    assert definitions().keys() == {field.name for field in fields(Evaluation)}
+    assert field_docs(Evaluation).keys() == {field.name for field in fields(Evaluation)}

@@ -16,6 +16,7 @@ import seqvae
 from seqvae.corpus.store import Corpus
 from seqvae.errors import InputError
 from seqvae.inference.attributes import Movement
+from seqvae.inference.codec import Codec
 from seqvae.inference.measures import ATTRIBUTES
 from seqvae.inference.trained import TrainedVAE
 from seqvae.model.latent import slerp
@@ -144,7 +145,7 @@ def test_what_is_played_has_the_chords_of_its_own_sequence(
     model = tiny_vae(
         vocab_sizes=tokenizer.vocab_sizes, condition_sizes=tokenizer.condition_sizes, max_steps=16
     )
-    vae = TrainedVAE(model, tokenizer)
+    vae = TrainedVAE(Codec(model, tokenizer))
     decode, chords = model.decode, []
 
     def recorded(*args: Any, conditions: torch.Tensor) -> Any:
@@ -243,7 +244,7 @@ def test_what_cannot_be_reported_on_is_refused(
     (run / "metrics.csv").unlink()
     with pytest.raises(InputError, match=r"no run \(metrics.csv is missing\)"):
         report.write_report(run, melodies.corpus, out)
-    language_model = TrainedVAE(tiny_vae(latent_dim=0), melodies.vae.tokenizer)
+    language_model = TrainedVAE(Codec(tiny_vae(latent_dim=0), melodies.vae.tokenizer))
     monkeypatch.setattr(TrainedVAE, "load", lambda run: language_model)
     with pytest.raises(InputError, match="a language model"):
         report.write_report(melodies.run, melodies.corpus, out)

@@ -43,7 +43,7 @@ def test_shuffles_keep_what_they_should(sentences: Trained, melodies: Trained) -
     assert shuffled[-1] == ids[-1] == sentences.vae.tokenizer.eos_id
     window = melodies.corpus.splits["train"][0]
     (other,) = shuffled_pitches(window, melodies.vae, rng)
-    own, moved = (melodies.vae.piece(ids).notes for ids in (window, other))
+    own, moved = (melodies.vae.codec.piece(ids).notes for ids in (window, other))
     assert own["start"].tolist() == moved["start"].tolist()
     assert sorted(own["pitch"]) == sorted(moved["pitch"])
 

@@ -32,7 +32,7 @@ def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
             cli.main()
 
     monkeypatch.setattr(benchmarking, "seqvae", in_this_process)
-    monkeypatch.setattr(generation, "MUSIC_SAMPLES", 20)
+    monkeypatch.setattr(generation, "MAX_MUSIC_WINDOWS", 20)
     return load_script(ROOT / "scripts" / "benchmark_music.py")
 
 

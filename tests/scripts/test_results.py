@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import subprocess
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -11,13 +10,12 @@ from typing import Any
 
 import benchmark_music
 import benchmark_text
-import benchmarking
 import pytest
 import tables
 from benchmarking import PROVENANCE, Row, measured_row
 
 from seqvae import cli
-from seqvae.inference.metrics import Evaluation
+from seqvae.inference.evaluation import Evaluation
 
 FILES = sorted(tables.RESULTS.glob("*.json"))
 EVALUATED = {field.name for field in fields(Evaluation)} | {"split"}
@@ -119,21 +117,3 @@ def test_a_row_that_is_measured_carries_its_origin(monkeypatch: pytest.MonkeyPat
     assert row["seed"] == 3
     assert row["seconds"] == 0
     assert row["versions"]["torch"].startswith("2.")
-
-
-def test_the_commit_says_where_files_differ_from_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(benchmarking, "ROOT", tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert benchmarking.commit() is None
-    for command in (
-        "init -q", "add .", "-c user.name=a -c user.email=b commit -q -m c",
-    ):  # fmt: skip
-        (tmp_path / "file").write_text("before")
-        subprocess.run(["git", "-C", str(tmp_path), *command.split()], check=True)
-    commit = benchmarking.commit()
-    assert commit is not None
-    assert re.fullmatch(r"[0-9a-f]{40}", commit)
-    (tmp_path / "file").write_text("after")
-    assert benchmarking.commit() == f"{commit}-dirty"

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from seqvae.inference.metrics import Evaluation
+from seqvae.inference.evaluation import Evaluation
 from seqvae.model.objective import Objective
 from seqvae.training.collapse import COLLAPSED_MI, collapse_warning, is_collapsed
 from seqvae.training.config import Config, ModelConfig
@@ -18,12 +18,14 @@ def figures(
         kl=0.123,
         active_units=active_units,
         latent_dim=latent_dim,
+        mi_sequences=num_sequences,
         mi_aggregate=mi,
         mi_aggregate_ceiling=math.log(num_sequences),
         mi_batch=mi,
         mi_batch_ceiling=3.4,
         accuracy_teacher_forced=0.3,
         accuracy_free_running=0.1,
+        accuracy_constant=0.05,
         exact_match=0.0,
     )
 

@@ -1,0 +1,62 @@
+"""Clips: windows with their codes, and what lies between several of them.
+
+Axes: W windows of a clip, Z latent.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from seqvae.tokenizers.contract import Example
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """An input or an output: its windows, and one code per window. A text has one window."""
+
+    windows: list[Example]
+    z: Float[Tensor, "W Z"]
+
+
+def cut_to_shortest(clips: Sequence[Clip]) -> list[Clip]:
+    """Clips cut to the number of windows of the shortest; a warning says so."""
+    depths = [len(clip.z) for clip in clips]
+    if len({*depths}) > 1:
+        logger.warning(
+            "the inputs have %s windows; the first %d of each are taken",
+            ", ".join(map(str, depths)), min(depths),
+        )  # fmt: skip
+    return [Clip(clip.windows[: min(depths)], clip.z[: min(depths)]) for clip in clips]
+
+
+def mixed(clips: Sequence[Clip], weights: Sequence[float], z: Float[Tensor, "W Z"]) -> Clip:
+    """A clip with these codes and the weighted mean of the tempos of others.
+
+    Program and chords have no mean: they are those of the clip with the largest weight.
+    """
+    heaviest = clips[max(range(len(clips)), key=lambda i: (weights[i], i))]
+    windows = []
+    for w in range(len(z)):
+        tempos = [clip.windows[w].qpm for clip in clips]
+        windows.append(replace(heaviest.windows[w], qpm=float(np.average(tempos, weights=weights))))
+    return Clip(windows, z)
+
+
+def corner_weights(num_corners: int, num_steps: int) -> list[list[float]]:
+    """Weights of two corners along a line, of three over a triangle, of four over a square."""
+    line = np.linspace(0, 1, num_steps).tolist()
+    if num_corners == 2:
+        return [[1 - t, t] for t in line]
+    if num_corners == 3:
+        last = num_steps - 1
+        return [
+            [1 - row / last, (row - place) / last, place / last]
+            for row in range(num_steps) for place in range(row + 1)
+        ]  # fmt: skip
+    return [[(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x] for y in line for x in line]

@@ -1,0 +1,344 @@
+"""Options of the verbs: one frozen dataclass per verb, for `TrainedVAE` and the command line alike.
+
+A field is a keyword argument and a flag; its docstring is the help of both. Fields that may stand
+without their name come first. Neither torch nor pretty_midi is imported here, so that the command
+line answers at once.
+"""
+
+import ast
+import functools
+import inspect
+import math
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
+
+from seqvae.errors import InputError, at_least, one_of, within
+from seqvae.model.config import Sampling
+from seqvae.music.notes import DEFAULT_QPM
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from seqvae.corpus.store import Corpus
+    from seqvae.music.midi import MidiSource
+
+    Source: TypeAlias = str | MidiSource
+    Codes: TypeAlias = Float[Tensor, "N Z"] | NDArray[Any]
+    CorpusSource: TypeAlias = Corpus | str | Path
+else:  # at run time these types would cost the import of what they name
+    Source = Codes = CorpusSource = Any
+
+IW_SAMPLES = 500  # draws per sequence that the literature on text reports
+SEED_END = 2**63  # torch takes no larger seeds
+
+P = ParamSpec("P")
+S = TypeVar("S")
+O = TypeVar("O")  # noqa: E741  # options
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a MIDI file becomes windows."""
+
+    bar: int | None = None
+    """Take only the window that begins at this bar, counted from 1."""
+    beats: str | None = None
+    """Name of the beat file beside each MIDI file, such as beat_midi.txt, for performances whose
+    own bars mean nothing; {stem} stands for the name of the MIDI file."""
+    chord_file: str | None = None
+    """Name of the chord file beside each MIDI file, such as chord_midi.txt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing(Sampling):
+    """How outputs are drawn from codes."""
+
+    temperature: float = 0.0
+    """Divides the logits; 0 is greedy."""
+    seed: int | None = None
+    """Seed of all draws: it repeats the output exactly."""
+    chords: str | None = None
+    """Chords to play over, such as "C Am F G"; they share each window equally."""
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        super().__post_init__()
+        check_seed(self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encode(Reading):
+    """Compute posteriors."""
+
+    inputs: Source | Sequence[Source] = field(kw_only=False)
+    """Sentences, or MIDI files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decode(Drawing):
+    """Turn codes into sentences or clips."""
+
+    z: Codes = field(kw_only=False)
+    """Codes, one row per output."""
+    qpm: float = DEFAULT_QPM
+    """Tempo of the clips in quarters per minute."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(Drawing):
+    """Draw new sentences or clips."""
+
+    n: int = field(default=8, kw_only=False)
+    """Number of outputs."""
+    qpm: float = DEFAULT_QPM
+    """Tempo of the clips in quarters per minute."""
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        super().__post_init__()
+        at_least(self, 1, "n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconstruct(Reading, Drawing):
+    """Send sentences or MIDI files through the latent code and back."""
+
+    inputs: Source | Sequence[Source] = field(kw_only=False)
+    """Sentences, or MIDI files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interpolate(Reading, Drawing):
+    """Go from one sentence or MIDI file to another in equal steps."""
+
+    start: Source = field(kw_only=False)
+    """A sentence, or a MIDI file."""
+    end: Source = field(kw_only=False)
+    """A sentence, or a MIDI file."""
+    num_steps: int = 9
+    """Number of outputs, both ends included."""
+    method: str = "slerp"
+    """Path between the codes: slerp (great circle) or lerp (straight line)."""
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        super().__post_init__()
+        at_least(self, 2, "num_steps")
+        one_of(self, "method", ("slerp", "lerp"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blend(Reading, Drawing):
+    """Mix two to four sentences or MIDI files on a line, a triangle or a square."""
+
+    inputs: Sequence[Source] = field(kw_only=False)
+    """Two to four sentences, or MIDI files."""
+    num_steps: int = 5
+    """Number of outputs along a side, both corners included."""
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        super().__post_init__()
+        at_least(self, 2, "num_steps")
+        number = 1 if isinstance(self.inputs, str) else len(self.inputs)
+        if not 2 <= number <= 4:
+            raise InputError(f"{number} inputs; blend takes two to four")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vary(Reading, Drawing):
+    """Make variations of a sentence or MIDI file."""
+
+    source: Source = field(kw_only=False)
+    """A sentence, or a MIDI file."""
+    n: int = 8
+    """Number of outputs."""
+    distance: float = 0.3
+    """0 is the reconstruction, 1 is as far away as a random sample."""
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        super().__post_init__()
+        at_least(self, 1, "n")
+        within(self, 0, 1, "distance", closed=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analogy(Reading, Drawing):
+    """Apply the difference between two sentences or MIDI files to a third: a - b + c."""
+
+    a: Source = field(kw_only=False)
+    """A sentence, or a MIDI file."""
+    b: Source = field(kw_only=False)
+    """A sentence, or a MIDI file: the one that the difference starts from."""
+    c: Source = field(kw_only=False)
+    """A sentence, or a MIDI file: the one that the difference leads to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shift(Reading, Drawing):
+    """Move sentences or MIDI files along an attribute."""
+
+    inputs: Source | Sequence[Source] = field(kw_only=False)
+    """Sentences, or MIDI files."""
+    attribute: str
+    """Name of an attribute that was fitted by `seqvae attributes`."""
+    amount: float = 1.0
+    """How far: 1 is the way from the lowest quarter of the corpus to the highest, and a value below
+    0 lessens the attribute."""
+    keep_others: bool = False
+    """Hold the other fitted attributes constant, as far as possible."""
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        super().__post_init__()
+        check_amount(self.amount)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attributes:
+    """Fit the directions that shift moves along, and print what each does to all attributes."""
+
+    corpus: CorpusSource | None = field(default=None, kw_only=False)
+    """Prepared corpus; by default the one that the run was trained on."""
+    names: Sequence[str] = field(default=(), kw_only=False)
+    """Attributes to fit; by default all that vary."""
+    labels: str | Path | None = None
+    """File with a label, a tab, and a sentence or MIDI file on each line, which is fitted as one
+    more attribute."""
+    method: str = "network"
+    """Kind of score: network, probe (linear) or means (difference of means)."""
+    amount: float = 1.0
+    """How far samples are moved for the table."""
+    seed: int = 0
+    """Seed of the fit and of the samples that are moved."""
+    out: str | Path | None = None
+    """Folder that keeps the fit; by default the run. A bundle is only written to if it is named
+    here."""
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        one_of(self, "method", ("network", "probe", "means"))
+        check_amount(self.amount)
+        check_seed(self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score(Reading):
+    """Print how unlikely the model finds sentences or MIDI files, the least likely first."""
+
+    inputs: Source | Sequence[Source] = field(kw_only=False)
+    """Sentences, or MIDI files."""
+    iw_samples: int = 20
+    """Draws of z per window in the importance-weighted likelihood; 1 gives the evidence bound."""
+    seed: int = 0
+    """Seed of the draws."""
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        at_least(self, 1, "iw_samples")
+        check_seed(self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Print all figures of a model on a split."""
+
+    corpus: CorpusSource | None = field(default=None, kw_only=False)
+    """Prepared corpus; by default the one that the run was trained on."""
+    split: str = "test"
+    """Split of the corpus: train, valid or test."""
+    iw_samples: int = IW_SAMPLES
+    """Draws of z per sequence in the importance-weighted likelihood, which takes nearly all of the
+    time."""
+    precision: str = "fp32"
+    """fp32, or bf16, which is faster if the hardware supports it."""
+    seed: int = 0
+    """Seed of all draws of z."""
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        one_of(self, "split", ("train", "valid", "test"))
+        at_least(self, 1, "iw_samples")
+        one_of(self, "precision", ("fp32", "bf16"))
+        check_seed(self.seed)
+
+
+def check_seed(seed: int | None) -> None:
+    """Refuse what no generator takes.
+
+    Raises:
+        InputError: the seed is negative or too large.
+    """
+    if seed is not None and not 0 <= seed < SEED_END:
+        raise InputError(f"seed is {seed}; it must be 0 or more, and below 2^63")
+
+
+def check_amount(amount: float) -> None:
+    """Refuse a shift that leads nowhere.
+
+    Raises:
+        InputError: the amount is 0 or not finite.
+    """
+    if not math.isfinite(amount) or amount == 0:
+        raise InputError(f"amount is {amount}; it must be finite, and not 0")
+
+
+def field_docs(kind: type) -> dict[str, str]:
+    """The docstring under each field of a dataclass and of its bases, on one line each."""
+    docs: dict[str, str] = {}
+    for base in reversed(kind.__mro__[:-1]):
+        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        assert isinstance(tree, ast.ClassDef)
+        for statement, text in zip(tree.body, tree.body[1:], strict=False):
+            match statement, text:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(doc))),
+                ):
+                    docs[name] = " ".join(doc.split())
+    return docs
+
+
+def verb(
+    kind: Callable[P, O],
+) -> Callable[[Callable[[S, O], R]], Callable[Concatenate[S, P], R]]:
+    """Let a method that takes an object of options take its fields instead.
+
+    Its signature and its help are made from the dataclass. Keywords that are no fields raise
+    TypeError in the name of the method.
+    """
+
+    def decorate(method: Callable[[S, O], R]) -> Callable[Concatenate[S, P], R]:
+        fields = inspect.signature(kind)
+
+        @functools.wraps(method)
+        def call(self: S, /, *args: P.args, **keywords: P.kwargs) -> R:
+            try:
+                fields.bind(*args, **keywords)
+            except TypeError as error:
+                raise TypeError(f"{method.__name__}() {error}") from None
+            return method(self, kind(*args, **keywords))
+
+        (first, _) = inspect.signature(method).parameters.values()
+        signature = fields.replace(
+            parameters=[
+                first.replace(annotation=inspect.Parameter.empty),
+                *fields.parameters.values(),
+            ],
+            return_annotation=inspect.signature(method).return_annotation,
+        )
+        call.__signature__ = signature  # type: ignore[attr-defined]
+        assert isinstance(kind, type)
+        lines = (f"    {name}: {doc}" for name, doc in field_docs(kind).items())
+        call.__doc__ = "\n".join([inspect.getdoc(method) or "", "", "Args:", *lines])
+        return call
+
+    return decorate

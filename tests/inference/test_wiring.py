@@ -1,0 +1,352 @@
+"""What the verbs hand on: drawing, conditions, prior, device, and the collections of "music"."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from tiny import randomised
+from trained import Trained, train_tiny, write_tunes
+
+import seqvae
+from seqvae.errors import InputError
+from seqvae.inference import trained as facade
+from seqvae.inference.clips import Clip, mixed
+from seqvae.inference.codec import Codec
+from seqvae.inference.prior import Prior
+from seqvae.inference.trained import TrainedVAE
+from seqvae.model.config import ModelConfig, Sampling
+from seqvae.model.decoding import GREEDY
+from seqvae.model.vae import SequenceVAE
+from seqvae.music.chords import parse_chords
+from seqvae.music.midi import to_pretty_midi
+from seqvae.music.notes import Piece, make_notes
+from seqvae.tokenizers import AnyTokenizer, make_tokenizer
+from seqvae.tokenizers.contract import Example, Ids
+
+TEXT = "A man likes the sea."
+TEXTS = [TEXT, "Two dogs draw old trees."]
+
+
+@dataclass
+class Calls:
+    """What was handed to `Codec.tokens`."""
+
+    z: list[torch.Tensor] = field(default_factory=list)
+    sampling: list[Sampling] = field(default_factory=list)
+    conditions: list[Any] = field(default_factory=list)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    found, tokens = Calls(), Codec.tokens
+
+    def spy(
+        codec: Codec, z: torch.Tensor, sampling: Sampling = GREEDY,
+        generator: torch.Generator | None = None, conditions: Any = None,
+    ) -> list[Ids]:  # fmt: skip
+        found.z.append(z)
+        found.sampling.append(sampling)
+        found.conditions.append(conditions)
+        return tokens(codec, z, sampling, generator, conditions)
+
+    monkeypatch.setattr(Codec, "tokens", spy)
+    return found
+
+
+def untrained(tokenizer: AnyTokenizer, latent_dim: int = 4) -> TrainedVAE:
+    config = ModelConfig(latent_dim=latent_dim, embedding_dim=8, encoder_dim=8, decoder_dim=8)
+    model = randomised(SequenceVAE(config, tokenizer.steps))
+    return TrainedVAE(Codec(model, tokenizer), prior=Prior.standard(latent_dim))
+
+
+# Drawing
+
+
+@pytest.mark.parametrize(
+    ("verb", "inputs"),
+    [
+        ("sample", {"n": 2}),
+        ("reconstruct", {"inputs": TEXT}),
+        ("interpolate", {"start": TEXTS[0], "end": TEXTS[1], "num_steps": 2}),
+        ("blend", {"inputs": TEXTS, "num_steps": 2}),
+        ("vary", {"source": TEXT, "n": 2}),
+        ("analogy", {"a": TEXT, "b": TEXT, "c": TEXT}),
+        ("decode", {"z": np.zeros((1, 4))}),
+    ],
+)
+def test_every_verb_hands_on_how_to_draw(
+    sentences: Trained, calls: Calls, verb: str, inputs: dict[str, Any]
+) -> None:
+    method = getattr(sentences.vae, verb)
+    method(**inputs, temperature=0.5, top_k=3, top_p=0.25)
+    assert calls.sampling == [Sampling(temperature=0.5, top_k=3, top_p=0.25)]
+    method(**inputs)
+    assert calls.sampling[-1] == (Sampling() if verb == "sample" else GREEDY)
+    assert method(**inputs, temperature=2.0, seed=1) == method(**inputs, temperature=2.0, seed=1)
+    if verb == "sample":  # as the seed draws the codes, too
+        assert torch.equal(calls.z[-1], calls.z[-2])
+
+
+def test_narrow_sampling_is_greedy_and_plain_sampling_is_not(sentences: Trained) -> None:
+    vae = sentences.vae
+    greedy = vae.sample(8, temperature=0, seed=1)
+    assert vae.sample(8, top_p=1e-6, seed=1) == greedy
+    assert vae.sample(8, top_k=1, seed=1) == greedy
+    assert vae.sample(8, seed=1) != greedy
+
+
+# What codes come from
+
+
+def test_samples_are_decoded_codes_of_the_prior(sentences: Trained, calls: Calls) -> None:
+    vae = sentences.vae
+    vae.sample(5, seed=3)
+    assert torch.equal(calls.z[0], vae.prior.sample(5, vae.codec.generator(3)))
+    other = Prior(torch.ones(1), torch.full((1, 4), 50.0), torch.eye(4)[None])
+    planted = TrainedVAE(vae.codec, prior=other)
+    planted.sample(5, seed=3)
+    assert calls.z[1].min() > 40
+    planted.vary(TEXT, n=3, distance=1.0, seed=3)
+    assert calls.z[2].min() > 40
+
+
+def test_a_missing_prior_is_told_once_and_a_standard_one_is_a_choice(
+    sentences: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for file in (sentences.run / "bundle").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    assert not torch.equal(seqvae.load(tmp_path).prior.means, torch.zeros(1, 4))
+    (tmp_path / "prior.safetensors").unlink()
+    vae = seqvae.load(tmp_path)
+    vae.reconstruct(TEXT)
+    assert not caplog.records
+    samples = vae.sample(3, seed=0)
+    vae.sample(3)
+    (record,) = caplog.records
+    assert str(tmp_path) in record.getMessage()
+    assert "has not been fitted yet" in record.getMessage()
+    assert "--resume fits it" in record.getMessage()
+    caplog.clear()
+    Prior.standard(4).save(tmp_path)
+    assert seqvae.load(tmp_path).sample(3, seed=0) == samples
+    assert not caplog.records
+
+
+def test_a_language_model_needs_no_prior(caplog: pytest.LogCaptureFixture) -> None:
+    vae = untrained(make_tokenizer({"kind": "melody", "num_bars": 1}), latent_dim=0)
+    assert len(TrainedVAE(vae.codec).sample(2)) == 2
+    assert not caplog.records
+
+
+def test_a_model_goes_where_it_is_told(sentences: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert seqvae.load(sentences.run, device="cpu").codec.device == torch.device("cpu")
+    meta = seqvae.load(sentences.run, device="meta")
+    assert meta.model.device == torch.device("meta")
+    with pytest.raises(InputError, match=r"device is 'gpu': .*; use cpu") as caught:
+        seqvae.load(sentences.run, device="gpu")
+    assert "\n" not in str(caught.value)
+    moved: list[object] = []
+    monkeypatch.setattr(SequenceVAE, "to", lambda model, device: moved.append(device) or model)
+    for available in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
+        seqvae.load(sentences.run)
+    assert moved == ["cuda", "cpu"]
+
+
+# Conditions and what the encoder reads
+
+
+def test_chords_are_played_in_the_order_of_their_names(calls: Calls) -> None:
+    vae = untrained(make_tokenizer({"kind": "melody", "num_bars": 2, "chords": True}))
+    vae.sample(2, chords="C Am F G")
+    expected = np.repeat(parse_chords("C Am F G"), 8)
+    assert [columns[:, 0].tolist() for columns in calls.conditions[0]] == [expected.tolist()] * 2
+    with pytest.raises(InputError, match="33 chords; a window has 32 steps"):
+        vae.sample(1, chords="C " * 33)
+    drums = untrained(make_tokenizer({"kind": "drums", "num_bars": 1}))
+    with pytest.raises(InputError, match="knows no chords"):
+        drums.sample(1, chords="C")
+
+
+def test_a_clip_keeps_its_chords_unless_others_are_named(calls: Calls) -> None:
+    vae = untrained(make_tokenizer({"kind": "melody", "num_bars": 1, "chords": True}))
+    triad = make_notes([0, 4, 8, 12], [4, 8, 12, 16], [60, 64, 67, 72])
+    clip = to_pretty_midi(Piece(triad, 4, num_steps=16))
+    vae.reconstruct(clip)
+    (window,) = vae.codec.windows(clip)
+    assert (window.ids[:, 1] > 0).all()  # C major is suggested by its notes
+    assert np.array_equal(calls.conditions[0][0], window.ids[:, 1:])
+    vae.reconstruct(clip, chords="Am")
+    assert {*calls.conditions[1][0][:, 0].tolist()} == {*parse_chords("Am")}
+
+
+def groove(velocities: list[int]) -> Piece:
+    steps = 4 * np.arange(4)
+    notes = make_notes(
+        steps, steps + 1, [36, 38, 36, 38], velocity=velocities, is_drum=True,
+        offset=np.array(velocities) / 1000,
+    )  # fmt: skip
+    return Piece(notes, 4, num_steps=16)
+
+
+@pytest.mark.parametrize(("encoder_sees", "equal"), [("hits", True), ("performance", False)])
+def test_hidden_velocities_do_not_reach_the_code(encoder_sees: str, equal: bool) -> None:
+    vae = untrained(make_tokenizer({"kind": "groove", "num_bars": 1, "encoder_sees": encoder_sees}))
+    soft, loud = (to_pretty_midi(groove(v)) for v in ([40, 50, 60, 70], [120, 110, 100, 90]))
+    mean = vae.encode([soft, loud]).mean
+    assert torch.equal(mean[0], mean[1]) is equal
+    clips = vae.codec.read([soft, loud])
+    assert torch.equal(clips[0].z, clips[1].z) is equal
+    assert not np.array_equal(clips[0].windows[0].ids, clips[1].windows[0].ids)
+    (batch,) = vae.codec.batches([clip.windows[0].ids for clip in clips])
+    assert (batch.encoder_input is not None) is equal
+
+
+def test_program_and_chords_are_those_of_the_nearer_end() -> None:
+    ids = np.zeros((2, 4, 2), np.int64)
+    ids[1] = 1
+    ends = [
+        Clip([Example(ids[i], qpm=80.0 + 40 * i, program=1 + i)], torch.zeros(1, 3))
+        for i in range(2)
+    ]
+    z = torch.ones(1, 3)
+    for share, program, qpm in ((0.25, 1, 90.0), (0.75, 2, 110.0)):
+        clip = mixed(ends, [1 - share, share], z)
+        assert clip.z is z
+        (window,) = clip.windows
+        assert (window.program, window.qpm) == (program, pytest.approx(qpm))
+        assert np.array_equal(window.ids, ids[program - 1])
+
+
+# Figures
+
+
+@pytest.fixture
+def collections(monkeypatch: pytest.MonkeyPatch) -> list[list[Piece]]:
+    """What was handed to `sample_figures`: samples, held-out windows, training windows."""
+    found: list[list[Piece]] = []
+    plain = facade.sample_figures
+
+    def spy(*pieces: list[Piece]) -> dict[str, Any]:
+        found.extend(pieces)
+        return plain(*pieces)
+
+    monkeypatch.setattr(facade, "sample_figures", spy)
+    return found
+
+
+def contents(pieces: list[Piece]) -> list[bytes]:
+    return sorted(piece.notes.tobytes() for piece in pieces)
+
+
+def test_music_compares_as_many_samples_as_windows_that_are_not_transposed(
+    melodies: Trained, calls: Calls, collections: list[list[Piece]]
+) -> None:
+    vae, splits = melodies.vae, melodies.corpus.splits
+    for name in ("valid", "test"):
+        collections.clear()
+        figures = vae.evaluate(melodies.corpus, split=name, iw_samples=1, seed=2)
+        number = min(len(splits[name]), len(splits["train"]))
+        assert figures.music_windows == number
+        assert [len(pieces) for pieces in collections] == [number] * 3
+        samples, held_out, train = collections
+        every = [vae.codec.piece(ids) for ids in splits[name]]
+        assert number == len(every)
+        assert contents(held_out) == contents(every)
+        training = {*contents([vae.codec.piece(ids) for ids in splits["train"]])}
+        assert {*contents(train)} <= training
+        assert len({*contents(train)}) > 1
+        assert calls.sampling[-1] == Sampling()  # temperature 1
+        z = vae.prior.sample(number, vae.codec.generator(2))
+        assert torch.equal(calls.z[-1], z)
+        decoded = vae.codec.tokens(z, Sampling(), generator_after(vae, number))
+        assert contents(samples) == contents([vae.codec.piece(ids) for ids in decoded])
+
+
+def generator_after(vae: TrainedVAE, number: int) -> torch.Generator:
+    generator = vae.codec.generator(2)
+    vae.prior.sample(number, generator)
+    return generator
+
+
+def test_music_is_capped(
+    melodies: Trained, monkeypatch: pytest.MonkeyPatch, collections: list[list[Piece]]
+) -> None:
+    monkeypatch.setattr(facade, "MAX_MUSIC_WINDOWS", 3)
+    assert melodies.vae.evaluate(melodies.corpus, iw_samples=1).music_windows == 3
+    assert [len(pieces) for pieces in collections] == [3, 3, 3]
+
+
+def test_a_model_that_writes_silence_does_not_make_music(
+    melodies: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silence(codec: Codec, z: torch.Tensor, *_: object) -> list[NDArray[np.int64]]:
+        return [np.zeros((32, 1), np.int64) for _ in z]
+
+    monkeypatch.setattr(Codec, "tokens", silence)
+    figures = melodies.vae.evaluate(melodies.corpus, iw_samples=1)
+    assert figures.overlap is not None
+    for name in ("pitch_classes", "intervals", "durations", "repetition"):
+        reached, ceiling = figures.overlap[name]
+        assert reached == 0
+        assert 0 < ceiling < 1
+    assert figures.scale_share is not None
+    assert figures.scale_share[0] == 0 < figures.scale_share[1] <= 1
+
+
+def test_samples_play_over_the_chords_of_the_windows_they_are_compared_with(
+    calls: Calls, tmp_path: Path
+) -> None:
+    write_tunes(tmp_path / "tunes", 8)
+    tokenizer = {"kind": "melody", "num_bars": 1, "chords": True}
+    trained = train_tiny(tmp_path, tmp_path / "tunes", tokenizer)
+    calls.conditions.clear()
+    trained.vae.evaluate(trained.corpus, iw_samples=1)
+    split = trained.corpus.splits["test"]
+    number = min(len(split), len(trained.corpus.splits["train"]))
+    played = sorted(columns.tobytes() for columns in calls.conditions[-1])
+    if number == len(split):
+        assert played == sorted(split[i][:, 1:].tobytes() for i in range(len(split)))
+    assert len(played) == number
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_precision_reaches_the_model(
+    sentences: Trained, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    found: list[tuple[bool, torch.dtype]] = []
+    plain = facade.evaluate
+
+    def spy(*args: Any, **keywords: Any) -> Any:
+        found.append((torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")))
+        return plain(*args, **keywords)
+
+    monkeypatch.setattr(facade, "evaluate", spy)
+    sentences.vae.evaluate(sentences.corpus, iw_samples=1, precision=precision)
+    assert found == [(precision == "bf16", torch.bfloat16)]
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_evaluate_hands_on_split_draws_and_seed(
+    sentences: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[tuple[int, dict[str, Any]]] = []
+
+    def spy(model: SequenceVAE, loader: Any, tokenizer: AnyTokenizer, **keywords: Any) -> Any:
+        found.append((sum(len(batch.ids) for batch in loader), keywords))
+        raise InterruptedError
+
+    monkeypatch.setattr(facade, "evaluate", spy)
+    sizes = {name: len(split) for name, split in sentences.corpus.splits.items()}
+    assert sizes["train"] > sizes["valid"]
+    for name, size in sizes.items():
+        with pytest.raises(InterruptedError):
+            sentences.vae.evaluate(sentences.corpus, split=name, iw_samples=7, seed=3)
+        assert found[-1] == (size, {"iw_samples": 7, "seed": 3})
+    with pytest.raises(InterruptedError):
+        sentences.vae.evaluate()  # a run knows its corpus
+    assert found[-1] == (sizes["test"], {"iw_samples": 500, "seed": 0})
