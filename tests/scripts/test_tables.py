@@ -1,7 +1,12 @@
 """Tables of the READMEs, on small examples."""
 
+import copy
+import math
+import re
 from dataclasses import dataclass
 
+import benchmark_music
+import pytest
 import tables
 from benchmarking import markdown
 
@@ -67,3 +72,66 @@ def test_figures_are_rounded_by_kind() -> None:
 def test_columns_of_dashes_are_left_out() -> None:
     made = markdown(["a", "b", "c"], [["1", "-", "-"], ["2", "-", "3"]])
     assert made == "| a | c |\n|---|---|\n| 1 | - |\n| 2 | 3 |"
+
+
+def path(halfway: float) -> dict[str, list[float]]:
+    return {"nats": [9.0, 9.0, 9.0, 9.0, halfway, 9.0, 9.0, 9.0, 9.0]}
+
+
+PLANTED = {
+    "melody_2bar.json": {"kl": math.log(2) * 10, "accuracy_free_running": 0.111},
+    "music.json": [
+        {"name": "melody_16bar", "seed": 1, "accuracy_free_running": 0.999, "kl_bits": 999.0},
+        {"name": "melody_16bar", "seed": 0, "accuracy_free_running": 0.222, "kl_bits": 20.0},
+        {"name": "melody_16bar_flat", "seed": 0, "accuracy_free_running": 0.333},
+        {"name": "drums_2bar_high", "seed": 0, "accuracy_free_running": 0.444, "kl_bits": 40.0},
+    ],
+    "ptb.json": [
+        {"name": "lm", "seed": 0, "iw_ppl": 77.7},
+        {"name": "best", "seed": 0, "iw_ppl": 55.5, "kl": 5.05},
+    ],
+    "latent.json": [{
+        "name": "melody_2bar", "seed": 0, "interpolation": {
+            "nats_of_originals": 0.66, "slerp": path(1.66), "mixing tokens": path(2.66),
+        },
+    }],
+}  # fmt: skip
+
+
+def test_the_headline_takes_each_figure_from_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = copy.deepcopy(PLANTED)
+    monkeypatch.setattr(tables, "read", planted.__getitem__)
+    melody, bars, drums, halfway, ptb = tables.headline().splitlines()[2:]
+    assert "0.111 of the tokens right at 10.0 bits" in melody
+    assert "0.222 of the tokens right at 20.0 bits" in bars
+    assert bars.endswith("without the hierarchy: 0.333 |")
+    assert "0.444 of the tokens right at 40.0 bits" in drums
+    assert re.findall(r"\d\.\d\d", halfway) == ["1.66", "0.66", "2.66"]
+    assert "perplexity 55.5, with 5.0 nats" in ptb
+    assert ptb.endswith("a smaller language model without a code: 77.7 |")
+    planted["ptb.json"].append({"name": "best_lm", "seed": 0, "iw_ppl": 66.6})
+    assert tables.headline().endswith("the same language model without a code: 66.6 |")
+
+
+def test_the_remedy_of_a_preset() -> None:
+    assert tables.remedy({}, {"target_kl": 43.5}) == "held at 43.5 nats"
+    assert tables.remedy({"bn_gamma": 0.6}, {"beta": {"beta_warmup_steps": 9}}) == "`bn_gamma` 0.6"
+    assert tables.remedy({}, {"beta": {"max_beta": 0.2}}) == "`beta` 0.2"
+    assert tables.remedy({}, {}) == "`beta` 1"
+
+
+def test_music_is_the_mean_overlap_of_samples_and_what_training_data_reach() -> None:
+    row = {"overlap": {"intervals": [0.2, 0.9], "durations": [0.4, 1.0]}}
+    assert benchmark_music.music(row) == "0.30 of 0.95"
+    assert benchmark_music.music({}) == "-"
+
+
+def test_accuracy_is_that_of_voices_of_hits_or_of_all_tokens() -> None:
+    voices = {"melody": 0.1, "bass": 0.2, "drums": 0.3}
+    groove = {"hits": 0.4, "kick velocity": 0.5}
+    notes = {"onset": 0.1, "pitch": 0.2}
+    for channels, expected in (
+        (voices, [0.1, 0.2, 0.3]), (groove, [0.4]), (notes, [0.9]), (None, [0.9]),
+    ):  # fmt: skip
+        row = {"accuracy_free_running": 0.9, "accuracy_by_channel": channels}
+        assert benchmark_music.accuracies(row) == expected
