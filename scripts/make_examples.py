@@ -1,9 +1,9 @@
-"""Makes data/examples from trained runs: chosen by seed, nothing picked by hand.
+"""Writes data/examples from trained runs: chosen by seed, nothing is picked by hand.
 
     python scripts/make_examples.py runs/melody_2bar runs/captions
 
-Of each run. Music: eight samples, and the way between the first two in seven steps. Text: sixteen
-samples, and eight interpolations between sentences of our own, which no corpus holds.
+A run of music gives eight samples, and an interpolation between the first two in seven steps. A run
+of text gives sixteen samples, and eight interpolations between sentences that no corpus holds.
 """
 
 import sys

@@ -1,7 +1,7 @@
-"""A small n-gram model of tokens, to judge what a network writes by something that is no network.
+"""A small n-gram model of tokens, to judge the output of a network by something that is not one.
 
-Witten-Bell smoothing (Witten & Bell 1991; Chen & Goodman 1999, sec. 2.6): a context that has been
-seen N times, followed by T different tokens, leaves T / (N + T) to the next shorter one; below the
+Witten-Bell smoothing (Witten & Bell 1991; Chen & Goodman 1999, sec. 2.6): a context that occurred N
+times, followed by T different tokens, leaves T / (N + T) to the next shorter context. Below the
 empty context all tokens are equally likely.
 """
 
@@ -16,7 +16,7 @@ class NGram:
     """Probabilities of a token given the `order - 1` before it."""
 
     def __init__(self, sequences: Iterable[Tokens], num_tokens: int, order: int = 5) -> None:
-        """Count."""
+        """Count all contexts of up to `order - 1` tokens."""
         self.order, self.num_tokens = order, num_tokens
         self.counts: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
         for sequence in sequences:
@@ -25,7 +25,7 @@ class NGram:
                     self.counts[tuple(sequence[place - length : place])][token] += 1
 
     def nats(self, sequence: Tokens) -> float:
-        """-log p of a sequence, per token."""
+        """-log p of a sequence, in nats per token."""
         total = 0.0
         for place, token in enumerate(sequence):
             first = max(0, place - self.order + 1)
@@ -33,10 +33,10 @@ class NGram:
         return total / max(len(sequence), 1)
 
     def probability(self, token: int, context: tuple[int, ...]) -> float:
-        """Of a token after a context."""
+        """Probability of a token after a context."""
         shorter = self.probability(token, context[1:]) if context else 1 / self.num_tokens
-        seen = self.counts.get(context)
-        if not seen:
+        counts = self.counts.get(context)
+        if not counts:
             return shorter
-        total, kinds = seen.total(), len(seen)
-        return (seen[token] + kinds * shorter) / (total + kinds)
+        total, kinds = counts.total(), len(counts)
+        return (counts[token] + kinds * shorter) / (total + kinds)

@@ -2,11 +2,11 @@
 
     python scripts/teaching_picture.py configs/demo_melody.yaml --source demo/tunes
 
-Trained without the KL an autoencoder spreads its codes as it likes: between them lies nothing, and
-far from them too. The KL alone puts all codes in one place: any point may be any input. Together
-they fill the prior without gaps, and what is alike lies side by side. Points are draws of q(z|x) of
-the validation split; the circles are one, two and three standard deviations of the prior. Goes to
-results/teaching.png; flags after `--` go to `seqvae train`.
+Without the KL, an autoencoder spreads its codes at will: the points between them, and far from them,
+mean nothing. The KL alone puts all codes in one place: any point may be any input. Together they
+fill the prior without gaps, and similar inputs lie side by side. Points are draws of q(z|x) for the
+validation split. The circles are one, two and three standard deviations of the prior. The picture
+goes to results/teaching.png. Flags after `--` go to `seqvae train`.
 """
 
 import argparse
@@ -37,7 +37,7 @@ RINGS = (1, 2, 3)  # standard deviations of the prior
 
 
 def points(run: Path) -> tuple[NDArray[np.float32], list[float]]:
-    """A draw of q(z|x) for each validation sequence, (N, 2), and what colours it."""
+    """A draw of q(z|x) for each validation sequence, (N, 2), and the value that colours it."""
     vae = seqvae.load(run)
     split = open_corpus(run).splits["valid"]
     examples = [Example(split[i]) for i in range(len(split))]
@@ -47,7 +47,7 @@ def points(run: Path) -> tuple[NDArray[np.float32], list[float]]:
 
 
 def draw(axes: Axes, title: str, run: Path) -> None:
-    """One of the three."""
+    """The codes of one model."""
     z, shade = points(run)
     kl = read_metrics(run)[-1]["kl"]
     axes.scatter(z[:, 0], z[:, 1], c=shade, s=8)
@@ -70,18 +70,18 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Train three models and draw them side by side."""
-    own, for_train = split_at_dashes(sys.argv[1:])
-    options = make_parser().parse_args(own)
+    flags, for_train = split_at_dashes(sys.argv[1:])
+    options = make_parser().parse_args(flags)
     mpl.use("Agg")  # a file, never a window
     import matplotlib.pyplot as plt
 
     figure, panels = plt.subplots(1, len(MODELS), figsize=(12, 4.4), layout="constrained")
-    for number, (axes, (title, flags)) in enumerate(zip(panels, MODELS.items(), strict=True)):
+    for number, (axes, (title, remedy)) in enumerate(zip(panels, MODELS.items(), strict=True)):
         run = options.runs / f"teaching_{number}"
         if not (run / "bundle").is_dir():
             command(
                 "train", options.config, "--data.source", options.source,
-                "--model.latent_dim", "2", *flags, *for_train,
+                "--model.latent_dim", "2", *remedy, *for_train,
                 "--runs", str(options.runs), "--name", run.name,
             )  # fmt: skip
         draw(axes, title, run)
