@@ -2,7 +2,7 @@
 
     python scripts/teaching_picture.py configs/demo_melody.yaml --source demo/tunes
 
-Without the KL, an autoencoder spreads its codes at will: the points between them, and far from them,
+Without the KL, an autoencoder spreads its codes at will: the points between them and far from them
 mean nothing. The KL alone puts all codes in one place: any point may be any input. Together they
 fill the prior without gaps, and similar inputs lie side by side. Points are draws of q(z|x) for the
 validation split. The circles are one, two and three standard deviations of the prior. The picture
