@@ -13,6 +13,7 @@ Exit code 1 says that a mutation survived without a stated reason, or could not 
 
 import argparse
 import contextlib
+import gc
 import importlib
 import multiprocessing
 import os
@@ -261,6 +262,7 @@ def preload(modules: Iterable[str]) -> None:
     for module in modules:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
+    gc.freeze()  # pytest collects garbage as it ends, which need not search the libraries
 
 
 def main(argv: list[str], root: Path = ROOT, *, timeout: float = TIMEOUT) -> int:
