@@ -11,6 +11,8 @@ import pytest
 from benchmark_latent import auroc, distance, mixed, shuffled_pitches, shuffled_steps, symbols
 from trained import Trained
 
+from seqvae.inference import directions
+
 
 def test_distances_by_hand() -> None:
     a, b = np.array([[1], [2], [3]]), np.array([[1], [5]])
@@ -61,6 +63,7 @@ def test_a_row_is_made_and_drawn(
     other = trained.source if kind == "sentences" else trained.source.parent
     results = tmp_path / "latent.json"
     shutil.copytree(trained.run, tmp_path / "tiny")  # attributes go into the bundle
+    monkeypatch.setattr(directions, "STEPS", 20)
     monkeypatch.setattr(sys, "argv", [
         "benchmark_latent.py", str(tmp_path / "tiny"), "--corpus", str(trained.corpus.folder),
         "--other", str(other), "--pairs", "6", "--results", str(results),
