@@ -44,7 +44,7 @@ def commands(script: str) -> list[str]:
 
 def commands_of(text: str) -> list[str]:
     """All commands of a README in order: of its blocks, and those in the text and its tables."""
-    written = re.findall(r"```bash\n(.*?)```|`(seqvae [^`\s]+\s[^`]+)`", text, flags=re.S)
+    written = re.findall(r"```bash\n(.*?)```|`((?:seqvae|python) [^`\s]+\s[^`]+)`", text, flags=re.S)
     return [command for block, inline in written for command in commands(block or as_line(inline))]
 
 
@@ -56,7 +56,7 @@ def as_line(inline: str) -> str:
 def test_commands_are_found_in_blocks_tables_and_text() -> None:
     text = "```bash\nseqvae a \\\n  b\npip c\n```\n| `seqvae d 1` | not `seqvae VERB f`"
     assert commands_of(text) == ["seqvae a b", "seqvae d 1"]
-    assert commands_of("after `seqvae d`, `seqvae e\n2`") == ["seqvae e 2"]
+    assert commands_of("after `seqvae d`, `python e\n2`") == ["python e 2"]
 
 
 @pytest.fixture
