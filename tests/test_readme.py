@@ -44,7 +44,8 @@ def commands(script: str) -> list[str]:
 
 def commands_of(text: str) -> list[str]:
     """All commands of a README in order: of its blocks, and those in the text and its tables."""
-    written = re.findall(r"```bash\n(.*?)```|`((?:seqvae|python) [^`\s]+\s[^`]+)`", text, flags=re.S)
+    pattern = r"```bash\n(.*?)```|`((?:seqvae|python) [^`\s]+\s[^`]+)`"
+    written = re.findall(pattern, text, flags=re.S)
     return [command for block, inline in written for command in commands(block or as_line(inline))]
 
 
