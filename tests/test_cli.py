@@ -180,7 +180,7 @@ def test_the_verbs_write_midi_that_can_be_read(
         ("train tiny.yaml --data.source lines.txt --name a/b", "plain folder name"),
         ("train unknown.yaml --data.source lines.txt", "frob"),
         ("train broken.yaml --data.source lines.txt", "broken.yaml"),
-        ("train kind.yaml --data.source lines.txt", "'chords'; there are text, words, melody"),
+        ("train kind.yaml --data.source lines.txt", "'chords'; choose one of text, words, melody"),
         ("train setting.yaml --data.source lines.txt", "no 'num_bars'"),
         ("train type.yaml --data.source lines.txt", "vocab_size is 'big'"),
         ("prepare tiny.yaml --data.source one.txt", "no sequences for valid, test"),

@@ -8,7 +8,8 @@ from tiny import tiny_vae
 from seqvae.corpus.batches import Batch
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers.contract import Ids
-from seqvae.tokenizers.melody import FIRST_PITCH, NOTE_OFF, MelodyTokenizer
+from seqvae.tokenizers.lines import FIRST_PITCH, NOTE_OFF
+from seqvae.tokenizers.melody import MelodyTokenizer
 from seqvae.tokenizers.words import WordTokenizer
 
 LINES = ["the cat sat", "the na\u00efve cat", "sat", "a cat sat a cat"]

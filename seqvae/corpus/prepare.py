@@ -47,9 +47,11 @@ def prepare(config: Config) -> Corpus:
             logger.warning("%s", error)  # it is about to be prepared again
     elif folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise InputError(f"{folder}: holds other files; name another folder with data.corpus")
-    prepare_modality = prepare_texts if tokenizer.modality == "text" else prepare_scores
     with replaced_folder(folder) as beside:
-        spool, splits, manifest = prepare_modality(data, tokenizer, sources, beside)
+        if tokenizer.modality == "text":
+            spool, splits, manifest = prepare_texts(data, tokenizer, sources, beside)
+        else:
+            spool, splits, manifest = prepare_scores(data, tokenizer, sources, beside)
         splits, num_leaked = drop_leaks(spool.digests, splits, drop=data.dedupe)
         _require_all_splits(splits, manifest)
         write_corpus(

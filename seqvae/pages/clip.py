@@ -7,7 +7,7 @@ import numpy as np
 from seqvae.music.notes import Piece
 from seqvae.pages.page import Data
 from seqvae.tokenizers.contract import MusicTokenizer
-from seqvae.tokenizers.drums import CLASS_OF, CLASSES, NUM_CLASSES
+from seqvae.tokenizers.kits import CLASS_OF, CLASSES, NUM_CLASSES
 
 NUM_PROGRAMS = 128  # of General MIDI
 

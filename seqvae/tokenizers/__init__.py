@@ -1,4 +1,7 @@
-"""Representations: one file each, and this table of them."""
+"""Representations: one file each, and the table of them.
+
+Imports `music`, `model.config` and `errors`; never torch.
+"""
 
 import json
 from collections.abc import Mapping
@@ -18,36 +21,33 @@ from seqvae.tokenizers.words import WordTokenizer
 
 AnyTokenizer = TextTokenizer | MusicTokenizer
 
-TOKENIZERS: dict[str, Any] = {
-    tokenizer.kind: tokenizer
-    for tokenizer in (
-        SubwordTokenizer,
-        WordTokenizer,
-        MelodyTokenizer,
-        DrumsTokenizer,
-        GrooveTokenizer,
-        TrioTokenizer,
-        PolyphonyTokenizer,
-    )
+TOKENIZERS: dict[str, type[AnyTokenizer]] = {
+    "text": SubwordTokenizer,
+    "words": WordTokenizer,
+    "melody": MelodyTokenizer,
+    "drums": DrumsTokenizer,
+    "groove": GrooveTokenizer,
+    "trio": TrioTokenizer,
+    "polyphony": PolyphonyTokenizer,
 }
 
 TOKENIZER_FILE = "tokenizer.json"
-LEARNED = frozenset({"proto", "words"})  # what training fills in, beside the settings
 ACCEPTED: dict[type, Any] = {
     int: int, float: (int, float), str: str, bool: bool, tuple: tuple
 }  # what YAML may give for a setting, by the type of its default  # fmt: skip
 
 
-def make_tokenizer(settings: Mapping[str, Any]) -> Any:
+def make_tokenizer(settings: Mapping[str, Any]) -> AnyTokenizer:
     """A tokenizer from the `tokenizer` section of a config: `kind` and that kind's settings.
 
     Raises:
-        InputError: the kind or a setting is unknown, or a value impossible.
+        InputError: the kind or a setting is unknown, or a value is impossible.
     """
     kind = settings.get("kind")
     if kind not in TOKENIZERS:
-        raise InputError(f"tokenizer kind is {kind!r}; there are {', '.join(TOKENIZERS)}")
-    defaults = {f.name: f.default for f in fields(TOKENIZERS[kind]) if f.name not in LEARNED}
+        raise InputError(f"tokenizer kind is {kind!r}; choose one of {', '.join(TOKENIZERS)}")
+    made = TOKENIZERS[kind]
+    defaults = {f.name: f.default for f in fields(made) if f.name not in made.learned}
     chosen = from_plain(settings)
     for name, value in chosen.items():
         if name not in defaults:
@@ -58,17 +58,17 @@ def make_tokenizer(settings: Mapping[str, Any]) -> Any:
         if not (fits and strings):
             raise InputError(f"{kind} tokenizer: {name} is {value!r}; it must be like "
                              f"{defaults[name]!r}")  # fmt: skip
-    return TOKENIZERS[kind](**chosen)
+    return made(**chosen)
 
 
 def complete_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The same settings with all defaults written out, so that they say everything."""
+    """The same settings with all defaults written out."""
     tokenizer = make_tokenizer(settings)
     values = {f.name: getattr(tokenizer, f.name) for f in fields(tokenizer)}
     return {"kind": tokenizer.kind} | {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in values.items()
-        if name not in LEARNED
+        if name not in tokenizer.learned
     }
 
 
@@ -77,7 +77,7 @@ def save_tokenizer(tokenizer: AnyTokenizer, folder: Path) -> None:
     (folder / TOKENIZER_FILE).write_text(json.dumps(tokenizer.to_json()) + "\n")
 
 
-def load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path) -> AnyTokenizer:
     """Read the tokenizer's file.
 
     Raises:

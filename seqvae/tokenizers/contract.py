@@ -1,12 +1,16 @@
-"""What every tokenizer offers: tokens of `C` channels a step, and the way back.
+"""What every tokenizer offers: sequences with `C` tokens per step, and the way back.
 
-Axes: B sequences, T steps, C channels.
+A representation is a frozen dataclass: its fields are the settings that a user may choose. It
+stands in a file of its own and in one line of `seqvae.tokenizers.TOKENIZERS`.
+
+Axes: B sequences, T steps, C channels, K condition columns.
 """
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,129 +18,162 @@ from numpy.typing import NDArray
 from seqvae.model.config import Steps
 from seqvae.music.notes import DEFAULT_QPM, Piece
 
-Ids = NDArray[np.int64]  # (T, C), without padding
+Ids = NDArray[np.int64]  # (T, C + K), without padding
+Kind = TypeVar("Kind", bound="Tokenizer")
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One encoded input, with what is needed beside the tokens to render it."""
+
+    ids: Ids
+    qpm: float = DEFAULT_QPM
+    """Tempo of the clip, in quarters per minute."""
+    program: int = 0
+    """General MIDI program of the clip's melody, where the tokens do not say it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Extraction:
+    """The training sequences of a source, and how often something was left out for which reason."""
+
+    sequences: list[NDArray[Any]]
+    """Tokens (T, C + K) of any integer type."""
+    dropped: Counter[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokenizer(ABC):
+    """What text and music share. Text adds `encode(str)`, music adds `encode(Piece)`."""
+
+    kind: ClassVar[str]
+    """Its name in `data.tokenizer.kind`."""
+    modality: ClassVar[Literal["text", "music"]]
+    channels: ClassVar[tuple[str, ...]]
+    """Names of the channels."""
+    eos_id: ClassVar[int | None] = None
+    """The token of channel 0 that ends a sequence; None where all sequences have `max_steps`."""
+    num_members: ClassVar[tuple[int, ...]] = ()
+    """For each channel whose tokens are subsets of M things, M; 0 for other channels. Of the nine
+    drums, token 5 = 0b101 is kick and closed hi-hat. Empty where no channel has subsets."""
+    learned: ClassVar[frozenset[str]] = frozenset()
+    """Fields that training fills in, and a user cannot set."""
+
+    @property
+    @abstractmethod
+    def vocab_sizes(self) -> tuple[int, ...]:
+        """Number of tokens of each channel."""
+
+    @property
+    @abstractmethod
+    def max_steps(self) -> int:
+        """Length of the longest sequence, its end token included."""
+
+    @property
+    def condition_sizes(self) -> tuple[int, ...]:
+        """Number of values of each condition column, such as chords: read, but not predicted."""
+        return ()
+
+    @property
+    def steps(self) -> Steps:
+        """What the model must know of the sequences."""
+        return Steps(
+            vocab_sizes=self.vocab_sizes,
+            max_steps=self.max_steps,
+            eos_id=self.eos_id,
+            num_members=self.num_members,
+            condition_sizes=self.condition_sizes,
+        )
+
+    @abstractmethod
+    def show(self, ids: Ids) -> str:
+        """A sequence on one line, to be read by people."""
+
+    def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """A random variation of each sequence of a training batch (B, T, C + K)."""
+        return ids
+
+    def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """A training batch (B, T, C + K) with parts of sequences exchanged between them."""
+        return ids
+
+    def encoder_input(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """What the encoder reads in place of a batch (B, T, C + K); None where it reads that."""
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything that `from_json` needs."""
+        return {"kind": self.kind, **asdict(self)}
+
+    @classmethod
+    def from_json(cls: type[Kind], saved: Mapping[str, Any]) -> Kind:
+        """The tokenizer that `to_json` described."""
+        return cls(**from_plain(saved))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTokenizer(Tokenizer):
+    """Strings <-> tokens."""
+
+    modality: ClassVar[Literal["text"]] = "text"
+    channels: ClassVar[tuple[str, ...]] = ("tokens",)
+
+    @abstractmethod
+    def train(self, lines: Iterable[str]) -> "TextTokenizer":
+        """The same settings with a vocabulary learned from these lines."""
+
+    @abstractmethod
+    def encode(self, text: str) -> Ids:
+        """The tokens of a line, ended by `eos_id`."""
+
+    @abstractmethod
+    def decode(self, ids: Ids) -> str:
+        """The text of tokens; whatever follows the end token is ignored."""
+
+    def show(self, ids: Ids) -> str:
+        """The text."""
+        return self.decode(ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MusicTokenizer(Tokenizer):
+    """Pieces <-> tokens."""
+
+    modality: ClassVar[Literal["music"]] = "music"
+    keeps: ClassVar[frozenset[str]] = frozenset()
+    """What the tokens keep of a performance: velocity, timing within a step."""
+
+    @property
+    @abstractmethod
+    def steps_per_quarter(self) -> int:
+        """Resolution of the grid."""
+
+    @property
+    @abstractmethod
+    def steps_per_bar(self) -> int:
+        """Steps of the model's bar."""
+
+    @abstractmethod
+    def extract(self, piece: Piece) -> Extraction:
+        """All training sequences of a piece."""
+
+    @abstractmethod
+    def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
+        """The windows of a clip end to end, or the one that begins at `bar`, counted from 1.
+
+        Raises:
+            InputError: nothing of the clip can be encoded; the reason is named.
+        """
+
+    @abstractmethod
+    def decode(self, example: Example) -> Piece:
+        """The notes of one window."""
 
 
 def from_plain(saved: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a tokenizer from JSON or YAML, which know no tuples; without its kind."""
+    """A tokenizer's fields, without its kind, from JSON or YAML, which have lists for tuples."""
     return {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in saved.items()
         if name != "kind"
     }
-
-
-@dataclass(frozen=True, eq=False)
-class Example:
-    """One encoded input, and what its rendering needs beside the tokens."""
-
-    ids: Ids
-    qpm: float = DEFAULT_QPM
-    """Tempo of a clip, in quarters per minute."""
-    program: int = 0
-    """General MIDI program of a clip's line."""
-    bar: int = 1
-    """The bar of its file at which a clip begins, counted from 1."""
-
-
-@dataclass(frozen=True, eq=False)
-class Extraction:
-    """What a source gave for training, and how much was left out for which reason."""
-
-    sequences: list[NDArray[Any]]
-    """Tokens (T, C) of any integer type."""
-    dropped: Counter[str]
-
-
-@runtime_checkable
-class Tokenizer(Protocol):
-    """The part that text and music share. Text adds `encode(str)`, music `encode(Piece)`."""
-
-    kind: ClassVar[str]
-    eos_id: ClassVar[int | None]
-    """The token of channel 0 that ends a sequence; None where all have `max_steps`."""
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """Names of the channels."""
-
-    @property
-    def steps(self) -> Steps:
-        """What the model must know of the sequences."""
-
-    @property
-    def vocab_sizes(self) -> tuple[int, ...]:
-        """Tokens of each channel."""
-
-    @property
-    def num_members(self) -> tuple[int, ...]:
-        """Of how many things the tokens of each channel are subsets, or 0; () where none are."""
-
-    @property
-    def condition_sizes(self) -> tuple[int, ...]:
-        """Tokens of each column after the channels that is given, not predicted."""
-
-    @property
-    def max_steps(self) -> int:
-        """The longest sequence, its end token included."""
-
-    def show(self, ids: Ids) -> str:
-        """A sequence on one line, for people."""
-
-    def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """A fresh variation of a training batch (B, T, C)."""
-
-    def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """A training batch (B, T, C) with parts of one sequence in the place of another's."""
-
-    def encoder_input(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """What the encoder reads of a batch (B, T, C), where it is not the batch itself."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything that `from_json` needs."""
-
-    @classmethod
-    def from_json(cls, saved: Mapping[str, Any]) -> "Tokenizer":
-        """The tokenizer that `to_json` described."""
-
-
-@runtime_checkable
-class TextTokenizer(Tokenizer, Protocol):
-    """Strings <-> tokens."""
-
-    modality: ClassVar[Literal["text"]]
-
-    def train(self, lines: Iterable[str]) -> "TextTokenizer":
-        """The same settings with a vocabulary learned from these lines."""
-
-    def encode(self, text: str) -> Ids:
-        """The tokens of a line, ended by `eos_id`."""
-
-    def decode(self, ids: Ids) -> str:
-        """The text of tokens; whatever follows the end token is ignored."""
-
-
-@runtime_checkable
-class MusicTokenizer(Tokenizer, Protocol):
-    """Pieces <-> tokens."""
-
-    modality: ClassVar[Literal["music"]]
-    keeps: ClassVar[frozenset[str]]
-    """What of a performance the tokens keep: velocity, timing within a step."""
-
-    @property
-    def steps_per_quarter(self) -> int:
-        """Resolution of the grid."""
-
-    @property
-    def steps_per_bar(self) -> int:
-        """Steps of the model's bar."""
-
-    def extract(self, piece: Piece) -> Extraction:
-        """All training sequences of a piece."""
-
-    def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
-        """The windows of a clip, end to end, or the one that begins at a bar (from 1)."""
-
-    def decode(self, example: Example) -> Piece:
-        """The notes of one window."""

@@ -1,25 +1,26 @@
 """Drums as they are played: what is struck at a step, how hard, and how early or late.
 
-Channel 0 is the set of classes struck, as in `drums`; then nine channels of velocity and nine of
-timing, one a class, which are 0 where the class is silent. Of several hits of a class at a step the
-loudest counts (Gillick et al. 2019). Velocity and timing are rounded to bins of equal width: with
-the defaults by at most 2 in MIDI velocity, and by 1/64 of a step, which is 2 ms at 120 qpm.
+Channel 0 is the set of classes struck, as in `drums`. Nine channels of velocity and nine of timing
+follow, one per class, which are 0 where the class is silent. Of several hits of a class at a step
+the loudest counts (Gillick et al. 2019). Velocity and timing are rounded to bins of equal width:
+with the defaults by at most 2 in MIDI velocity, and by 1/64 of a step, which is 2 ms at 120 qpm.
 
-A groove model may read something else than it writes. `encoder_sees: hits` hides velocity and
-timing from the encoder, so that a stiff pattern comes back performed; with `taps` it does not even
-see which drum was struck, so that a rhythm tapped on one drum comes back as a kit.
+A groove model may read less than it writes. `encoder_sees: hits` hides velocity and timing from the
+encoder, so that a stiff pattern comes back performed. `encoder_sees: taps` also hides which drum
+was struck, so that a rhythm tapped on one drum comes back as a kit.
 
-Axes: N windows, T steps, C = 19 channels.
+Axes: N windows, T steps, C = 19 channels, K condition columns.
 """
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.errors import InputError
+from seqvae.errors import at_least, one_of, within
 from seqvae.music.notes import (
     NUM_VELOCITIES,
     Notes,
@@ -28,32 +29,53 @@ from seqvae.music.notes import (
     make_notes,
     velocity_bins,
 )
-from seqvae.tokenizers.contract import Example, Ids
-from seqvae.tokenizers.drums import (
+from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
+from seqvae.tokenizers.grid import (
+    Conditions,
+    GridSettings,
+    Roll,
+    grid_windows,
+    in_quarters,
+    taken_steps,
+)
+from seqvae.tokenizers.kits import (
     CLASS_OF,
     CLASSES,
     NUM_CLASSES,
+    NUM_SETS,
     WRITTEN,
+    kit_hits,
     kit_roll,
     kit_symbols,
-    kits_of,
     mixed_sets,
     struck,
 )
-from seqvae.tokenizers.grid import GridTokenizer, Roll, window_steps
-from seqvae.tokenizers.windows import Part
+from seqvae.tokenizers.windows import (
+    Span,
+    Windows,
+    encode_windows,
+    extract_windows,
+    no_part,
+    window_piece,
+)
 
 VIEWS = ("performance", "hits", "taps")
-TAPPED = 3  # the open hi-hat: what MusicVAE's tap models are played on
+TAPPED = 3  # the open hi-hat, on which MusicVAE's tap models are played
 VELOCITY_CHANNELS = slice(1, 1 + NUM_CLASSES)
 OFFSET_CHANNELS = slice(1 + NUM_CLASSES, 1 + 2 * NUM_CLASSES)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrooveTokenizer(GridTokenizer):
+class GrooveTokenizer(GridSettings, MusicTokenizer):
     """All drum tracks of a piece as one kit, performed."""
 
     kind: ClassVar[str] = "groove"
+    channels: ClassVar[tuple[str, ...]] = (
+        "hits",
+        *(f"velocity of {name}" for name in CLASSES),
+        *(f"timing of {name}" for name in CLASSES),
+    )
+    num_members: ClassVar[tuple[int, ...]] = (NUM_CLASSES,) + (0,) * (2 * NUM_CLASSES)
     keeps: ClassVar[frozenset[str]] = frozenset({"velocity", "timing"})
 
     num_velocity_bins: int = 32
@@ -61,65 +83,62 @@ class GrooveTokenizer(GridTokenizer):
     num_offset_bins: int = 32
     """Places within a step, from half a step early to half a step late."""
     max_velocity_change: int = 8
-    """Training makes every window afresh louder or softer by up to this much MIDI velocity."""
+    """Training makes each window louder or softer by up to this much MIDI velocity, at random."""
     mix_share: float = 0.5
     """Share of the training windows that take drums of some bars from another window."""
     encoder_sees: str = "performance"
-    """What the encoder reads: performance, hits (no velocity, no timing) or taps (nor drum)."""
+    """What the encoder reads: performance (everything), hits (no velocity and no timing) or taps
+    (nor which drum)."""
 
     def __post_init__(self) -> None:
-        """Refuse settings that make no sense."""
+        """Refuse impossible settings."""
         super().__post_init__()
-        self._at_least(1, "num_velocity_bins", "num_offset_bins")
-        self._at_least(0, "max_velocity_change")
-        self._share("mix_share")
-        self._at_most(NUM_VELOCITIES, "num_velocity_bins", "velocities")
-        if self.encoder_sees not in VIEWS:
-            raise InputError(
-                f"groove: encoder_sees is {self.encoder_sees!r}; there are {', '.join(VIEWS)}"
-            )
-
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """The hits; then loudness and timing of each class."""
-        loudness = (f"velocity of {name}" for name in CLASSES)
-        return ("hits", *loudness, *(f"timing of {name}" for name in CLASSES))
+        section = "groove: "
+        within(self, 1, NUM_VELOCITIES, "num_velocity_bins", section=section, closed=True)
+        at_least(self, 1, "num_offset_bins", section=section)
+        at_least(self, 0, "max_velocity_change", section=section)
+        within(self, 0, 1, "mix_share", section=section, closed=True)
+        one_of(self, "encoder_sees", VIEWS, section=section)
 
     @property
     def vocab_sizes(self) -> tuple[int, ...]:
-        """The sets of classes; then silence and the bins, for each class."""
+        """Sets of classes; then silence and the bins, for each class."""
         velocities = (1 + self.num_velocity_bins,) * NUM_CLASSES
-        return (2**NUM_CLASSES, *velocities, *(1 + self.num_offset_bins,) * NUM_CLASSES)
+        return (NUM_SETS, *velocities, *(1 + self.num_offset_bins,) * NUM_CLASSES)
 
-    @property
-    def num_members(self) -> tuple[int, ...]:
-        """The hits are subsets of the classes."""
-        return (NUM_CLASSES,) + (0,) * (2 * NUM_CLASSES)
+    def extract(self, piece: Piece) -> Extraction:
+        """The training windows of the kit."""
+        dropped: Counter[str] = Counter()
+        hits = kit_hits(piece.notes, dropped)
+        cuts = [partial(self._cut, hits, self.conditions(piece))] if len(hits) else []
+        return extract_windows(self, piece, cuts, dropped)
 
-    def _parts(self, notes: Notes, dropped: Counter[str]) -> list[Part]:
-        """The kit, if there is one."""
-        return [(hits,) for hits in kits_of(notes, dropped)]
+    def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
+        """The windows of the kit end to end, or the one that begins at `bar`."""
+        dropped: Counter[str] = Counter()
+        hits = kit_hits(piece.notes, dropped)
+        if len(piece.notes) and not len(hits):
+            raise no_part(self, dropped)
+        return encode_windows(self, piece, partial(self._cut, hits, self.conditions(piece)), bar)
 
-    def _rolls(self, part: Part, starts: NDArray[np.int64], end_step: int) -> list[Roll]:
-        """One voice."""
-        hits = part[0][part[0]["start"] < end_step]
+    def _cut(self, hits: Notes, chords: Conditions, span: Span) -> Windows:
+        """The windows of a performed kit, and of the chords of its piece."""
+        hits = hits[hits["start"] < span.end_step]
         hits = hits[np.argsort(hits["velocity"], kind="stable")]  # the last one written is loudest
-        roll = kit_roll(hits, starts, self.max_steps, end_step)
-        played = np.zeros((max(end_step, int(starts[-1]) + self.max_steps), 2, NUM_CLASSES), int)
-        where = hits["start"], slice(None), CLASS_OF[hits["pitch"]]
-        played[where] = np.stack([
-            1 + velocity_bins(hits, self.num_velocity_bins),
-            1 + np.clip(
-                np.floor((hits["offset"] + 0.5) * self.num_offset_bins),
-                0, self.num_offset_bins - 1,
-            ).astype(int),
-        ], axis=1)  # fmt: skip
-        windows = played[window_steps(starts, self.max_steps)]  # (N, T, 2, 9)
+        velocities = velocity_bins(hits, self.num_velocity_bins)
+        offsets = np.floor((hits["offset"] + 0.5) * self.num_offset_bins).astype(int)
+        played = np.zeros((span.size, 2, NUM_CLASSES), np.int64)
+        played[hits["start"], 0, CLASS_OF[hits["pitch"]]] = 1 + velocities
+        played[hits["start"], 1, CLASS_OF[hits["pitch"]]] = 1 + np.clip(
+            offsets, 0, self.num_offset_bins - 1
+        )
+        roll = kit_roll(hits, span)
+        windows = played[span.steps()]  # (N, T, 2, 9)
         tokens = np.concatenate([roll.tokens, windows.reshape(*windows.shape[:2], -1)], axis=2)
-        return [Roll(tokens, roll.silent, roll.refused)]
+        return grid_windows([Roll(tokens, roll.silent)], span, chords)
 
     def decode(self, example: Example) -> Piece:
-        """The hits of a window where they were played; the middle of each bin."""
+        """The hits of a window where they were played, at the middle of each bin."""
         steps, classes = struck(example.ids[:, 0])
         velocity = example.ids[:, VELOCITY_CHANNELS][steps, classes]
         offset = example.ids[:, OFFSET_CHANNELS][steps, classes]
@@ -133,10 +152,18 @@ class GrooveTokenizer(GridTokenizer):
             is_drum=True,
             offset=np.where(offset > 0, (offset - 0.5) / self.num_offset_bins - 0.5, 0.0),
         )
-        return self._piece(notes, example)
+        return window_piece(self, notes, example.qpm)
+
+    def show(self, ids: Ids) -> str:
+        """The letters of the classes struck, `.` for none, `|` between quarters."""
+        return in_quarters(kit_symbols(ids[:, 0]), self.steps_per_quarter)
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Make each window (N, T, 19 + K) louder or softer; where in its bin a hit was is drawn."""
+        """Make each window (N, T, 19 + K) louder or softer.
+
+        Where a hit lay within its bin is not known and therefore drawn, so that changes smaller
+        than a bin move some of the hits.
+        """
         varied, velocity = ids.copy(), ids[..., VELOCITY_CHANNELS]
         most = self.max_velocity_change * self.num_velocity_bins / NUM_VELOCITIES
         change = rng.uniform(-most, most, (len(ids), 1, 1))
@@ -148,22 +175,19 @@ class GrooveTokenizer(GridTokenizer):
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Windows (N, T, 19 + K) of which a share has drums of another, as they are played."""
-        taken = self._taken_steps(len(ids), NUM_CLASSES, self.mix_share, rng)
-        mixed, other = ids.copy(), ids[rng.permutation(len(ids))]
-        mixed[..., 0] = mixed_sets(ids[..., 0], other[..., 0], taken)
+        taken = taken_steps(self, len(ids), NUM_CLASSES, self.mix_share, rng)
+        mixed, others = ids.copy(), ids[rng.permutation(len(ids))]
+        mixed[..., 0] = mixed_sets(ids[..., 0], others[..., 0], taken)
         for played in (VELOCITY_CHANNELS, OFFSET_CHANNELS):
-            mixed[..., played] = np.where(taken, other[..., played], ids[..., played])
+            mixed[..., played] = np.where(taken, others[..., played], ids[..., played])
         return mixed
 
     def encoder_input(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """Tokens (N, T, 19) without what is hidden from the encoder."""
+        """Windows (N, T, 19 + K) without what is hidden from the encoder."""
         if self.encoder_sees == "performance":
             return None
-        stiff, hits = ids.copy(), ids[..., 0]
-        stiff[..., VELOCITY_CHANNELS] = stiff[..., OFFSET_CHANNELS] = 0
-        stiff[..., 0] = np.where(hits > 0, 1 << TAPPED, 0) if self.encoder_sees == "taps" else hits
-        return stiff
-
-    def show(self, ids: Ids) -> str:
-        """The letters of the classes struck, `.` for none, `|` between quarters."""
-        return self._in_quarters(kit_symbols(ids[:, 0]))
+        visible, hits = ids.copy(), ids[..., 0]
+        visible[..., VELOCITY_CHANNELS] = visible[..., OFFSET_CHANNELS] = 0
+        if self.encoder_sees == "taps":
+            visible[..., 0] = np.where(hits > 0, 1 << TAPPED, 0)
+        return visible

@@ -1,21 +1,22 @@
 """Any number of notes and instruments at once: a step of the sequence is a note.
 
 Notes come in order of onset, then pitch, then program. The channels of a note are its onset, as
-steps since the onset before it (0 ends the sequence, 1 is at once); its pitch; its duration; how
-hard it is struck; and its program, of which 128 is a drum kit. Tracks of one program are one. What
-a window does not hold is cut: notes that began before it are left out, and none is longer than to
-its end.
+steps since the onset before it (0 ends the sequence, 1 is at once); its pitch; its duration; its
+velocity; and its program, where 128 is a drum kit. Tracks of equal program are one. Notes that
+began before a window are left out of it, and notes that last beyond its end are cut there.
 
-Axes: T notes and the end, C = 5 channels.
+Axes: N windows, T notes and the end, C = 5 channels.
 """
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seqvae.errors import at_least, within
 from seqvae.music.notes import (
     NOTE_NAMES,
     NUM_VELOCITIES,
@@ -25,8 +26,16 @@ from seqvae.music.notes import (
     make_notes,
     velocity_bins,
 )
-from seqvae.tokenizers.contract import Example, Ids
-from seqvae.tokenizers.windows import Given, Part, WindowTokenizer, silence, taken_bars
+from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
+from seqvae.tokenizers.windows import (
+    Span,
+    Windows,
+    WindowSettings,
+    encode_windows,
+    extract_windows,
+    taken_bars,
+    window_piece,
+)
 
 ONSET, PITCH, DURATION, VELOCITY, PROGRAM = range(5)
 END = 0
@@ -36,10 +45,11 @@ TIME = 2**21  # more than the steps of any piece
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolyphonyTokenizer(WindowTokenizer):
-    """All notes of a piece as one part."""
+class PolyphonyTokenizer(WindowSettings, MusicTokenizer):
+    """All notes of a piece in one sequence."""
 
     kind: ClassVar[str] = "polyphony"
+    channels: ClassVar[tuple[str, ...]] = ("onset", "pitch", "duration", "velocity", "program")
     eos_id: ClassVar[int | None] = END
     keeps: ClassVar[frozenset[str]] = frozenset({"velocity"})
 
@@ -50,17 +60,18 @@ class PolyphonyTokenizer(WindowTokenizer):
     num_velocity_bins: int = 16
     """Degrees of loudness."""
     max_transpose: int = 5
-    """Training transposes every window afresh by up to this many semitones; drums stay."""
+    """Training transposes each window at random by up to this many semitones; drums stay."""
     mix_share: float = 0.5
     """Share of the training windows that take all notes of some bars from another window."""
 
     def __post_init__(self) -> None:
-        """Refuse settings that no window can satisfy."""
+        """Refuse impossible settings."""
         super().__post_init__()
-        self._at_least(1, "max_notes", "num_velocity_bins")
-        self._at_least(0, "max_transpose")
-        self._share("mix_share")
-        self._at_most(NUM_VELOCITIES, "num_velocity_bins", "velocities")
+        section = "polyphony: "
+        at_least(self, 1, "max_notes", section=section)
+        at_least(self, 0, "max_transpose", section=section)
+        within(self, 1, NUM_VELOCITIES, "num_velocity_bins", section=section, closed=True)
+        within(self, 0, 1, "mix_share", section=section, closed=True)
 
     @property
     def max_steps(self) -> int:
@@ -68,13 +79,8 @@ class PolyphonyTokenizer(WindowTokenizer):
         return self.max_notes + 1
 
     @property
-    def channels(self) -> tuple[str, ...]:
-        """Names of the channels."""
-        return "onset", "pitch", "duration", "velocity", "program"
-
-    @property
     def vocab_sizes(self) -> tuple[int, int, int, int, int]:
-        """Of onset, pitch, duration, velocity, program."""
+        """Sizes of onset, pitch, duration, velocity and program."""
         return (
             1 + self.window_length,
             NUM_PITCHES,
@@ -83,73 +89,58 @@ class PolyphonyTokenizer(WindowTokenizer):
             DRUMS + 1,
         )
 
-    def _parts(self, notes: Notes, dropped: Counter[str]) -> list[Part]:
-        """All notes, as far as MIDI can say them."""
-        if not len(notes):
-            return []
-        playable = restruck(notes)
-        playable["program"][playable["is_drum"]] = DRUMS
-        if len(playable) < len(notes):
-            dropped["a note struck twice at once"] += len(notes) - len(playable)
-        return [(playable,)]
+    def extract(self, piece: Piece) -> Extraction:
+        """The training windows of all notes."""
+        dropped: Counter[str] = Counter()
+        notes = without_overlaps(piece.notes)
+        if len(notes) < len(piece.notes):
+            dropped["a note struck twice at once"] += len(piece.notes) - len(notes)
+        return extract_windows(self, piece, [partial(self._cut, notes)], dropped)
 
-    def _windows(
-        self,
-        part: Part,
-        starts: NDArray[np.int64],
-        end_step: int,
-        gap_bars: float,
-        dropped: Counter[str],
-        given: Given,
-    ) -> list[Ids]:
-        """The notes that begin in each window."""
-        (notes,) = part
-        begin, end = np.searchsorted(notes["start"], (starts[0], end_step))
+    def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
+        """The windows of all notes end to end, or the one that begins at `bar`."""
+        return encode_windows(self, piece, partial(self._cut, without_overlaps(piece.notes)), bar)
+
+    def _cut(self, notes: Notes, span: Span) -> Windows:
+        """The notes that begin in each window, and its end."""
+        last_step = min(span.end_step, int(span.starts[-1]) + span.length)
+        begin, end = np.searchsorted(notes["start"], (span.starts[0], last_step))
         notes = notes[begin:end]
-        first = np.searchsorted(notes["start"], starts)
-        sizes = np.searchsorted(notes["start"], starts + self.window_length) - first
+        first = np.searchsorted(notes["start"], span.starts)
+        sizes = np.searchsorted(notes["start"], span.starts + span.length) - first
         crowded = sizes > self.max_notes
-        if crowded.any():
-            dropped[f"more than {self.max_notes} notes"] += int(crowded.sum())
-        starts, first, sizes = starts[~crowded], first[~crowded], sizes[~crowded]
-        if not len(starts):
-            return []
-        # All in one table: rows edges[w] to edges[w + 1] are the notes of window w, and its end.
+        sizes[crowded] = 0  # their notes are not needed
+        # One table for all windows. Rows edges[w] to edges[w + 1] are the notes and the end of w.
         edges = np.append(0, np.cumsum(sizes + 1))
-        window = np.repeat(np.arange(len(starts)), sizes + 1)
-        rows = np.arange(edges[-1]) - (edges[:-1] - first)[window]
-        is_end = np.zeros(len(rows), np.bool_)
+        window = np.repeat(np.arange(len(sizes)), sizes + 1)
+        is_end = np.zeros(len(window), np.bool_)
         is_end[edges[1:] - 1] = True
-        rows[is_end] = len(notes)
-        ids = self._table(notes).take(rows, axis=0)
-        onset = np.append(notes["start"], 0)[rows].astype(np.int64)
-        onset[is_end] = starts + self.window_length
-        ids[edges[:-1], ONSET] = 1 + onset[edges[:-1]] - starts
-        last = np.minimum(starts + self.window_length, end_step)[window] - 1
-        ids[:, DURATION] = np.minimum(ids[:, DURATION], last - onset)
-        refused = np.zeros(len(starts), np.bool_)
-        if gap_bars > 0:
-            rests = longest_rests(onset, onset + 1 + ids[:, DURATION], starts, edges)
-            refused = rests >= gap_bars * self.steps_per_bar
-            if refused.any():
-                dropped[silence(gap_bars)] += int(refused.sum())
+        number = np.arange(len(window)) - (edges[:-1] - first)[window]  # of the note of each row
+        number[is_end] = len(notes)
+        ids = self._note_tokens(notes).take(number, axis=0)
+        onsets = np.append(notes["start"], 0)[number].astype(np.int64)
+        onsets[is_end] = span.starts + span.length
+        ids[edges[:-1], ONSET] = 1 + onsets[edges[:-1]] - span.starts
+        last = np.minimum(span.starts + span.length, span.end_step)[window] - 1
+        ids[:, DURATION] = np.minimum(ids[:, DURATION], last - onsets)
+        rests = longest_rests(onsets, onsets + 1 + ids[:, DURATION], span.starts, edges)
         ids[is_end] = END
-        begins, ends = edges[:-1][~refused].tolist(), edges[1:][~refused].tolist()
-        return [ids[begin:end] for begin, end in zip(begins, ends, strict=True)]
+        begins, ends = edges[:-1].tolist(), edges[1:].tolist()
+        windows = [ids[begin:end] for begin, end in zip(begins, ends, strict=True)]
+        return Windows(windows, rests, {f"more than {self.max_notes} notes": crowded})
 
-    def _table(self, notes: Notes) -> Ids:
-        """Tokens (N + 1, 5) of the notes as if they were one window, and a row for the end."""
+    def _note_tokens(self, notes: Notes) -> Ids:
+        """Tokens (notes + 1, 5) of notes as if they were one window, and a row for the end."""
         ids = np.zeros((len(notes) + 1, 5), np.int64)
-        own = ids[:-1]
-        own[:, ONSET] = 1 + np.diff(notes["start"], prepend=0)
-        own[:, PITCH] = notes["pitch"]
-        own[:, DURATION] = notes["end"] - notes["start"] - 1
-        own[:, VELOCITY] = velocity_bins(notes, self.num_velocity_bins)
-        own[:, PROGRAM] = notes["program"]
+        ids[:-1, ONSET] = 1 + np.diff(notes["start"], prepend=0)
+        ids[:-1, PITCH] = notes["pitch"]
+        ids[:-1, DURATION] = notes["end"] - notes["start"] - 1
+        ids[:-1, VELOCITY] = velocity_bins(notes, self.num_velocity_bins)
+        ids[:-1, PROGRAM] = np.where(notes["is_drum"], DRUMS, notes["program"])
         return ids
 
     def decode(self, example: Example) -> Piece:
-        """The notes before the end that lie in the window, a track a program."""
+        """The notes before the end that lie in the window, one track per program."""
         ids = example.ids[: self.max_notes]
         start = self._steps(ids)
         ids, start = ids[start < self.window_length], start[start < self.window_length]
@@ -163,10 +154,10 @@ class PolyphonyTokenizer(WindowTokenizer):
             is_drum=is_drum,
             track=ids[:, PROGRAM],
         )
-        return self._piece(restruck(notes), example)
+        return window_piece(self, without_overlaps(notes), example.qpm)
 
     def show(self, ids: Ids) -> str:
-        """Each note as `+shift name*duration`, the shift only where time passes."""
+        """Each note as `+shift name*duration`, with the shift only where time passes."""
         words = []
         for onset, pitch, duration, _, program in ids.tolist():
             if onset == END:
@@ -194,22 +185,22 @@ class PolyphonyTokenizer(WindowTokenizer):
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Windows (N, T, 5) of which a share has the notes of some bars of another.
 
-        They may be longer or shorter for it; one of more than `max_notes` stays as it was.
+        This may make them longer or shorter; one that would exceed `max_notes` stays as it was.
         """
         taken = taken_bars((len(ids), self.num_bars, 1), self.mix_share, rng)[..., 0]
-        both = np.stack([ids, ids[rng.permutation(len(ids))]], axis=1)  # (N, 2, T, 5)
-        own = np.array([True, False])[:, None]  # of the two
-        steps = self._steps(both)
+        pairs = np.stack([ids, ids[rng.permutation(len(ids))]], axis=1)  # (N, 2, T, 5)
+        is_first = np.array([True, False])[:, None]  # of a pair
+        steps = self._steps(pairs)
         inside = steps < self.window_length
         bars = np.minimum(steps // self.steps_per_bar, self.num_bars - 1)
-        kept = inside & (taken[np.arange(len(ids))[:, None, None], bars] != own)
+        kept = inside & (taken[np.arange(len(ids))[:, None, None], bars] != is_first)
         crowded = kept.sum((1, 2)) > self.max_notes
-        kept[crowded] = (inside & own)[crowded]
-        # In order of their steps, what is not kept behind the end.
+        kept[crowded] = (inside & is_first)[crowded]
+        # In order of their steps, with everything that is not kept behind the end.
         steps = np.where(kept, steps, self.window_length).reshape(len(ids), -1)
         order = np.argsort(steps, axis=1, kind="stable")[:, : kept.sum((1, 2)).max() + 1]
         steps = np.take_along_axis(steps, order, axis=1)
-        mixed = np.take_along_axis(both.reshape(len(ids), -1, 5), order[..., None], axis=1)
+        mixed = np.take_along_axis(pairs.reshape(len(ids), -1, 5), order[..., None], axis=1)
         mixed[..., ONSET] = 1 + np.diff(steps, prepend=0)
         mixed[steps == self.window_length] = END
         return mixed
@@ -227,23 +218,24 @@ def longest_rests(
     starts: NDArray[np.int64],
     edges: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Steps of each window in which nothing sounds that began in it.
+    """The most steps in a row at which no note sounds that began in the window: (N,).
 
-    Window w begins at `starts[w]`; its notes are those of `edges[w]` to `edges[w + 1]`, of which
-    the last stands for its end.
+    Window w begins at `starts[w]`; its notes are those of `edges[w]` to `edges[w + 1]`, the last of
+    which stands for its end.
     """
     window = np.repeat(np.arange(len(starts)), np.diff(edges))
-    apart = window * (int(ends.max()) + 1)  # so that no window reaches into the next
-    until = np.append(0, np.maximum.accumulate(ends + apart)[:-1]) - apart
-    until[edges[:-1]] = starts
-    rests: NDArray[np.int64] = np.maximum.reduceat(onsets - until, edges[:-1])
+    shift = window * (int(ends.max()) + 1)  # so that no window reaches into the next
+    sounding_until = np.append(0, np.maximum.accumulate(ends + shift)[:-1]) - shift
+    sounding_until[edges[:-1]] = starts
+    rests: NDArray[np.int64] = np.maximum.reduceat(onsets - sounding_until, edges[:-1])
     return rests
 
 
-def restruck(notes: Notes) -> Notes:
-    """A note ends where the same one is struck again; of several at once the longest stays.
+def without_overlaps(notes: Notes) -> Notes:
+    """End a note where the same pitch of the same program is struck again, as MIDI must.
 
-    In order of onset, then pitch, then program.
+    Of several struck at once the longest stays. The result is in order of onset, then pitch, then
+    program.
     """
     if not len(notes):
         return notes
@@ -260,6 +252,6 @@ def restruck(notes: Notes) -> Notes:
     cut = np.flatnonzero(sound[1:] == sound[:-1])
     end[cut] = np.minimum(end[cut], start[cut + 1])
     in_time = np.argsort(start * TIME + sound)
-    found: Notes = notes.take(order[in_time])
-    found["end"] = end[in_time]
-    return found
+    resolved: Notes = notes.take(order[in_time])
+    resolved["end"] = end[in_time]
+    return resolved

@@ -1,44 +1,64 @@
 """Melody, bass and drums together on a bar grid: MusicVAE's trio (Roberts et al. 2018).
 
-Channel 0 is a melody and channel 1 a bass, both in the events of `melody`; channel 2 is a kit in
-the sets of `drums`. A track is a melody where its program is 0-31 and a bass where it is 32-39, and
-all drum tracks are one kit. A piece with several melodies or basses gives every pair of them.
+Channel 0 is a melody and channel 1 a bass, both in the events of `lines`; channel 2 is a kit in the
+sets of `kits`. A track is a melody where its program is 0-31 and a bass where it is 32-39; all drum
+tracks are one kit. A piece with several melodies or basses gives every pair of them.
 
-Axes: N windows, T steps, C = 3 channels.
+Axes: N windows, T steps, C = 3 channels, K condition columns.
 """
 
 import itertools
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seqvae.errors import within
+from seqvae.music.chords import transpose_chords
 from seqvae.music.notes import Notes, Piece, sort_notes
-from seqvae.tokenizers.contract import Example, Ids
-from seqvae.tokenizers.drums import NUM_CLASSES, kit_notes, kit_roll, kit_symbols, kits_of
-from seqvae.tokenizers.grid import Roll
-from seqvae.tokenizers.melody import (
-    LineTokenizer,
+from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
+from seqvae.tokenizers.grid import Conditions, GridSettings, grid_windows, in_quarters, taken_steps
+from seqvae.tokenizers.kits import (
+    NUM_CLASSES,
+    NUM_SETS,
+    kit_hits,
+    kit_notes,
+    kit_roll,
+    kit_symbols,
+)
+from seqvae.tokenizers.lines import (
+    LineSettings,
     line_notes,
     line_roll,
     line_symbols,
-    lines_of,
+    mean_pitch,
+    pitched_lines,
     transposed,
     transpositions,
 )
-from seqvae.tokenizers.windows import Part
+from seqvae.tokenizers.windows import (
+    Span,
+    Windows,
+    encode_windows,
+    extract_windows,
+    no_part,
+    window_piece,
+)
 
 MELODY_PROGRAMS, BASS_PROGRAMS = range(32), range(32, 40)
 WRITTEN_BASS = 33  # electric bass, fingered
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrioTokenizer(LineTokenizer):
-    """Three voices; a window to train on needs all of them."""
+class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
+    """Three voices; a training window needs all of them."""
 
     kind: ClassVar[str] = "trio"
+    channels: ClassVar[tuple[str, ...]] = ("melody", "bass", "drums")
+    num_members: ClassVar[tuple[int, ...]] = (0, 0, NUM_CLASSES)
 
     num_bars: int = 16
     """Bars of a window."""
@@ -48,101 +68,105 @@ class TrioTokenizer(LineTokenizer):
     """Share of the training windows that take voices of some bars from another window."""
 
     def __post_init__(self) -> None:
-        """Refuse settings that make no sense."""
+        """Refuse impossible settings."""
         super().__post_init__()
-        self._share("mix_share")
-
-    @property
-    def channels(self) -> tuple[str, str, str]:
-        """Names of the channels."""
-        return "melody", "bass", "drums"
+        self.check_lines()
+        within(self, 0, 1, "mix_share", section="trio: ", closed=True)
 
     @property
     def vocab_sizes(self) -> tuple[int, int, int]:
-        """Events of the melody, of the bass; sets of drums."""
-        return self.num_events, self.num_events, 2**NUM_CLASSES
+        """Events of the melody, events of the bass, sets of drums."""
+        return self.num_events, self.num_events, NUM_SETS
 
-    @property
-    def num_members(self) -> tuple[int, int, int]:
-        """The hits are subsets of the classes."""
-        return 0, 0, NUM_CLASSES
+    def extract(self, piece: Piece) -> Extraction:
+        """The training windows of every melody with every bass, and the kit."""
+        dropped: Counter[str] = Counter()
+        melodies, basses, hits = self._voices(piece.notes, dropped)
+        chords = self.conditions(piece)
+        cuts = [
+            partial(self._cut, melody, bass, hits, chords)
+            for melody, bass in itertools.product(melodies, basses)
+            if len(hits)
+        ]
+        return extract_windows(self, piece, cuts, dropped)
+
+    def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
+        """The windows of the highest melody, the lowest bass and the kit, end to end or at `bar`.
+
+        One of the three voices is enough; the others are then silent.
+        """
+        dropped: Counter[str] = Counter()
+        melodies, basses, hits = self._voices(piece.notes, dropped)
+        if len(piece.notes) and not (melodies or basses or len(hits)):
+            raise no_part(self, dropped)
+        silence = piece.notes[:0]
+        melody = max(melodies, key=mean_pitch, default=silence)
+        bass = min(basses, key=mean_pitch, default=silence)
+        program = int(melody["program"][0]) if len(melody) else 0
+        cut = partial(self._cut, melody, bass, hits, self.conditions(piece))
+        return encode_windows(self, piece, cut, bar, program)
 
     def _voices(
         self, notes: Notes, dropped: Counter[str]
-    ) -> tuple[list[Notes], list[Notes], list[Notes]]:
-        """All melodies, all basses, and the kit if there is one."""
-        kits = kits_of(notes, dropped)
+    ) -> tuple[list[Notes], list[Notes], Notes]:
+        """All melodies, all basses, and the hits of the kit."""
+        hits = kit_hits(notes, dropped)
         melodies, basses = [], []
-        for line in lines_of(notes[~notes["is_drum"]], self.max_chord_share, dropped):
+        for line in pitched_lines(notes[~notes["is_drum"]], self.max_chord_share, dropped):
             if line["program"][0] in MELODY_PROGRAMS:
                 melodies.append(line)
             elif line["program"][0] in BASS_PROGRAMS:
                 basses.append(line)
             else:
                 dropped["a track that is neither melody nor bass by its program"] += 1
-        for name, found in (("melody", melodies), ("bass", basses)):
-            if len(notes) and not found:
+        for name, lines in (("melody", melodies), ("bass", basses)):
+            if len(notes) and not lines:
                 dropped[f"no {name} track"] += 1
-        return melodies, basses, kits
+        return melodies, basses, hits
 
-    def _parts(self, notes: Notes, dropped: Counter[str]) -> list[Part]:
-        """Every melody with every bass, and the kit."""
-        return list(itertools.product(*self._voices(notes, dropped)))
-
-    def _main(self, notes: Notes, dropped: Counter[str]) -> Part | None:
-        """The highest melody, the lowest bass and the kit; of a clip one of them is enough."""
-        melodies, basses, kits = self._voices(notes, dropped)
-        if len(notes) and not (melodies or basses or kits):
-            return None
-        silence = notes[:0]
-        return (
-            max(melodies, key=lambda line: line["pitch"].mean(), default=silence),
-            min(basses, key=lambda line: line["pitch"].mean(), default=silence),
-            kits[0] if kits else silence,
-        )
-
-    def _rolls(self, part: Part, starts: NDArray[np.int64], end_step: int) -> list[Roll]:
-        """Three voices."""
-        melody, bass, kit = part
-        return [
-            *(
-                line_roll(line, starts, self.max_steps, end_step, self.min_pitch, self.max_pitch)
-                for line in (melody, bass)
-            ),
-            kit_roll(kit, starts, self.max_steps, end_step),
+    def _cut(
+        self, melody: Notes, bass: Notes, hits: Notes, chords: Conditions, span: Span
+    ) -> Windows:
+        """The windows of three voices and of their chords."""
+        rolls = [
+            line_roll(melody, span, self.min_pitch, self.max_pitch),
+            line_roll(bass, span, self.min_pitch, self.max_pitch),
+            kit_roll(hits, span),
         ]
+        return grid_windows(rolls, span, chords)
 
     def decode(self, example: Example) -> Piece:
-        """The notes of a window, a track a voice."""
+        """The notes of a window, one track per voice."""
         melody, bass, kit = example.ids[:, :3].T
         notes = [
             line_notes(melody, self.min_pitch, program=example.program, track=0),
             line_notes(bass, self.min_pitch, program=WRITTEN_BASS, track=1),
             kit_notes(kit, track=2),
         ]
-        return self._piece(sort_notes(np.concatenate(notes)), example)
+        return window_piece(self, sort_notes(np.concatenate(notes)), example.qpm)
 
     def show(self, ids: Ids) -> str:
         """The three voices one after the other, `//` between them."""
         melody, bass, kit = ids[:, :3].T
         voices = [line_symbols(line, self.min_pitch) for line in (melody, bass)]
-        return " // ".join(self._in_quarters(voice) for voice in (*voices, kit_symbols(kit)))
+        voices.append(kit_symbols(kit))
+        return " // ".join(in_quarters(voice, self.steps_per_quarter) for voice in voices)
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Transpose melody and bass of each window (N, T, 3 + K) by one interval."""
-        lines = ids[..., :2]
-        semitones = transpositions(lines, self.vocab_sizes[0], self.max_transpose, rng)
-        columns = [transposed(lines, semitones), ids[..., 2:3]]
-        return np.concatenate([*columns, self._transposed_chords(ids, semitones)], axis=2)
+        """Transpose melody, bass and chords of each window (N, T, 3 + K) by the same interval."""
+        lines, kit, chords = ids[..., :2], ids[..., 2:3], ids[..., 3:]
+        semitones = transpositions(lines, self.num_events, self.max_transpose, rng)
+        moved_chords = transpose_chords(chords, semitones[:, None, None])
+        return np.concatenate([transposed(lines, semitones), kit, moved_chords], axis=2)
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Windows (N, T, 3 + K) of which a share has voices of some bars from another.
 
-        Where there are chords, only the kits: melody and bass belong to them.
+        Where there are chords, melody and bass belong to them, and only kits are exchanged.
         """
-        taken = self._taken_steps(len(ids), 3, self.mix_share, rng)
+        taken = taken_steps(self, len(ids), 3, self.mix_share, rng)
         if self.chords:
             taken[..., :2] = False
-        mixed, other = ids.copy(), ids[rng.permutation(len(ids))]
-        mixed[..., :3] = np.where(taken, other[..., :3], ids[..., :3])
+        mixed, others = ids.copy(), ids[rng.permutation(len(ids))]
+        mixed[..., :3] = np.where(taken, others[..., :3], ids[..., :3])
         return mixed

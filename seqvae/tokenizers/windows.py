@@ -1,23 +1,24 @@
-"""Windows of bars: how music representations cut pieces, and what they say about the rest.
+"""Which windows of a piece are taken, for training and of a clip, and why others are not.
 
-A representation says which notes belong together (`_parts`) and what the windows of such a part
-are (`_windows`). Windows lie on the bar lines of one metre and never cross a change of it.
+A window is `num_bars` bars long, begins on a bar line and never crosses a change of metre. What it
+holds is up to the representation: a `Cut` is a function of its own that turns a span of windows
+into tokens of one part of the piece, such as a line, a kit, or a melody with a bass and a kit.
+
+Axes: N windows, T steps, C channels, K condition columns.
 """
 
 import logging
 import math
-from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.errors import InputError
-from seqvae.model.config import Steps
+from seqvae.errors import InputError, at_least
 from seqvae.music.notes import (
     Metre,
     Notes,
@@ -28,24 +29,16 @@ from seqvae.music.notes import (
     steps_per_bar,
     stretches,
 )
-from seqvae.tokenizers.contract import Example, Extraction, Ids, from_plain
+from seqvae.tokenizers.contract import Example, Extraction, Ids
 
 logger = logging.getLogger(__name__)
 
-Given: TypeAlias = NDArray[np.int64] | None
-"""What is given at each step of a piece: (steps, K)."""
-Part: TypeAlias = tuple[Notes, ...]
-"""Notes that go into one sequence together, a list a voice: a line, or a line, a bass and a kit."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class WindowTokenizer(ABC):
-    """Settings of the grid and of the windows."""
+class WindowSettings:
+    """Settings of the grid and of its windows."""
 
     kind: ClassVar[str]
-    modality: ClassVar[Literal["music"]] = "music"
-    eos_id: ClassVar[int | None]
-    keeps: ClassVar[frozenset[str]] = frozenset()
 
     num_bars: int = 2
     """Bars of a window."""
@@ -54,46 +47,29 @@ class WindowTokenizer(ABC):
     steps_per_quarter: int = 4
     """Resolution of the grid; 4 is sixteenths."""
     hop_bars: int = 1
-    """Bars from one training window to the next."""
+    """Bars from one training window to the next. Raise it where a large collection of pieces gives
+    more windows of many bars than can be stored: each bar is stored num_bars / hop_bars times."""
     gap_bars: float = 1.0
     """Training leaves out windows with a rest of this many bars or more; 0 leaves out none."""
 
     def __post_init__(self) -> None:
         """Refuse settings that no window can satisfy."""
-        self._at_least(1, "num_bars", "steps_per_quarter", "hop_bars")
-        self._at_least(0, "gap_bars")
-        if not math.isfinite(self.gap_bars):
-            raise InputError(f"{self.kind}: gap_bars is {self.gap_bars}; 0 leaves out none")
+        section = f"{self.kind}: "
+        at_least(self, 1, "num_bars", "steps_per_quarter", "hop_bars", section=section)
+        at_least(self, 0, "gap_bars", section=section)
         if not self.metres:
-            raise InputError(f"{self.kind}: metres is empty; give at least one, such as 4/4")
-        whole_bar = self.steps_per_bar
+            raise InputError(f"{section}metres is empty; give at least one, such as 4/4")
         for metre in self.metres:
             bar = steps_per_bar(parse_metre(metre), self.steps_per_quarter)
-            if bar is None or whole_bar % bar:
+            if bar is None or self.steps_per_bar % bar:
                 raise InputError(
-                    f"{self.kind}: a bar of {metre} does not divide one of {self.metres[0]} "
+                    f"{section}a bar of {metre} does not divide one of {self.metres[0]} "
                     f"at {self.steps_per_quarter} steps per quarter"
                 )
 
-    def _at_least(self, low: int, *names: str) -> None:
-        for name in names:
-            if getattr(self, name) < low:
-                value = getattr(self, name)
-                raise InputError(f"{self.kind}: {name} is {value}; it must be {low} or more")
-
-    def _at_most(self, high: int, name: str, what: str) -> None:
-        if getattr(self, name) > high:
-            value = getattr(self, name)
-            raise InputError(f"{self.kind}: {name} is {value}; MIDI has {high} {what}")
-
-    def _share(self, name: str) -> None:
-        if not 0 <= getattr(self, name) <= 1:
-            value = getattr(self, name)
-            raise InputError(f"{self.kind}: {name} is {value}; it must lie in [0, 1]")
-
     @cached_property
     def steps_per_bar(self) -> int:
-        """Steps of the model's bar, that of the first metre."""
+        """Steps of the model's bar, which is that of the first metre."""
         steps = steps_per_bar(parse_metre(self.metres[0]), self.steps_per_quarter)
         if steps is None:
             raise InputError(
@@ -107,182 +83,162 @@ class WindowTokenizer(ABC):
         """Steps of the grid in a window."""
         return self.num_bars * self.steps_per_bar
 
-    @property
-    @abstractmethod
-    def max_steps(self) -> int:
-        """The longest sequence, its end token included."""
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """Windows of equal length under one metre."""
+
+    starts: NDArray[np.int64]
+    """The step at which each window begins, in rising order: (N,)."""
+    length: int
+    """Steps of a window."""
+    end_step: int
+    """Where the metre ends; windows that reach beyond it are silent from there on."""
 
     @property
-    @abstractmethod
-    def channels(self) -> tuple[str, ...]:
-        """Names of the channels."""
+    def size(self) -> int:
+        """Steps from the start of the piece to the end of the metre and of the last window."""
+        return max(self.end_step, int(self.starts[-1]) + self.length)
 
-    @property
-    @abstractmethod
-    def vocab_sizes(self) -> tuple[int, ...]:
-        """Tokens of each channel."""
+    def steps(self) -> NDArray[np.int64]:
+        """The steps of the piece that each window covers: (N, T)."""
+        return self.starts[:, None] + np.arange(self.length)
 
-    @property
-    def steps(self) -> Steps:
-        """What the model must know of the sequences."""
-        return Steps(
-            vocab_sizes=self.vocab_sizes,
-            max_steps=self.max_steps,
-            eos_id=self.eos_id,
-            num_members=self.num_members,
-            condition_sizes=self.condition_sizes,
-        )
 
-    @property
-    def num_members(self) -> tuple[int, ...]:
-        """No token is a subset."""
-        return ()
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """The windows of a span as tokens, and what may rule them out."""
 
-    @property
-    def condition_sizes(self) -> tuple[int, ...]:
-        """Nothing is given beside the tokens."""
-        return ()
+    ids: Sequence[Ids] | NDArray[np.int64]
+    """Tokens (T, C + K) of each window."""
+    rests: NDArray[np.int64]
+    """The longest rest of any voice in each window, in steps: (N,)."""
+    refused: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    """For each reason, which windows it rules out: (N,)."""
 
-    def _given(self, piece: Piece) -> Given:
-        """What is given at each step of a piece."""
-        return None
 
-    @abstractmethod
-    def _parts(self, notes: Notes, dropped: Counter[str]) -> list[Part]:
-        """The parts of a piece, and why other notes belong to none."""
+Cut: TypeAlias = Callable[[Span], Windows]
 
-    @abstractmethod
-    def _windows(
-        self,
-        part: Part,
-        starts: NDArray[np.int64],
-        end_step: int,
-        gap_bars: float,
-        dropped: Counter[str],
-        given: Given,
-    ) -> Iterable[Ids]:
-        """The usable windows of a part among those that begin at `starts`.
 
-        `end_step` is where the metre ends. What is left out is counted under its reason. The
-        columns of `given`, if there is one, go with the tokens.
-        """
+def extract_windows(
+    settings: WindowSettings, piece: Piece, cuts: Iterable[Cut], dropped: Counter[str]
+) -> Extraction:
+    """All training windows of the parts of a piece, one after the other.
 
-    def _main(self, notes: Notes, dropped: Counter[str]) -> Part | None:
-        """The part that a clip is taken for; silence is one, too."""
-        if not len(notes):
-            return (notes,)
-        parts = self._parts(notes, dropped)
-        return parts[0] if parts else None
-
-    def extract(self, piece: Piece) -> Extraction:
-        """All training windows of all parts, and why the others were left out."""
-        dropped: Counter[str] = Counter()
-        sequences: list[Ids] = []
-        if not len(piece.notes):
-            dropped["no notes"] += 1
-        given = self._given(piece)
-        for part in self._parts(piece.notes, dropped):
-            for stretch in stretches(piece):
-                length = stretch.end_step - stretch.start_step
-                num_bars = -(-length // self.steps_per_bar)  # the last may end in silence
-                hops = range(0, max(num_bars - self.num_bars, 0) + 1, self.hop_bars)
-                starts = stretch.start_step + self.steps_per_bar * np.array(hops)
-                if str(stretch.metre) not in self.metres:
-                    dropped[self._other_metre(stretch.metre)] += len(starts)
-                    continue
-                sequences.extend(
-                    self._windows(part, starts, stretch.end_step, self.gap_bars, dropped, given)
-                )
-        return Extraction(sequences, dropped)
-
-    def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
-        """The windows of a clip, end to end, or the one that begins at a bar (from 1).
-
-        Rests are taken as they are.
-
-        Raises:
-            InputError: no window can be used; the reason is named.
-        """
-        unfit: Counter[str] = Counter()
-        part = self._main(piece.notes, unfit)
-        if part is None:
-            raise InputError(f"no {self.kind} in it: {'; '.join(unfit)}")
-        dropped: Counter[str] = Counter()
-        program = int(part[0]["program"][0]) if len(part[0]) else 0
-        given = self._given(piece)
-        examples: list[Example] = []
-        free_from = 0
-        all_bars = list(bars(piece))
-        for candidate in all_bars:
-            start, metre = candidate.start_step, candidate.stretch.metre
-            if (start < free_from) if bar is None else (candidate.number != bar):
+    What is left out is added to `dropped`, which already counts what belongs to no part.
+    """
+    if not len(piece.notes):
+        dropped["no notes"] += 1
+        return Extraction([], dropped)
+    sequences: list[Ids] = []
+    for cut in cuts:
+        for stretch in stretches(piece):
+            length = stretch.end_step - stretch.start_step
+            num_bars = -(-length // settings.steps_per_bar)  # the last may end in silence
+            hops = range(0, max(num_bars - settings.num_bars, 0) + 1, settings.hop_bars)
+            starts = stretch.start_step + settings.steps_per_bar * np.array(hops)
+            if str(stretch.metre) not in settings.metres:
+                dropped[_other_metre(stretch.metre, settings)] += len(starts)
                 continue
-            if str(metre) not in self.metres:
-                dropped[self._other_metre(metre)] += 1
-                continue
-            end = candidate.stretch.end_step
-            examples += [
-                Example(ids, piece.qpm_at(start), program, candidate.number)
-                for ids in self._windows(part, np.array([start]), end, 0.0, dropped, given)
-            ]
-            free_from = min(start + self.window_length, end)
-        if not examples:
-            reason = "; ".join(dropped) or f"bar is {bar}; it has bars 1 to {len(all_bars)}"
-            raise InputError(f"no usable window: {reason}")
-        if dropped:
-            counts = "; ".join(f"{count} times {reason}" for reason, count in dropped.items())
-            logger.warning("left out of the clip: %s", counts)
-        return examples
-
-    def _other_metre(self, metre: Metre) -> str:
-        return f"{metre}, model expects {' or '.join(self.metres)}"
-
-    def _piece(self, notes: Notes, example: Example) -> Piece:
-        """Decoded notes as a piece of a window's length."""
-        return Piece(
-            notes,
-            self.steps_per_quarter,
-            (parse_metre(self.metres[0]),),
-            (Tempo(0, example.qpm),),
-            num_steps=self.window_length,
-        )
-
-    def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """As they are."""
-        return ids
-
-    def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Nothing is mixed."""
-        return ids
-
-    def encoder_input(self, ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """The encoder reads the batch itself."""
-        return None
-
-    def to_json(self) -> dict[str, Any]:
-        """The settings say everything."""
-        return {"kind": self.kind, **asdict(self)}
-
-    @classmethod
-    def from_json(cls, saved: Mapping[str, Any]) -> "WindowTokenizer":
-        """The tokenizer of these settings."""
-        return cls(**from_plain(saved))
+            windows = cut(Span(starts, settings.window_length, stretch.end_step))
+            refused = {**windows.refused, **_long_rests(windows, settings)}
+            sequences += _usable(windows.ids, refused, dropped)
+    return Extraction(sequences, dropped)
 
 
-def silence(gap_bars: float) -> str:
-    """Why a window is left out; one that outlasts its piece is silent from there on."""
+def encode_windows(
+    settings: WindowSettings, piece: Piece, cut: Cut, bar: int | None, program: int = 0
+) -> list[Example]:
+    """The windows of a clip end to end, or the one that begins at `bar`, counted from 1.
+
+    Rests are taken as they are.
+
+    Raises:
+        InputError: no window can be used; the reason is named.
+    """
+    dropped: Counter[str] = Counter()
+    examples: list[Example] = []
+    free_from = 0
+    all_bars = list(bars(piece))
+    for candidate in all_bars:
+        start, metre = candidate.start_step, candidate.stretch.metre
+        if (start < free_from) if bar is None else (candidate.number != bar):
+            continue
+        if str(metre) not in settings.metres:
+            dropped[_other_metre(metre, settings)] += 1
+            continue
+        end_step = candidate.stretch.end_step
+        windows = cut(Span(np.array([start]), settings.window_length, end_step))
+        qpm = piece.qpm_at(start)
+        usable = _usable(windows.ids, windows.refused, dropped)
+        examples += [Example(ids, qpm, program) for ids in usable]
+        free_from = min(start + settings.window_length, end_step)
+    if not examples:
+        reason = "; ".join(dropped) or f"bar is {bar}; it has bars 1 to {len(all_bars)}"
+        raise InputError(f"no usable window: {reason}")
+    if dropped:
+        counts = "; ".join(f"{count} times {reason}" for reason, count in dropped.items())
+        logger.warning("left out of the clip: %s", counts)
+    return examples
+
+
+def no_part(settings: WindowSettings, dropped: Counter[str]) -> InputError:
+    """The error of a clip that has notes, but none for this representation."""
+    return InputError(f"no {settings.kind} in it: {'; '.join(dropped)}")
+
+
+def window_piece(settings: WindowSettings, notes: Notes, qpm: float) -> Piece:
+    """The decoded notes of a window as a piece of its length and metre."""
+    return Piece(
+        notes,
+        settings.steps_per_quarter,
+        (parse_metre(settings.metres[0]),),
+        (Tempo(0, qpm),),
+        num_steps=settings.window_length,
+    )
+
+
+def long_rest(gap_bars: float) -> str:
+    """The reason why training leaves out a window with a rest of `gap_bars`."""
     plural = "" if gap_bars == 1 else "s"
-    return f"silent for {gap_bars:g} bar{plural} or more, or as much longer than the piece"
+    return f"a rest of {gap_bars:g} bar{plural} or more, counting silence after the piece"
+
+
+def _long_rests(windows: Windows, settings: WindowSettings) -> dict[str, NDArray[np.bool_]]:
+    """Which windows rest for `gap_bars`, or throughout, where windows are shorter than that."""
+    if settings.gap_bars == 0:
+        return {}
+    longest = min(math.ceil(settings.gap_bars * settings.steps_per_bar), settings.window_length)
+    return {long_rest(settings.gap_bars): windows.rests >= longest}
+
+
+def _usable(
+    windows: Sequence[Ids] | NDArray[np.int64],
+    refused: Mapping[str, NDArray[np.bool_]],
+    dropped: Counter[str],
+) -> list[Ids]:
+    """The windows that nothing rules out; others are counted under the first reason that does."""
+    is_refused = np.zeros(len(windows), np.bool_)
+    for reason, which in refused.items():
+        newly = which & ~is_refused
+        if newly.any():
+            dropped[reason] += int(newly.sum())
+        is_refused |= which
+    return [ids for ids, gone in zip(windows, is_refused.tolist(), strict=True) if not gone]
+
+
+def _other_metre(metre: Metre, settings: WindowSettings) -> str:
+    return f"{metre}, model expects {' or '.join(settings.metres)}"
 
 
 def taken_bars(
-    shape: tuple[int, int, int], share: float, rng: np.random.Generator
+    shape: tuple[int, int, int], probability: float, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Which parts of which bars windows take from others: (N, bars, parts).
+    """Which parts of which bars a window takes from another in mixing: (N, bars, parts).
 
-    Half of them in a window that takes any. Parts are what sounds together: a rhythm of one drum
-    goes with many rhythms of the rest, and most of these no corpus holds.
+    A window takes any with this probability, and then each with probability 1/2. Parts are what
+    sounds together: a rhythm of one drum goes with many rhythms of the others, and a corpus holds
+    few of these combinations.
     """
-    num_windows = shape[0]
     taken: NDArray[np.bool_] = rng.random(shape) < 0.5
-    return taken & (rng.random((num_windows, 1, 1)) < share)
+    return taken & (rng.random((shape[0], 1, 1)) < probability)

@@ -12,6 +12,7 @@ from seqvae.errors import InputError, above, at_least, one_of, within
 from seqvae.model.config import ModelConfig, num_segments
 from seqvae.model.objective import Objective
 from seqvae.tokenizers import make_tokenizer
+from seqvae.tokenizers.contract import MusicTokenizer
 
 # Five nats tell about 150 values of a dimension apart, finer than an LSTM learns to write and read.
 MAX_NATS_PER_DIM = 5.0
@@ -103,7 +104,7 @@ class Config:
         if self.model.decoder != "hierarchical" or not self.data.tokenizer:
             return
         tokenizer, length = make_tokenizer(self.data.tokenizer), self.model.segment_length
-        if tokenizer.eos_id is None:  # all windows are as long, and made of bars
+        if isinstance(tokenizer, MusicTokenizer) and tokenizer.eos_id is None:  # a grid of bars
             bar = tokenizer.steps_per_bar
             if bar % length and length % bar:
                 raise InputError(

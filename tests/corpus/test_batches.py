@@ -13,7 +13,8 @@ from seqvae.corpus.batches import (
 )
 from seqvae.corpus.store import Split
 from seqvae.tokenizers import AnyTokenizer
-from seqvae.tokenizers.melody import FIRST_PITCH, MelodyTokenizer
+from seqvae.tokenizers.lines import FIRST_PITCH
+from seqvae.tokenizers.melody import MelodyTokenizer
 from seqvae.tokenizers.words import WordTokenizer
 
 WORDS = WordTokenizer(words=("<eos>", "<unk>", "a", "b", "c"))

@@ -11,7 +11,7 @@ from seqvae.music.features import melody_bass_consonance, overlap, scale_share
 from seqvae.music.notes import Piece, make_notes
 from seqvae.tokenizers.contract import Example
 from seqvae.tokenizers.groove import GrooveTokenizer
-from seqvae.tokenizers.melody import FIRST_PITCH
+from seqvae.tokenizers.lines import FIRST_PITCH
 from seqvae.tokenizers.polyphony import PolyphonyTokenizer
 from seqvae.tokenizers.trio import TrioTokenizer
 

@@ -10,8 +10,9 @@ from seqvae.errors import InputError
 from seqvae.music.midi import find_midi, read_midi, to_pretty_midi
 from seqvae.music.notes import Piece, make_notes
 from seqvae.tokenizers.contract import Example
-from seqvae.tokenizers.drums import CLASS_OF, CLASSES, DrumsTokenizer
-from seqvae.tokenizers.windows import silence
+from seqvae.tokenizers.drums import DrumsTokenizer
+from seqvae.tokenizers.kits import CLASS_OF, CLASSES
+from seqvae.tokenizers.windows import long_rest
 
 ONE_BAR = DrumsTokenizer(num_bars=1)
 KICK, SNARE, HAT, RIDE = 1, 2, 4, 256
@@ -26,7 +27,7 @@ def test_the_vocabulary_is_that_of_musicvae() -> None:
     assert DrumsTokenizer().vocab_sizes == (512,)
     assert DrumsTokenizer().max_steps == 32
     assert DrumsTokenizer().eos_id is None
-    pitches = [pitch for own in CLASSES.values() for pitch in own]
+    pitches = [pitch for members in CLASSES.values() for pitch in members]
     assert len(pitches) == len(set(pitches)) == 63
     assert (CLASS_OF >= 0).sum() == 63
     assert CLASS_OF[[36, 38, 42, 46, 45, 48, 50, 49, 51]].tolist() == list(range(9))
@@ -85,7 +86,7 @@ def test_a_silent_bar_is_no_training_window() -> None:
     piece = kit((0, 36), (32, 36))
     extraction = ONE_BAR.extract(piece)
     assert len(extraction.sequences) == 2
-    assert extraction.dropped == Counter({silence(1): 1})
+    assert extraction.dropped == Counter({long_rest(1): 1})
     assert len(ONE_BAR.encode(piece)) == 3
 
 

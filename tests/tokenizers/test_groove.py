@@ -141,8 +141,8 @@ def test_what_the_encoder_sees(view: str, first: list[int] | None) -> None:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"encoder_sees": "all"}, "encoder_sees is 'all'; there are performance, hits, taps"),
-        ({"num_velocity_bins": 128}, "num_velocity_bins is 128; MIDI has 127"),
+        ({"encoder_sees": "all"}, "encoder_sees is 'all'; choose one of performance, hits, taps"),
+        ({"num_velocity_bins": 128}, "num_velocity_bins is 128; it must lie in \\[1, 127\\]"),
         ({"num_offset_bins": 0}, "num_offset_bins is 0; it must be 1 or more"),
     ],
 )

@@ -12,9 +12,8 @@ from seqvae.music.midi import find_midi, read_midi, to_pretty_midi
 from seqvae.music.notes import Metre, Piece, Tempo, make_notes
 from seqvae.tokenizers import complete_settings, make_tokenizer
 from seqvae.tokenizers.contract import Example, Ids
-from seqvae.tokenizers.grid import has_run
 from seqvae.tokenizers.melody import MelodyTokenizer
-from seqvae.tokenizers.windows import silence
+from seqvae.tokenizers.windows import long_rest
 
 Row = tuple[int, int, int]  # start, end, pitch
 
@@ -158,15 +157,11 @@ def test_a_short_clip_is_padded_with_silence() -> None:
     assert example.ids[:, 0].tolist() == tokens("60 . -") + [NO_EVENT] * 29
 
 
-def test_tempo_program_and_bar_are_kept() -> None:
+def test_tempo_and_program_are_kept() -> None:
     notes = make_notes([0, 16, 40], [4, 20, 44], [60, 62, 64], program=73)
     piece = Piece(notes, 4, tempos=(Tempo(0, 100.0), Tempo(16, 50.0), Tempo(33, 80.0)))
     examples = ONE_BAR.encode(piece)
-    assert [(e.qpm, e.program, e.bar) for e in examples] == [
-        (100, 73, 1),
-        (50, 73, 2),
-        (50, 73, 3),
-    ]
+    assert [(e.qpm, e.program) for e in examples] == [(100, 73), (50, 73), (50, 73)]
     decoded = ONE_BAR.decode(examples[1])
     assert decoded.tempos == (Tempo(0, 50.0),)
     assert decoded.metres == (Metre(0, 4, 4),)
@@ -183,7 +178,6 @@ def test_two_bars_of_2_4_are_one_of_the_model() -> None:
         tokens("60 . . . . . . . 62 . . . . . . ."),
         tokens("64 . . . . . . . 65 . . . . . . ."),
     ]
-    assert [e.bar for e in ONE_BAR.encode(piece)] == [1, 3]
     (second,) = ONE_BAR.encode(piece, bar=2)  # a window may begin at any of their bars
     assert second.ids[:, 0].tolist() == tokens("62 . . . . . . . 64 . . . . . . .")
     # training windows begin every bar of the model
@@ -243,7 +237,6 @@ def test_a_bar_is_found_over_changes_of_metre(bar: int, expected: list[int]) -> 
     ids = example.ids[:, 0]
     assert ids[0] == token(expected[0])
     assert ids[ids > NOTE_OFF].tolist() == [token(pitch) for pitch in expected]
-    assert example.bar == bar
 
 
 @pytest.mark.parametrize(
@@ -263,7 +256,8 @@ def test_a_bar_that_cannot_be_taken_has_a_reason(bar: int, reason: str) -> None:
 
 
 def test_windows_do_not_cross_a_change_of_metre() -> None:
-    assert [e.bar for e in TWO_BARS.encode(CHANGING)] == [1, 5, 8]
+    starts = [e.ids[0, 0] for e in TWO_BARS.encode(CHANGING)]
+    assert starts == [token(pitch) for pitch in (61, 65, 68)]
     windows = extracted(MelodyTokenizer(gap_bars=0), CHANGING)
     assert [w[0] for w in windows] == [token(pitch) for pitch in (61, 65, 68)]
     assert windows[1] == tokens(
@@ -302,7 +296,7 @@ def test_windows_with_a_long_rest_are_left_out(rest: int, gap_bars: float, kept:
     piece = piece_of((0, 4, 60), (4 + rest, 32, 62))
     extraction = MelodyTokenizer(gap_bars=gap_bars).extract(piece)
     assert len(extraction.sequences) == kept
-    reason = silence(gap_bars)
+    reason = long_rest(gap_bars)
     assert extraction.dropped == ({} if kept else {reason: 1})
 
 
@@ -363,14 +357,6 @@ def test_a_file_without_notes_has_a_reason() -> None:
     extraction = TWO_BARS.extract(Piece(make_notes([], [], []), 4))
     assert extraction.sequences == []
     assert extraction.dropped == {"no notes": 1}
-
-
-def test_has_run() -> None:
-    rows = ["0000", "1111", "1011", "0110", "1101"]
-    mask = np.array([[c == "1" for c in row] for row in rows])
-    longest = np.array([0, 4, 2, 2, 2])
-    for length in range(1, 6):
-        assert has_run(mask, length).tolist() == (longest >= length).tolist()
 
 
 # Decoding
@@ -540,7 +526,7 @@ def test_augment_can_be_turned_off() -> None:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"kind": "melodie"}, "tokenizer kind is 'melodie'; there are text, words, melody"),
+        ({"kind": "melodie"}, "tokenizer kind is 'melodie'; choose one of text, words, melody"),
         ({"kind": None}, "tokenizer kind is None"),
         ({"num_bar": 2}, "melody tokenizer has no 'num_bar'; it has num_bars"),
         ({"num_bars": 0}, "num_bars is 0; it must be 1 or more"),

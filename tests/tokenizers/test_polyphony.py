@@ -14,7 +14,7 @@ from seqvae.music.midi import find_midi, read_midi, to_pretty_midi
 from seqvae.music.notes import Piece, make_notes, sort_notes
 from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.polyphony import DRUMS, PolyphonyTokenizer
-from seqvae.tokenizers.windows import silence
+from seqvae.tokenizers.windows import long_rest
 
 ONE_BAR = PolyphonyTokenizer(num_bars=1, num_velocity_bins=127)
 TWO_BARS = PolyphonyTokenizer(num_bars=2, max_notes=30)
@@ -93,7 +93,7 @@ def test_a_window_of_too_many_notes_is_left_out() -> None:
     extraction = tokenizer.extract(piece)
     assert len(extraction.sequences) == 1
     # nothing begins in the third bar
-    assert extraction.dropped == Counter({"more than 4 notes": 1, silence(1): 1})
+    assert extraction.dropped == Counter({"more than 4 notes": 1, long_rest(1): 1})
 
 
 def test_windows_with_a_long_rest_are_left_out() -> None:

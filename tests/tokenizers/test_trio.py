@@ -15,7 +15,7 @@ from seqvae.tokenizers.contract import Example
 from seqvae.tokenizers.drums import DrumsTokenizer
 from seqvae.tokenizers.melody import MelodyTokenizer
 from seqvae.tokenizers.trio import TrioTokenizer
-from seqvae.tokenizers.windows import silence
+from seqvae.tokenizers.windows import long_rest
 
 ONE_BAR = TrioTokenizer(num_bars=1, gap_bars=1.0)
 
@@ -96,7 +96,7 @@ def test_a_window_needs_all_voices() -> None:
     later["end"] += 16
     piece = together(MELODY, BASS, KIT, later)
     assert len(ONE_BAR.extract(piece).sequences) == 1
-    assert ONE_BAR.extract(piece).dropped == Counter({silence(1): 1})
+    assert ONE_BAR.extract(piece).dropped == Counter({long_rest(1): 1})
     assert len(ONE_BAR.encode(piece)) == 2
 
 

@@ -1,0 +1,87 @@
+"""A drum kit as tokens, there and back: the sets of drums, groove and trio.
+
+The nine classes are MusicVAE's reduction of the General MIDI map (Roberts et al. 2018), with the
+pitches that a Roland TD-11 adds (Gillick et al. 2019): 22, 26 and 58. Bit i of a token is class i,
+so there are 512: 5 = 0b101 is kick and closed hi-hat.
+
+Axes: N windows, T steps.
+"""
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqvae.music.notes import Notes, make_notes
+from seqvae.tokenizers.grid import Roll
+from seqvae.tokenizers.windows import Span
+
+CLASSES = {  # the first pitch is the one that is written
+    "kick": (36, 35),
+    "snare": (38, 27, 28, 31, 32, 33, 34, 37, 39, 40, 56, 65, 66, 75, 85),
+    "closed hi-hat": (42, 22, 44, 54, 68, 69, 70, 71, 73, 78, 80),
+    "open hi-hat": (46, 26, 67, 72, 74, 79, 81),
+    "low tom": (45, 29, 41, 43, 58, 61, 64, 84),  # 58 is the rim of a tom, not GM's vibraslap
+    "mid tom": (48, 47, 60, 63, 77, 86, 87),
+    "high tom": (50, 30, 62, 76, 83),
+    "crash": (49, 52, 55, 57),
+    "ride": (51, 53, 59, 82),
+}
+LETTERS = "KSHOLMTCR"  # of the classes, for `show`
+NUM_CLASSES = len(CLASSES)
+NUM_SETS = 2**NUM_CLASSES
+WRITTEN = np.array([pitches[0] for pitches in CLASSES.values()])
+CLASS_OF = np.full(128, -1)
+for _number, _pitches in enumerate(CLASSES.values()):
+    CLASS_OF[list(_pitches)] = _number
+
+
+def kit_hits(notes: Notes, dropped: Counter[str]) -> Notes:
+    """The notes of all drum tracks that belong to a class."""
+    drums = notes[notes["is_drum"]]
+    hits: Notes = drums[CLASS_OF[drums["pitch"]] >= 0]
+    if len(notes) and not len(drums):
+        dropped["no drum track"] += 1
+    if len(hits) < len(drums):
+        dropped["a drum note outside the nine classes"] += len(drums) - len(hits)
+    return hits
+
+
+def kit_roll(hits: Notes, span: Span) -> Roll:
+    """The windows of a kit."""
+    hits = hits[hits["start"] < span.end_step]
+    sets = np.zeros(span.size, np.int64)
+    np.bitwise_or.at(sets, hits["start"], 1 << CLASS_OF[hits["pitch"]])
+    tokens = sets[span.steps()]
+    return Roll(tokens[..., None], silent=tokens == 0)
+
+
+def mixed_sets(
+    tokens: NDArray[np.int64], others: NDArray[np.int64], taken: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Sets (N, T) with the classes `taken` (N, T, 9) from `others`: a kick here, a ride there."""
+    mask: NDArray[np.int64] = (taken << np.arange(NUM_CLASSES)).sum(-1)
+    mixed: NDArray[np.int64] = tokens & ~mask | others & mask
+    return mixed
+
+
+def struck(tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The step and the class of every hit of a window's tokens, (T,)."""
+    steps, classes = np.nonzero(tokens[:, None] >> np.arange(NUM_CLASSES) & 1)
+    return steps, classes
+
+
+def kit_notes(tokens: NDArray[np.int64], *, track: int = 0) -> Notes:
+    """The hits of a window's tokens, (T,), each a step long."""
+    steps, classes = struck(tokens)
+    return make_notes(
+        start=steps, end=steps + 1, pitch=WRITTEN[classes], is_drum=True, track=track
+    )  # fmt: skip
+
+
+def kit_symbols(tokens: NDArray[np.int64]) -> list[str]:
+    """The letters of the classes struck at each step, `.` for none."""
+    return [
+        "".join(letter for i, letter in enumerate(LETTERS) if token >> i & 1) or "."
+        for token in tokens
+    ]

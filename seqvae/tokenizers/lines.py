@@ -1,0 +1,140 @@
+"""One line of notes as tokens, there and back: the events of melody and of trio.
+
+0 is NO_EVENT (hold, or stay silent), 1 is NOTE_OFF, and from 2 on come the onsets of the pitches
+from `min_pitch`. A note lasts until the next onset, the next NOTE_OFF or the end of the window.
+Silence is legal anywhere: whatever a model decodes can be encoded again.
+
+Axes: N windows, T steps, C channels, each of them a line.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqvae.errors import InputError, at_least, within
+from seqvae.music.notes import NOTE_NAMES, Notes, chord_share, make_notes, melody_line
+from seqvae.tokenizers.grid import Roll
+from seqvae.tokenizers.windows import Span
+
+NO_EVENT, NOTE_OFF, FIRST_PITCH = 0, 1, 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineSettings:
+    """Which tracks are lines, their range, and how far training transposes them."""
+
+    kind: ClassVar[str]
+
+    min_pitch: int = 21
+    """Lowest MIDI pitch of the vocabulary."""
+    max_pitch: int = 108
+    """Highest MIDI pitch of the vocabulary."""
+    max_chord_share: float = 0.5
+    """A track counts as accompaniment when more of its onsets than this are chords."""
+    max_transpose: int = 5
+    """Training transposes each window at random by up to this many semitones; drums stay."""
+
+    def check_lines(self) -> None:
+        """Refuse impossible settings."""
+        section = f"{self.kind}: "
+        at_least(self, 0, "max_transpose", section=section)
+        within(self, 0, 1, "max_chord_share", section=section, closed=True)
+        if not 0 <= self.min_pitch <= self.max_pitch <= 127:
+            raise InputError(
+                f"{section}pitches {self.min_pitch}..{self.max_pitch}; they must rise within 0..127"
+            )
+
+    @property
+    def num_events(self) -> int:
+        """Size of a line's vocabulary: two events and the pitches."""
+        return FIRST_PITCH + self.max_pitch - self.min_pitch + 1
+
+
+def pitched_lines(notes: Notes, max_chord_share: float, dropped: Counter[str]) -> list[Notes]:
+    """A line for each pitched track that is not an accompaniment of chords."""
+    lines = []
+    for track in np.unique(notes["track"]):
+        track_notes = notes.compress(notes["track"] == track)
+        if track_notes["is_drum"].any():
+            dropped["a drum track"] += 1
+        elif chord_share(track_notes) > max_chord_share:
+            dropped["a track of chords"] += 1
+        else:
+            lines.append(melody_line(track_notes))
+    return lines
+
+
+def mean_pitch(line: Notes) -> float:
+    """How high a line lies."""
+    return float(line["pitch"].mean())
+
+
+def line_roll(line: Notes, span: Span, min_pitch: int, max_pitch: int) -> Roll:
+    """The windows of a line."""
+    line = line[line["start"] < span.end_step]
+    ends = np.minimum(line["end"], span.end_step)
+    size = span.size + 1
+    onset, outside = np.zeros((2, size), np.bool_)
+    onset[line["start"]] = True
+    outside[line["start"]] = (line["pitch"] < min_pitch) | (line["pitch"] > max_pitch)
+    changes = np.zeros(size, np.int64)
+    changes[line["start"]] += 1  # no two notes of a line begin, or end, at once
+    changes[ends] -= 1
+    events = np.zeros(size, np.int64)
+    events[ends] = NOTE_OFF
+    events[line["start"]] = FIRST_PITCH + line["pitch"] - min_pitch  # which hides an end
+
+    steps = span.steps()
+    # A note that is held into the window is cut: nothing of it is heard before the first onset.
+    heard = np.logical_or.accumulate(onset[steps], axis=1)
+    return Roll(
+        tokens=np.where(heard, events[steps], NO_EVENT)[..., None],
+        silent=(changes.cumsum() == 0)[steps] | ~heard,
+        refused={f"a note outside {min_pitch}..{max_pitch}": np.any(outside[steps], axis=1)},
+    )
+
+
+def line_notes(tokens: NDArray[np.int64], min_pitch: int, *, program: int, track: int = 0) -> Notes:
+    """The notes of a window's events, (T,). A NOTE_OFF in silence says nothing."""
+    onsets = np.flatnonzero(tokens >= FIRST_PITCH)
+    events = np.flatnonzero(tokens != NO_EVENT)
+    following = np.searchsorted(events, onsets, side="right")
+    return make_notes(
+        start=onsets,
+        end=np.append(events, len(tokens))[following],
+        pitch=tokens[onsets] - FIRST_PITCH + min_pitch,
+        program=program,
+        track=track,
+    )
+
+
+def line_symbols(tokens: NDArray[np.int64], min_pitch: int) -> list[str]:
+    """A note name at an onset, `.` for NO_EVENT, `-` for NOTE_OFF."""
+    pitches = tokens - FIRST_PITCH + min_pitch
+    names = [f"{NOTE_NAMES[pitch % 12]}{pitch // 12 - 1}" for pitch in pitches]
+    return [
+        name if token >= FIRST_PITCH else ".-"[token]
+        for token, name in zip(tokens, names, strict=True)
+    ]
+
+
+def transpositions(
+    lines: NDArray[np.int64], vocab_size: int, max_transpose: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Random semitones (N,) for windows (N, T, C), by which all pitches stay in the vocabulary."""
+    onset = lines >= FIRST_PITCH
+    top = vocab_size - 1
+    room_down = np.where(onset, lines, top).min((1, 2)) - FIRST_PITCH
+    room_up = top - np.where(onset, lines, FIRST_PITCH).max((1, 2))
+    low = -np.minimum(max_transpose, room_down)
+    high = np.minimum(max_transpose, room_up)
+    semitones: NDArray[np.int64] = rng.integers(low, high + 1)
+    return semitones
+
+
+def transposed(lines: NDArray[np.int64], semitones: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Windows (N, T, C) with the pitches of each moved by its semitones (N,)."""
+    return np.where(lines >= FIRST_PITCH, lines + semitones[:, None, None], lines)
