@@ -9,6 +9,7 @@ Axes: T steps, C = 1 channel.
 import base64
 import io
 import logging
+import random
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +24,7 @@ from seqvae.tokenizers.contract import Ids, TextTokenizer, from_plain
 
 UNK, EOS = 0, 1
 NUM_RESERVED = 2 + 256  # UNK, EOS and the byte pieces
+MAX_LINES = 2_000_000  # that a vocabulary is learned from; of more a sample is taken
 
 logger = logging.getLogger(__name__)
 
@@ -63,12 +65,12 @@ class SubwordTokenizer(TextTokenizer):
         return processor
 
     def train(self, lines: Iterable[str]) -> "SubwordTokenizer":
-        """The same settings with a model trained on these lines.
+        """The same settings with a model trained on these lines, or on `MAX_LINES` of them.
 
         Raises:
             InputError: the lines are too few for any vocabulary.
         """
-        sample = list(lines)
+        sample = sample_lines(lines, MAX_LINES)
         size = self.vocab_size
         while True:
             try:
@@ -111,6 +113,22 @@ class SubwordTokenizer(TextTokenizer):
         return tokenizer
 
 
+def sample_lines(lines: Iterable[str], size: int) -> list[str]:
+    """All lines in their order, or a uniform sample where there are more than `size`.
+
+    The same lines give the same sample. No more than `size` of them are held in memory (Vitter
+    1985, algorithm R).
+    """
+    rng = random.Random(0)
+    sample: list[str] = []
+    for number, line in enumerate(lines):
+        if number < size:
+            sample.append(line)
+        elif (place := rng.randrange(number + 1)) < size:
+            sample[place] = line
+    return sample
+
+
 def train_subwords(lines: list[str], vocab_size: int) -> bytes:
     """A SentencePiece unigram model of these lines.
 
@@ -130,8 +148,6 @@ def train_subwords(lines: list[str], vocab_size: int) -> bytes:
         normalization_rule_name="identity",
         remove_extra_whitespaces=False,
         max_sentence_length=2**20,
-        input_sentence_size=2_000_000,
-        shuffle_input_sentence=False,
         num_threads=1,  # with more, the vocabulary depends on timing
         minloglevel=2,
     )

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from seqvae.errors import InputError
-from seqvae.tokenizers import load_tokenizer, save_tokenizer
-from seqvae.tokenizers.text import NUM_RESERVED, SubwordTokenizer
+from seqvae.tokenizers import load_tokenizer, save_tokenizer, text
+from seqvae.tokenizers.text import NUM_RESERVED, SubwordTokenizer, sample_lines
 
 LINES = [
     "A man in a blue shirt is standing on a ladder cleaning a window.",
@@ -161,3 +161,28 @@ def test_subwords_survive_json(subwords: SubwordTokenizer, tmp_path: Path) -> No
 def test_text_is_not_augmented(subwords: SubwordTokenizer) -> None:
     ids = subwords.encode("Two young")[None]
     assert (subwords.augment(ids, np.random.default_rng(0)) == ids).all()
+
+
+def test_a_vocabulary_is_learned_from_a_sample_of_too_many_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a sorted corpus the first lines would say nothing of the last ones."""
+    latin = [f"{a}{b} cab" for a in "abcd" for b in "efgh"] * 20
+    greek = [f"{a}{b} \u03b2\u03b1\u03b3" for a in "\u03b1\u03b2\u03b3\u03b4" for b in "efgh"] * 20
+    monkeypatch.setattr(text, "MAX_LINES", 200)
+    trained = SubwordTokenizer(vocab_size=275).train(iter(latin + greek))
+    assert SubwordTokenizer(vocab_size=275).train(iter(latin + greek)) == trained
+    for word in ("cab", "\u03b2\u03b1\u03b3"):
+        assert min(ids_of(trained, word)[:-1]) >= NUM_RESERVED  # not spelled in bytes
+
+
+def test_samples_of_lines_are_uniform() -> None:
+    lines = [str(number) for number in range(1000)]
+    assert sample_lines(lines, 1000) == lines
+    assert sample_lines(lines, 2000) == lines
+    sample = sample_lines(iter(lines), 200)
+    assert sample == sample_lines(lines, 200)
+    assert len(sample) == len(set(sample)) == 200
+    counts = np.bincount([int(line) // 200 for line in sample], minlength=5)
+    # Binomial with mean 40 and deviation 5 in each fifth, of which 4 are allowed.
+    assert (np.abs(counts - 40) < 20).all()
