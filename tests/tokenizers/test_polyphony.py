@@ -13,7 +13,7 @@ from seqvae.errors import InputError
 from seqvae.music.midi import find_midi, read_midi, to_pretty_midi
 from seqvae.music.notes import Piece, make_notes, sort_notes
 from seqvae.tokenizers.contract import Example, Ids
-from seqvae.tokenizers.polyphony import DRUMS, PolyphonyTokenizer
+from seqvae.tokenizers.polyphony import DRUMS, PolyphonyTokenizer, longest_rests
 from seqvae.tokenizers.windows import long_rest
 
 ONE_BAR = PolyphonyTokenizer(num_bars=1, num_velocity_bins=127)
@@ -101,6 +101,31 @@ def test_windows_with_a_long_rest_are_left_out() -> None:
     for end, kept in ((17, True), (16, False)):
         piece = Piece(make_notes([0], [end], [60]), 4, num_steps=32)
         assert len(tokenizer.extract(piece).sequences) == kept
+
+
+def test_a_long_note_under_short_ones_is_no_rest() -> None:
+    piece = Piece(make_notes([0, 4, 4], [32, 6, 5], [40, 60, 64]), 4)
+    extraction = PolyphonyTokenizer(num_bars=2).extract(piece)
+    assert (len(extraction.sequences), extraction.dropped) == (1, {})
+
+
+def test_rests_are_counted_as_they_sound() -> None:
+    """Against a grid of the steps at which a note of the window sounds."""
+    rng = np.random.default_rng(0)
+    starts = np.arange(0, 320, 16)
+    onsets, ends, edges, expected = [], [], [0], []
+    for start in starts.tolist():
+        size = int(rng.integers(0, 4))
+        onset = np.sort(rng.integers(start, start + 32, size))
+        end = onset + rng.integers(1, 20, size)
+        sounds = [bool(((onset <= t) & (t < end)).any()) for t in range(start, start + 32)]
+        expected.append(max(map(len, "".join("10"[int(x)] for x in sounds).split("0"))))
+        onsets += [*onset, start + 32]
+        ends += [*end, start + 33]
+        edges.append(len(onsets))
+    rests = longest_rests(np.array(onsets), np.array(ends), starts, np.array(edges))
+    assert rests.tolist() == expected
+    assert len(set(expected)) > 8
 
 
 def test_whatever_a_model_draws_is_a_piece(tmp_path: Path) -> None:

@@ -1,0 +1,181 @@
+"""Which windows are taken, shown with a representation whose tokens say where a window begins."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from seqvae.errors import InputError
+from seqvae.music.notes import Metre, Piece, Tempo, make_notes
+from seqvae.tokenizers.windows import (
+    Cut,
+    Span,
+    Windows,
+    WindowSettings,
+    encode_windows,
+    extract_windows,
+    long_rest,
+    no_part,
+    taken_bars,
+    window_piece,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(WindowSettings):
+    kind: ClassVar[str] = "planted"
+
+
+def where(span: Span) -> Windows:
+    """The start of each window, its length and the end of its metre, as one step of tokens."""
+    starts = span.starts[:, None]
+    about = np.concatenate(
+        [starts, np.full_like(starts, span.length), np.full_like(starts, span.end_step)], axis=1
+    )
+    return Windows(about[:, None], np.zeros(len(starts), np.int64))
+
+
+def resting(*rests: int, **refused: list[bool]) -> Cut:
+    """A representation of windows with these rests, which it refuses for these reasons."""
+
+    def cut(span: Span) -> Windows:
+        num_windows = len(span.starts)
+        return Windows(
+            np.arange(num_windows)[:, None, None],
+            np.array(rests[:num_windows]),
+            {reason: np.array(which[:num_windows]) for reason, which in refused.items()},
+        )
+
+    return cut
+
+
+def piece(num_bars: int, *metres: Metre, last: int = 1) -> Piece:
+    """A piece whose last note ends with its last bar."""
+    start = np.array([0, 16 * num_bars - last])
+    notes = make_notes(start, start + last, 60)
+    return Piece(notes, 4, metres or (Metre(0, 4, 4),))
+
+
+def starts_of(settings: Settings, whole: Piece) -> list[int]:
+    extraction = extract_windows(settings, whole, [where], Counter())
+    return [int(ids[0, 0]) for ids in extraction.sequences]
+
+
+@pytest.mark.parametrize(
+    ("num_bars", "hop_bars", "starts"),
+    [
+        (1, 1, [0, 16, 32, 48, 64]),
+        (2, 1, [0, 16, 32, 48]),
+        (2, 2, [0, 32]),
+        (5, 1, [0]),
+        (6, 1, [0]),  # silent after the piece
+    ],
+)
+def test_training_windows_begin_at_bars_up_to_the_last_that_is_full(
+    num_bars: int, hop_bars: int, starts: list[int]
+) -> None:
+    settings = Settings(num_bars=num_bars, hop_bars=hop_bars)
+    assert starts_of(settings, piece(5)) == starts
+
+
+def test_windows_know_their_length_and_where_their_metre_ends() -> None:
+    changing = piece(6, Metre(0, 4, 4), Metre(32, 3, 4), Metre(56, 2, 4))
+    dropped = Counter({"a drum track": 1})
+    extraction = extract_windows(Settings(), changing, [where, where], dropped)
+    one_part = [[0, 32, 32], [56, 32, 96], [72, 32, 96]]  # the last bar of 2/4 is half a bar
+    assert [ids[0].tolist() for ids in extraction.sequences] == one_part * 2
+    other = "3/4, model expects 4/4 or 2/2 or 2/4"
+    assert extraction.dropped == {"a drum track": 1, other: 2}  # a window for each part
+
+
+def test_no_notes_are_no_windows() -> None:
+    empty = Piece(make_notes([], [], []), 4, num_steps=64)
+    extraction = extract_windows(Settings(), empty, [where], Counter())
+    assert (extraction.sequences, extraction.dropped) == ([], {"no notes": 1})
+
+
+@pytest.mark.parametrize(
+    ("gap_bars", "kept"),
+    [
+        (0.0, [0, 1, 2, 3, 4]),
+        (0.5, [0]),
+        (1.0, [0, 1]),
+        (1.01, [0, 1, 2]),  # 17 steps or more
+        (2.0, [0, 1, 2, 3]),
+        (9.0, [0, 1, 2, 3]),  # silent throughout
+    ],
+)
+def test_training_leaves_out_long_rests(gap_bars: float, kept: list[int]) -> None:
+    settings = Settings(num_bars=2, gap_bars=gap_bars)
+    extraction = extract_windows(settings, piece(6), [resting(0, 15, 16, 31, 32)], Counter())
+    assert [int(ids[0, 0]) for ids in extraction.sequences] == kept
+    num_left_out = 5 - len(kept)
+    assert extraction.dropped == ({long_rest(gap_bars): num_left_out} if num_left_out else {})
+
+
+def test_a_window_counts_under_its_first_reason() -> None:
+    cut = resting(0, 32, 32, 0, high=[True, True, False, False], low=[True, False, False, False])
+    extraction = extract_windows(Settings(), piece(5), [cut], Counter())
+    assert [int(ids[0, 0]) for ids in extraction.sequences] == [3]
+    assert extraction.dropped == {"high": 2, long_rest(1.0): 1}
+
+
+def test_a_clip_is_cut_end_to_end() -> None:
+    changing = piece(6, Metre(0, 4, 4), Metre(48, 3, 4), Metre(60, 2, 4))
+    examples = encode_windows(Settings(), changing, where, None, program=7)
+    assert [e.ids[0].tolist() for e in examples] == [
+        [0, 32, 48], [32, 32, 48], [60, 32, 96], [92, 32, 96],
+    ]  # fmt: skip
+    assert {e.program for e in examples} == {7}
+
+
+def test_a_clip_keeps_its_rests_and_the_tempo_of_each_window() -> None:
+    tempos = (Tempo(0, 100.0), Tempo(30, 80.0), Tempo(33, 60.0))
+    whole = Piece(piece(4).notes, 4, tempos=tempos)
+    examples = encode_windows(Settings(gap_bars=0.1), whole, resting(32), None)
+    assert [e.qpm for e in examples] == [100.0, 80.0]
+
+
+@pytest.mark.parametrize(("bar", "start"), [(1, 0), (2, 16), (3, 32), (6, 80)])
+def test_a_window_may_begin_at_any_bar(bar: int, start: int) -> None:
+    (example,) = encode_windows(Settings(), piece(6), where, bar)
+    assert example.ids[0].tolist() == [start, 32, 96]
+
+
+@pytest.mark.parametrize(
+    ("bar", "reason"),
+    [(0, "bar is 0; it has bars 1 to 6"), (7, "bar is 7; it has bars 1 to 6"), (1, "high")],
+)
+def test_a_clip_without_a_usable_window_says_why(bar: int, reason: str) -> None:
+    with pytest.raises(InputError, match=f"^no usable window: {reason}$"):
+        encode_windows(Settings(), piece(6), resting(0, high=[True]), bar)
+
+
+def test_reasons_of_a_clip_that_holds_nothing() -> None:
+    dropped = Counter({"a drum track": 2, "a track of chords": 1})
+    assert str(no_part(Settings(), dropped)) == "no planted in it: a drum track; a track of chords"
+
+
+def test_a_decoded_window_has_the_length_of_one() -> None:
+    settings = Settings(metres=("6/8",), steps_per_quarter=12, num_bars=3)
+    decoded = window_piece(settings, make_notes([0], [1], [60]), 93.0)
+    assert decoded.metres == (Metre(0, 6, 8),)
+    assert decoded.tempos == (Tempo(0, 93.0),)
+    assert (decoded.steps_per_quarter, decoded.end_step) == (12, 3 * 36)
+
+
+def bars_taken(probability: float) -> NDArray[np.bool_]:
+    return taken_bars((4000, 4, 3), probability, np.random.default_rng(0))
+
+
+def test_half_of_the_parts_are_taken_in_a_share_of_the_windows() -> None:
+    taken = bars_taken(0.3)
+    touched = taken.any((1, 2))
+    assert abs(touched.mean() - 0.3) < 0.03  # 4 standard deviations
+    each = taken[touched].mean(0)  # (bars, parts), 1200 windows
+    assert np.abs(each - 0.5).max() < 0.06
+    assert not bars_taken(0.0).any()
+    assert bars_taken(1.0).any((1, 2)).mean() > 0.999
