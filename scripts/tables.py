@@ -155,7 +155,7 @@ def tokenizer_settings() -> str:
     about: dict[str, dict[str, str]] = {}
     for kind, tokenizer in TOKENIZERS.items():
         for field in fields(tokenizer):
-            if field.name not in ("proto", "words"):
+            if field.name not in tokenizer.learned:
                 defaults.setdefault(field.name, {})[kind] = default_of(field)
                 about.setdefault(field.name, {})[kind] = docstrings(tokenizer)[field.name]
     lines = []

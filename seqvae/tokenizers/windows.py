@@ -47,8 +47,8 @@ class WindowSettings:
     steps_per_quarter: int = 4
     """Resolution of the grid; 4 is sixteenths."""
     hop_bars: int = 1
-    """Bars from one training window to the next. Raise it where a large collection of pieces gives
-    more windows of many bars than can be stored: each bar is stored num_bars / hop_bars times."""
+    """Bars from one training window to the next. For a large collection with long windows, more of
+    them save disk: a bar is stored num_bars / hop_bars times."""
     gap_bars: float = 1.0
     """Training leaves out windows with a rest of this many bars or more; 0 leaves out none."""
 

@@ -2,7 +2,7 @@
 
 from seqvae.music.notes import Piece, Tempo, make_notes
 from seqvae.pages.clip import NUM_PROGRAMS, grid_data, pack_clip
-from seqvae.tokenizers.drums import CLASS_OF, CLASSES
+from seqvae.tokenizers.kits import CLASS_OF, CLASSES
 from seqvae.tokenizers.melody import MelodyTokenizer
 
 
