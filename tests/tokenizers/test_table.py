@@ -6,7 +6,57 @@ from typing import Any
 import pytest
 
 from seqvae.errors import InputError
-from seqvae.tokenizers import load_tokenizer, make_tokenizer
+from seqvae.model.config import Steps
+from seqvae.tokenizers import (
+    TOKENIZERS,
+    complete_settings,
+    load_tokenizer,
+    make_tokenizer,
+    save_tokenizer,
+)
+
+STEPS = {
+    "text": Steps(vocab_sizes=(300,), max_steps=64, eos_id=1),
+    "words": Steps(vocab_sizes=(5,), max_steps=100, eos_id=0),
+    "melody": Steps(vocab_sizes=(90,), max_steps=16, condition_sizes=(61,)),
+    "drums": Steps(vocab_sizes=(512,), max_steps=16, num_members=(9,), condition_sizes=(61,)),
+    "groove": Steps(
+        vocab_sizes=(512, *(33,) * 18), max_steps=16, num_members=(9, *(0,) * 18),
+        condition_sizes=(61,),
+    ),
+    "trio": Steps(
+        vocab_sizes=(90, 90, 512), max_steps=16, num_members=(0, 0, 9), condition_sizes=(61,)
+    ),
+    "polyphony": Steps(vocab_sizes=(17, 128, 16, 16, 129), max_steps=257, eos_id=0),
+}  # fmt: skip
+SETTINGS = {
+    kind: {"chords": True, "num_bars": 1} if steps.condition_sizes else {}
+    for kind, steps in STEPS.items()
+} | {"text": {"vocab_size": 300}, "polyphony": {"num_bars": 1}}
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_a_model_is_told_the_steps_of_every_kind(kind: str) -> None:
+    tokenizer = make_tokenizer({"kind": kind} | SETTINGS[kind])
+    if tokenizer.kind == "words":
+        tokenizer = tokenizer.train(["one two three"])
+    assert tokenizer.steps == STEPS[kind]
+    assert len(tokenizer.channels) == len(tokenizer.vocab_sizes)
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_settings_of_every_kind_come_back(kind: str, tmp_path: Path) -> None:
+    settings = {"kind": kind, **SETTINGS[kind]}
+    complete = complete_settings(settings)
+    assert complete.items() >= settings.items()
+    tokenizer = make_tokenizer(complete)
+    assert tokenizer == make_tokenizer(settings)
+    assert type(tokenizer) is TOKENIZERS[kind]
+    assert (TOKENIZERS[kind].kind, complete_settings(complete)) == (kind, complete)
+    if tokenizer.modality == "text":
+        tokenizer = tokenizer.train(["one two three", "four five"] * 9)
+    save_tokenizer(tokenizer, tmp_path)
+    assert load_tokenizer(tmp_path) == tokenizer
 
 
 @pytest.mark.parametrize(
