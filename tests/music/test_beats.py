@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import mido
 import numpy as np
 import pretty_midi
 import pytest
@@ -93,9 +94,64 @@ def test_a_missing_file_beside_is_named(tmp_path: Path) -> None:
         read_beats(file_beside(tmp_path / "song.mid", "{stem}.beats"))
 
 
-def test_beats_of_another_piece_are_refused() -> None:
+@pytest.mark.parametrize("note", [(0.5, 1.0), (120.0, 121.0)])
+def test_beats_of_another_piece_are_refused(note: tuple[float, float]) -> None:
+    late = BeatTrack(TRACK.times + 60, TRACK.is_downbeat)
+    assert len(read_midi(performed([(61.0, 61.6)]), 4, late).notes) == 1
     with pytest.raises(InputError, match="beats outside the beat file; is it of another piece"):
-        read_midi(performed([(1.0, 1.6), (30.0, 31.0)]), 4, TRACK)
+        read_midi(performed([(61.0, 61.6), note]), 4, late)
+
+
+@pytest.mark.parametrize("seconds", [0.02, 20.0])
+def test_beats_too_fast_or_too_slow_for_midi_are_refused(seconds: float) -> None:
+    track = BeatTrack(np.arange(9) * seconds, np.arange(9) % 4 == 0)
+    with pytest.raises(InputError, match=f"tempo of {60 / seconds:g} beats per minute in the beat"):
+        read_midi(performed([(0.0, 0.1)]), 4, track)
+
+
+def test_beats_are_seconds_whatever_the_tempos_of_the_file(tmp_path: Path) -> None:
+    song = mido.MidiFile(ticks_per_beat=480)
+    track = mido.MidiTrack()
+    song.tracks.append(track)
+    for tempo in (500_000, 1_000_000, 250_000):  # microseconds per quarter, for two quarters each
+        track.append(mido.MetaMessage("set_tempo", tempo=tempo))
+        for _ in range(2):
+            track.append(mido.Message("note_on", note=60, velocity=80))
+            track.append(mido.Message("note_off", note=60, time=480))
+    song.save(tmp_path / "a.mid")
+    beats = BeatTrack(np.arange(17) * 0.25, np.arange(17) % 4 == 0)
+    starts = [0, 0.5, 1, 2, 3, 3.25]  # seconds
+    for source in (tmp_path / "a.mid", pretty_midi.PrettyMIDI(str(tmp_path / "a.mid"))):
+        piece = read_midi(source, 4, beats)
+        assert piece.notes["start"].tolist() == [16 * start for start in starts]
+        assert piece.notes["end"].tolist() == [16 * end for end in [*starts[1:], 3.5]]
+
+
+def test_a_pickup_counts_the_bars_back_by_the_first_one() -> None:
+    three_then_two = np.array([0, 1, 0, 0, 1, 0, 1, 0, 1], bool)
+    piece = read_midi(performed([(1.0, 1.6)]), 4, BeatTrack(np.array(SWAYING), three_then_two))
+    assert piece.notes["start"].tolist() == [8]  # the third beat of a bar of three
+    assert [(m.start_step, str(m)) for m in piece.metres] == [(0, "3/4"), (24, "2/4")]
+    assert [tempo.start_step for tempo in piece.tempos] == [0, 24, 32]
+    qpms = [180 / 1.5, 120 / 1.1, 120 / 0.8]
+    assert [tempo.qpm for tempo in piece.tempos] == pytest.approx(qpms)
+
+
+def test_the_last_bar_is_as_long_as_the_one_before_it() -> None:
+    is_downbeat = np.array([1, 0, 0, 1, 0, 1, 0, 0, 0], bool)
+    starts, lengths = BeatTrack(np.array(SWAYING), is_downbeat).bars()
+    assert (starts.tolist(), lengths.tolist()) == ([0, 3, 5], [3, 2, 2])
+
+
+def test_the_last_column_marks_downbeats(tmp_path: Path) -> None:
+    lines = [f"{t} {n % 3} {int(n % 4 == 0)}\n" for n, t in enumerate(SWAYING)]
+    (tmp_path / "a.txt").write_text("".join(lines))
+    assert (read_beats(tmp_path / "a.txt").is_downbeat == TRACK.is_downbeat).all()
+
+
+def test_a_file_beside_another_has_its_stem(tmp_path: Path) -> None:
+    assert file_beside(tmp_path / "b" / "a.mid", "{stem}.txt") == tmp_path / "b" / "a.txt"
+    assert file_beside(tmp_path / "b" / "a.mid", "beats.txt") == tmp_path / "b" / "beats.txt"
 
 
 def test_read_and_written(tmp_path: Path) -> None:

@@ -118,6 +118,27 @@ def test_notes_suggest_where_they_sound() -> None:
     assert suggested_chords(drums, [0, 4]).tolist() == [NO_CHORD]
 
 
+@pytest.mark.parametrize(
+    ("sounding", "expected"),
+    [
+        # long notes count more than many short ones
+        ([(60, 0, 8), (64, 0, 8), (67, 0, 8), (62, 0, 1), (65, 1, 2), (69, 2, 3), (71, 3, 4)], "C"),
+        # only the time between the edges counts
+        ([(60, -20, 1), (64, -20, 1), (67, -20, 1), (62, 1, 4), (65, 1, 4), (69, 1, 4)], "Dm"),
+        ([(60, 7, 30), (64, 7, 30), (67, 7, 30), (62, 0, 7), (65, 0, 7), (69, 0, 7)], "Dm"),
+        # of equals, C has all its notes, and F#dim only the bass
+        ([(42, 0, 2), (48, 0, 2), (52, 0, 1), (55, 0, 1)], "C"),
+    ],
+)
+def test_chords_fit_by_the_time_that_notes_sound(
+    sounding: list[tuple[int, int, int]], expected: str
+) -> None:
+    pitch, start, end = (np.array(column) for column in zip(*sounding, strict=True))
+    before = 32
+    (chord,) = suggested_chords(make_notes(start + before, end + before, pitch), [32, 40])
+    assert named([chord]) == [expected]
+
+
 def test_a_chord_file(tmp_path: Path) -> None:
     file = tmp_path / "chords.txt"
     file.write_text("0.0\t1.0\tN\n1.0\t2.1\tC:maj\n\n2.1\t5.0\tA:min7\n")
@@ -156,6 +177,26 @@ def test_chords_lie_on_the_grid_of_their_file() -> None:
     beats = BeatTrack(np.arange(9) * 0.5, np.arange(9) % 4 == 0)
     piece = read_midi(song, 4, beats, CHORDS)
     assert [step for step, _ in piece.chords] == [0, 8, 16]
+
+
+def test_chords_go_to_the_nearest_step_and_the_last_of_a_step_counts() -> None:
+    chords = ChordTrack(np.arange(6.0), np.arange(1, 7))
+    positions = np.array([-0.3, 3.49, 3.5, 7.99, 8.01, 12.6])
+    assert chords.changes(positions) == ((0, 1), (3, 2), (4, 3), (8, 5), (13, 6))
+
+
+def test_chords_of_a_performance_with_a_pickup_lie_in_its_bars() -> None:
+    """The first downbeat is at 1 s, the pickup at 0.5 s; the chords change a moment early."""
+    song = pretty_midi.PrettyMIDI(initial_tempo=60)
+    song.instruments.append(pretty_midi.Instrument(0))
+    song.instruments[0].notes += [
+        pretty_midi.Note(80, 60, 0.5, 1.0), pretty_midi.Note(80, 64, 1.0, 3.0),
+    ]  # fmt: skip
+    beats = BeatTrack(1 + np.arange(9) * 0.5, np.arange(9) % 4 == 0)
+    chords = ChordTrack(np.array([0.999, 2.999, 3.5]), np.array(parse_chords("C F N")))
+    piece = read_midi(song, 4, beats, chords)
+    assert piece.notes["start"].tolist() == [12, 16]
+    assert piece.chords == ((16, parse_chord("C")), (32, parse_chord("F")), (36, NO_CHORD))
 
 
 MELODY = MelodyTokenizer(num_bars=1, chords=True)

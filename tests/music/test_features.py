@@ -136,6 +136,15 @@ def test_every_measure_of_silence_and_of_odd_metres_is_finite() -> None:
         assert np.isfinite([measure(SILENCE), measure(odd)]).all()
 
 
+def test_scale_membership_is_that_of_c_major() -> None:
+    assert MEASURES["scale_membership"](piece_of((0, 1, 60), (1, 2, 65), (2, 3, 66))) == 2 / 3
+
+
+def test_mean_velocity_is_that_of_drums_too() -> None:
+    notes = make_notes([0, 4], [1, 5], 60, velocity=[50, 100], is_drum=[False, True])
+    assert MEASURES["mean_velocity"](Piece(notes, 4)) == 75
+
+
 # Harmony
 
 
@@ -321,6 +330,7 @@ def test_overlap_of_itself_is_one_and_of_strangers_nothing() -> None:
     assert overlap(low, low * 2) == pytest.approx(
         {name: 1.0 for name in FEATURES if name != "drum_pitches"}
     )
+    assert overlap(low * 2, low) == overlap(low, low * 2)
     areas = overlap(low, high)
     assert areas["pitch_classes"] == areas["durations"] == areas["note_density"] == 0.0
     assert "drum_pitches" not in areas

@@ -563,10 +563,38 @@ def test_an_empty_piece_is_written(tmp_path: Path) -> None:
 
 
 def test_clips_are_numbered(tmp_path: Path) -> None:
-    clip = to_pretty_midi(Piece(make_notes(0, 4, 60), 4))
-    paths = write_clips([clip, clip], tmp_path, "sample")
-    assert [path.name for path in paths] == ["sample_00.mid", "sample_01.mid"]
-    assert all(onsets_and_ends(read_midi(path, 4)) == [(0, 4, 60)] for path in paths)
+    clips = [to_pretty_midi(Piece(make_notes(0, 4, pitch), 4)) for pitch in (60, 62)]
+    paths = write_clips(clips, tmp_path, "sample")
+    assert paths == [tmp_path / "sample_00.mid", tmp_path / "sample_01.mid"]
+    assert [onsets_and_ends(read_midi(path, 4)) for path in paths] == [[(0, 4, 60)], [(0, 4, 62)]]
+
+
+def test_a_clip_is_written_at_its_first_tempo(tmp_path: Path) -> None:
+    tempos = (Tempo(0, 100.0), Tempo(8, 50.0))
+    song = to_pretty_midi(Piece(make_notes([0, 8], [4, 12], [60, 62]), 4, tempos=tempos))
+    assert song.instruments[0].notes[1].start == pytest.approx(2 * 60 / 100)
+    song.write(str(tmp_path / "a.mid"))
+    assert [t.qpm for t in read_midi(tmp_path / "a.mid", 4).tempos] == pytest.approx([100])
+
+
+def test_onsets_are_written_where_they_were_played(tmp_path: Path) -> None:
+    offsets = [-0.25, 0.25, -0.4, 0.0]
+    notes = make_notes([0, 4, 8, 12], [4, 8, 12, 16], 60, offset=offsets)
+    song = to_pretty_midi(Piece(notes, 4))
+    seconds = [note.start for note in song.instruments[0].notes]
+    assert seconds == pytest.approx([0, 4.25 / 8, 7.6 / 8, 12 / 8])  # none before the beginning
+    song.write(str(tmp_path / "a.mid"))
+    read = read_midi(tmp_path / "a.mid", 4).notes
+    assert read["start"].tolist() == [0, 4, 8, 12]
+    assert read["offset"] == pytest.approx([0, 0.25, -0.4, 0], abs=0.01)
+
+
+def test_tracks_of_one_program_stay_two_instruments(tmp_path: Path) -> None:
+    notes = make_notes([0, 0, 4], [4, 4, 8], [60, 64, 67], program=5, track=[0, 1, 1])
+    song = to_pretty_midi(Piece(notes, 4))
+    assert [len(instrument.notes) for instrument in song.instruments] == [1, 2]
+    song.write(str(tmp_path / "a.mid"))
+    assert read_midi(tmp_path / "a.mid", 4).notes["track"].tolist() == [0, 1, 1]
 
 
 def test_find_midi_knows_suffixes_in_any_case(tmp_path: Path) -> None:
@@ -582,8 +610,12 @@ def test_find_midi_knows_suffixes_in_any_case(tmp_path: Path) -> None:
 # Metres that are repeated, and pieces one after the other
 
 
-def mido_song(file_type: int, *tracks: list[mido.MetaMessage | mido.Message]) -> mido.MidiFile:
-    song = mido.MidiFile(type=file_type, ticks_per_beat=480)
+def mido_song(
+    file_type: int,
+    *tracks: list[mido.MetaMessage | mido.Message],
+    ticks_per_quarter: int = 480,
+) -> mido.MidiFile:
+    song = mido.MidiFile(type=file_type, ticks_per_beat=ticks_per_quarter)
     song.tracks += [mido.MidiTrack(track) for track in tracks]
     return song
 
@@ -616,6 +648,8 @@ def test_the_tracks_of_a_type_2_file_are_pieces_of_their_own(tmp_path: Path) -> 
     assert onsets_and_ends(piece) == [(0, 4, 60), (18, 20, 64), (28, 32, 60)]
     assert piece.metres == (Metre(0, 4, 4), Metre(16, 3, 4), Metre(28, 4, 4))
     assert [(t.start_step, t.qpm) for t in piece.tempos] == [(0, 120), (16, 100), (28, 120)]
+    mido_song(2, first, second, ticks_per_quarter=96).save(tmp_path / "c.mid")
+    assert onsets_and_ends(read_midi(tmp_path / "c.mid", 4)) == [(0, 20, 60), (42, 52, 64)]
     mido_song(1, first, second).save(tmp_path / "b.mid")
     assert onsets_and_ends(read_midi(tmp_path / "b.mid", 4)) == [(0, 4, 60), (2, 4, 64)]
 

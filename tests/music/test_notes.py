@@ -13,14 +13,18 @@ from seqvae.music.notes import (
     Notes,
     Piece,
     Tempo,
+    bar_length,
     bars,
+    bin_velocities,
     chord_share,
     join,
     make_notes,
     melody_line,
+    nearest_steps,
     parse_metre,
     steps_per_bar,
     stretches,
+    velocity_bins,
 )
 
 Row = tuple[int, int, int]  # start, end, pitch
@@ -225,3 +229,31 @@ def test_join_repeats_no_metre_and_no_tempo() -> None:
     sung = join([replace(first, chords=((0, 1), (4, 2))), replace(first, chords=((2, 3),))])
     assert sung.chords == ((0, 1), (4, 2), (18, 3))
     assert second.notes["start"].tolist() == [2]  # the parts stay as they were
+
+
+def test_join_keeps_a_metre_that_comes_back() -> None:
+    four = Piece(make_notes([0], [4], [60]), 4, num_steps=16)
+    three = Piece(make_notes([0], [4], [60]), 4, (Metre(0, 3, 4),), num_steps=48)
+    assert join([four, three, four]).metres == (Metre(0, 4, 4), Metre(16, 3, 4), Metre(64, 4, 4))
+
+
+def test_bar_length_is_that_of_the_first_metre() -> None:
+    assert bar_length(piece_of(metres=(Metre(0, 3, 4), Metre(12, 4, 4)))) == 12
+    assert bar_length(piece_of(metres=(Metre(0, 1, 32),))) == 16
+
+
+def test_positions_go_to_the_nearest_step_and_halves_go_up() -> None:
+    positions = np.array([0, 0.49, 0.5, 1.5, 2.5, 7.99, -0.4, -0.5])
+    assert nearest_steps(positions).tolist() == [0, 0, 1, 2, 3, 8, 0, 0]
+
+
+@pytest.mark.parametrize("num_bins", [1, 2, 4, 8, 32, 127])
+def test_a_bin_has_the_velocity_in_its_middle(num_bins: int) -> None:
+    velocities = np.arange(1, 128)
+    bins = velocity_bins(make_notes(velocities, 200, 60, velocity=velocities), num_bins)
+    assert bins[[0, -1]].tolist() == [0, num_bins - 1]
+    sizes = np.bincount(bins)
+    assert sizes.max() - sizes.min() <= 1
+    means = np.array([velocities[bins == n].mean() for n in range(num_bins)])
+    middles = bin_velocities(np.arange(num_bins), num_bins)
+    assert (np.abs(middles - means) <= 0.5).all()

@@ -64,13 +64,11 @@ def parse_file(path: Path) -> list[Song]:
     """
     data = _read_bytes(path)
     patterns = _patterns(data) or [data]
-    for sanitize in (False, True):
-        try:
-            scores = [symusic.Score.from_midi(part, sanitize_data=sanitize) for part in patterns]
-        except (RuntimeError, ValueError):
-            continue
-        return [_from_symusic(score, str(path)) for score in scores]
-    return [parse_object(_open_with_pretty_midi(path), str(path))]
+    try:  # sanitizing clears high bits of data bytes, and changes nothing in intact files
+        scores = [symusic.Score.from_midi(part, sanitize_data=True) for part in patterns]
+    except (RuntimeError, ValueError):
+        return [parse_object(_open_with_pretty_midi(path), str(path))]
+    return [_from_symusic(score, str(path)) for score in scores]
 
 
 def _read_bytes(path: Path) -> bytes:
