@@ -151,17 +151,17 @@ function attributesSection() {
       html("code", {}, "seqvae attributes RUN"), " to fit them."]);
   }
   const { amount } = data.movement;
+  const [moved, extreme] = amount > 0 ? ["rose", "maximum"] : ["fell", "minimum"];
   return section("Attributes",
     `Samples of the prior were moved by ${formatShort(amount)} along one attribute at a time ` +
       "(rows). Cells show the mean change of each attribute (columns). A change of 1 equals the " +
       "distance between the lowest and the highest quarter of the data on which the attribute " +
-      `was fitted. The last columns show how many samples ${amount > 0 ? "rose" : "fell"} in ` +
-      "the attribute along which they were moved: of all samples, and of those that could.",
-    attributeMatrix(data.movement));
+      `was fitted. The last columns show how many samples ${moved} in the attribute along which ` +
+      `they were moved: of all samples, and of those that were not at the ${extreme} before.`,
+    attributeMatrix(data.movement, moved, extreme));
 }
 
-function attributeMatrix({ amount, names, measured, change, rising, able }) {
-  const [moved, extreme] = amount > 0 ? ["rose", "maximum"] : ["fell", "minimum"];
+function attributeMatrix({ names, measured, change, rising, able }, moved, extreme) {
   const column = (name) => html("th", { scope: "col" }, name);
   const head = html("tr", {}, column("moved along"),
     measured.map((name) => column(formatName(name))),
