@@ -48,8 +48,8 @@ function metricsSection() {
     barChart("KL of each latent dimension", "mean in nats, largest first", data.kl_per_dim));
 }
 
-/** One value with its ceiling or standard error, or a gauge for each part. */
-function metricRow({ name, unit, definition, values, stderr, parts }) {
+/** Values with their ceiling or standard error, or a gauge for each part. */
+function metricRow({ name, unit, definition, values, ceiling, stderr, parts }) {
   const breakable = name.split(/(?<=_)/).flatMap((word) => [word, html("wbr")]);
   const label = html("code", {}, breakable);
   const about = html("td", { class: "about" }, definition);
@@ -57,9 +57,10 @@ function metricRow({ name, unit, definition, values, stderr, parts }) {
     return html("tr", { class: "wide" }, html("th", { scope: "row" }, label, ` ${unit}`), about,
       html("td", { class: "value" }, html("ul", { class: "parts" }, parts.map(partGauge))));
   }
-  const error = stderr ? ` ± ${formatNumber(stderr)}` : "";
+  const most = ceiling === null ? "" : ` of ${formatNumber(ceiling)}`;
+  const error = stderr === null ? "" : ` ± ${formatNumber(stderr)}`;
   return html("tr", {}, html("th", { scope: "row" }, label), about,
-    html("td", { class: "number value" }, values.map(formatNumber).join(" of ") + error,
+    html("td", { class: "number value" }, values.map(formatNumber).join(" / ") + most + error,
       html("small", {}, unit)));
 }
 
@@ -161,7 +162,8 @@ function attributesSection() {
     attributeMatrix(data.movement, moved, extreme));
 }
 
-function attributeMatrix({ names, measured, change, rising, able }, moved, extreme) {
+function attributeMatrix(movement, moved, extreme) {
+  const { names, measured, change, success, success_of_movable } = movement;
   const column = (name) => html("th", { scope: "col" }, name);
   const head = html("tr", {}, column("moved along"),
     measured.map((name) => column(formatName(name))),
@@ -169,8 +171,8 @@ function attributeMatrix({ names, measured, change, rising, able }, moved, extre
     column(`${moved}, of those not at the ${extreme}`));
   const rows = names.map((name, i) => html("tr", {}, html("th", { scope: "row" }, formatName(name)),
     change[i].map((value, j) => changeCell(value, measured[j] === name)),
-    html("td", { class: "number percentage" }, formatPercentage(rising[i])),
-    html("td", { class: "number" }, formatPercentage(able[i]))));
+    html("td", { class: "number percentage" }, formatPercentage(success[i])),
+    html("td", { class: "number" }, formatPercentage(success_of_movable[i]))));
   return html("div", {
     class: "scroll", tabindex: 0, role: "region", "aria-label": "Attribute matrix",
   }, html("table", { class: "matrix" }, html("thead", {}, head), html("tbody", {}, rows)));

@@ -162,8 +162,7 @@ def _movement(movement: Movement | None) -> Data | None:
     """The attribute matrix, if attributes have been fitted."""
     return None if movement is None else {
         "amount": movement.amount, "names": movement.names, "measured": movement.measured,
-        "change": plain(movement.change), "rising": plain(movement.success),
-        "able": plain(movement.success_of_movable),
+        **{n: plain(getattr(movement, n)) for n in ("change", "success", "success_of_movable")},
     }  # fmt: skip
 
 

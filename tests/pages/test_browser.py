@@ -263,6 +263,19 @@ def test_the_curve_of_the_bound_fills_its_chart(melody_page: Page, melody_tab: A
         assert float(text[-1]) == pytest.approx(latest, rel=0.01)
 
 
+def test_metrics_stand_with_their_ceilings_and_errors(melody_page: Page, melody_tab: Any) -> None:
+    rows = {row["name"]: row for row in melody_page.data["metrics"]}
+    cells = melody_tab.locator(".metrics tr").all_inner_texts()
+    shown = {cell.split()[0]: " ".join(cell.split()) for cell in cells}
+    assert shown.keys() == rows.keys()
+    assert f" {rows['active_units']['values'][0]} of 4 dimensions" in shown["active_units"]
+    assert f" \N{PLUS-MINUS SIGN} {rows['iw_nll']['stderr']:.3f} nats" in shown["iw_nll"]
+    assert rows["neg_elbo"]["definition"] in shown["neg_elbo"]
+    intervals = next(part for part in rows["overlap"]["parts"] if part["name"] == "intervals")
+    samples, training = intervals["values"]
+    assert f"intervals {samples:.3f} / {training:.3f}" in shown["overlap"]
+
+
 def test_points_are_met_and_opened_by_key(melody_page: Page, show: Any) -> None:
     tab = show(melody_page)
     panel, canvas = tab.locator(".panel"), tab.locator(".plane canvas")

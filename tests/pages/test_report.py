@@ -177,7 +177,7 @@ def test_the_matrix_is_that_of_the_model(
     )  # fmt: skip
     assert report._movement(movement) == {
         "amount": -0.5, "names": ("length", "mine"), "measured": ("length",),
-        "change": [[0.9], [-0.2]], "rising": [0.75, None], "able": [0.8, None],
+        "change": [[0.9], [-0.2]], "success": [0.75, None], "success_of_movable": [0.8, None],
     }  # fmt: skip
 
 
@@ -212,7 +212,7 @@ def test_a_page_of_text_has_no_grid_and_stays_text(evil_page: Page) -> None:
     assert data["modality"] == "text"
     assert data["grid"] is None
     assert all(content.endswith(EVIL) for content in data["map"]["contents"])
-    assert data["movement"]["rising"] == [0.75, None]
+    assert data["movement"]["success"] == [0.75, None]
 
 
 def test_a_page_that_would_be_too_large_shows_fewer_points(gathered: Gathered) -> None:
