@@ -1,8 +1,10 @@
 """The mutation tests themselves: a small tree with a known answer, and the lists of this one."""
 
+import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,9 @@ def double(x: int) -> int:
 def unused() -> int:
     return 3
 '''
-TOY_TESTS = """from pathlib import Path
+TOY_TESTS = """import os
+import time
+from pathlib import Path
 
 import toy
 
@@ -33,6 +37,12 @@ def test_double():
 
 def test_fails():
     raise AssertionError
+
+
+def test_ends():
+    while toy.unused() == 5:
+        Path(os.environ["TOY_ENDLESS"]).write_text(str(os.getpid()))
+        time.sleep(0.01)
 
 
 def test_copy():
@@ -54,6 +64,7 @@ MUTATIONS = {
     "gone": ("return 7", "return 8", "double", ""),
     "ambiguous": ("return", "yield", "double", ""),
     "ungrammatical": ("return 3", "return (", "double", ""),
+    "endless": ("return 3", "return 5", "ends", ""),
     "red": ("return 3", "return 4", "fails", ""),
     "untested": ("return 3", "return 4", "nothing_of_this_name", ""),
     "elsewhere": ("2 * x", "x * x", "copy", ""),
@@ -76,18 +87,29 @@ def make_tree(root: Path, names: list[str]) -> Path:
     return root
 
 
-def mutate(root: Path, *argv: str, timeout: float = 300.0) -> tuple[int, str, dict[str, str]]:
-    """The exit code, what was printed, and the outcome of each mutation in the table."""
+def command(root: Path, *argv: str, timeout: float = 300.0) -> list[str]:
+    """The command for another tree, without the heavy libraries."""
     program = (
         f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r})\n"
         "import mutate; from pathlib import Path; mutate.PRELOADED = ()\n"
         f"sys.exit(mutate.main({list(argv)!r}, Path({str(root)!r}), timeout={timeout}))"
     )
+    return [sys.executable, "-c", program]
+
+
+def outcomes_in(printed: str) -> dict[str, str]:
+    """The outcome of each mutation in the table."""
+    rows = re.findall(r"^\| (.+?) +\| toys +\| (\w+) ", printed, re.MULTILINE)
+    return {name: outcome for outcome, name in rows}
+
+
+def mutate(root: Path, *argv: str, timeout: float = 300.0) -> tuple[int, str, dict[str, str]]:
+    """The exit code, what was printed, and the outcome of each mutation."""
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        command(root, *argv, timeout=timeout), capture_output=True, text=True, check=False
     )
-    rows = re.findall(r"^\| (.+?) +\| toys +\| (\w+) ", done.stdout, re.MULTILINE)
-    return done.returncode, done.stdout + done.stderr, {name: outcome for outcome, name in rows}
+    printed = done.stdout + done.stderr
+    return done.returncode, printed, outcomes_in(printed)
 
 
 def test_killed_or_allowed_is_good(tmp_path: Path) -> None:
@@ -108,7 +130,7 @@ def test_all_else_is_bad_and_says_why(tmp_path: Path) -> None:
         "ambiguous": ("not applicable", "the text does not occur exactly once in seqvae/toy.py"),
         "ungrammatical": ("broken", "the mutated file does not compile: '(' was never closed"),
         "red": ("broken", "without the mutation: tests/test_toy.py::test_fails: fails"),
-        "untested": ("broken", "3 deselected"),
+        "untested": ("broken", "4 deselected"),
         "elsewhere": ("survived", "seqvae/toy.py: 2 * x -> x * x"),
     }
     code, printed, outcomes = mutate(make_tree(tmp_path, list(expected)))
@@ -129,6 +151,27 @@ def test_a_run_without_end_is_stopped(tmp_path: Path) -> None:
     assert outcomes == {"good": "broken"}, printed  # and it hangs without the mutation too
     assert "without the mutation: tests/test_toy.py: still running after 0 s" in printed
     assert code == 1
+
+
+def test_an_interrupted_session_tells_what_it_knows_and_leaves_nothing_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endless = tmp_path / "endless"
+    monkeypatch.setenv("TOY_ENDLESS", str(endless))
+    root = make_tree(tmp_path / "tree", ["good", "endless", "weak"])
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command(root, "--jobs", "1"), stdout=pipe, text=True) as session:
+        assert session.stdout is not None
+        assert "killed" in session.stdout.readline()
+        while not (endless.exists() and endless.read_text()):
+            time.sleep(0.01)
+        session.terminate()
+        printed = session.stdout.read()
+    assert "interrupted; this is what is known so far" in printed
+    assert outcomes_in(printed) == {"good": "killed", "endless": "not run", "weak": "not run"}
+    assert session.returncode == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(endless.read_text()), 0)
 
 
 def test_a_mutation_that_hangs_its_tests_is_killed() -> None:
