@@ -500,26 +500,52 @@ def test_ctrl_c_ends_with_a_checkpoint_and_resume_goes_on(tiny: Path) -> None:
     assert b"Traceback" not in err
 
 
-def test_ctrl_c_while_workers_read_files_ends_at_once_and_leaves_nothing(tmp_path: Path) -> None:
-    write_tunes(tmp_path / "tunes", 80)
-    command = [
-        sys.executable, "-m", "seqvae.cli", "prepare", str(ROOT / "configs/melody_2bar.yaml"),
-        "--data.source", "tunes", "--data.corpus", "made/corpus", "--data.num_workers", "2",
-    ]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    for delay in (0.9, 1.1, 1.3, 1.5, 1.7):  # around the start of the workers
-        process = subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, start_new_session=True
-        )
-        time.sleep(delay)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
-        _, err = process.communicate(timeout=20)
-        # Before and after main(), Ctrl-C is Python's own affair: it may die of it, or have ended.
-        assert process.returncode in (130, 0, -signal.SIGINT), err.decode()
-        if process.returncode == 130:
-            assert err.endswith(b"interrupted\n")
-            assert b"Traceback" not in err
-        assert not list(tmp_path.glob("made/.*"))
+CTRL_C_AT_THE_START = """
+class Interrupted(workers._Worker):
+    def __init__(self, read):
+        super().__init__(read)
+        os.killpg(0, signal.SIGINT)  # as a terminal does: the workers get it too
+
+workers._Worker = Interrupted
+"""
+CTRL_C_WHILE_READING = """
+import interrupting
+scores.extract_file = interrupting.extract_file
+"""
+READER = """
+import os, signal
+
+def extract_file(path, **settings):
+    os.killpg(0, signal.SIGINT)
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize(
+    "moment", [CTRL_C_AT_THE_START, CTRL_C_WHILE_READING], ids=["start", "reading"]
+)
+def test_ctrl_c_ends_workers_at_once_and_leaves_nothing(tmp_path: Path, moment: str) -> None:
+    write_tunes(tmp_path / "tunes", 40)
+    (tmp_path / "interrupting.py").write_text(READER)
+    program = (
+        "import os, signal, sys\n"
+        "from seqvae import cli\n"
+        f"from seqvae.corpus import scores, workers\n{moment}\n"
+        "cli.main()\n"
+    )
+    process = subprocess.Popen(
+        [
+            sys.executable, "-c", program, "prepare", str(ROOT / "configs/melody_2bar.yaml"),
+            "--data.source", "tunes", "--data.corpus", "made/corpus", "--data.num_workers", "1",
+        ],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
+    _, err = process.communicate(timeout=60)  # until all that share its output have ended
+    assert process.returncode == 130, err.decode()
+    assert err.endswith(b"interrupted\n")
+    assert b"Traceback" not in err
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_tokenizer_can_be_set_field_by_field_or_as_a_whole() -> None:

@@ -12,36 +12,37 @@ class DataConfig:
     """Where the data come from and how they become sequences."""
 
     source: str | list[str] | None = None
-    """A folder, a file, a glob or a list of them, to be split by source file (text in one file:
-    by line)."""
+    """A folder, a file, a glob or a list of them, to be split by source file (fewer than three
+    files of text: by line)."""
     train: str | None = None
-    """The training file or folder, where splits are given; then `valid` and `test` too."""
+    """The training file or folder, where the data come in splits; then `valid` and `test` too."""
     valid: str | None = None
     """The validation file or folder."""
     test: str | None = None
     """The test file or folder."""
     table: str | None = None
-    """A CSV file with the columns midi_filename and split (train, validation or test), as Groove
-    and MAESTRO have it; paths are relative to it."""
+    """A CSV file with the columns midi_filename and split (train, validation or test), as in Groove
+    and MAESTRO; paths are relative to it."""
     beats: str | None = None
-    """Name of the beat file beside each MIDI file, where the grid of the files means nothing;
-    {stem} stands for the MIDI file's own name. Lines are seconds, and 1 at a downbeat."""
+    """Name of the beat file beside each MIDI file, for performances whose grid means nothing;
+    {stem} stands for the name of the MIDI file. Each line has seconds, and 1 at a downbeat."""
     chords: str | None = None
-    """Name of the chord file beside each MIDI file. Lines are begin and end in seconds, and a
-    chord. Only a tokenizer with `chords: true` takes them up."""
+    """Name of the chord file beside each MIDI file. Each line has begin and end in seconds, and a
+    chord. Only a tokenizer with `chords: true` reads them."""
     tokenizer: dict[str, Any] = field(default_factory=dict)
     """`kind` (text, words, melody, drums, groove, trio or polyphony) and the settings of that
     tokenizer."""
     valid_share: float = 0.1
-    """Share of the sources held out for validation; one at least."""
+    """Share of the sources held out for validation; at least one."""
     test_share: float = 0.1
-    """Share of the sources held out for the test; one at least."""
+    """Share of the sources held out for the test; at least one."""
     split_seed: int = 0
     """Seed of the split."""
     dedupe: bool = False
     """Drop held-out sequences that stand verbatim in an earlier split."""
     num_workers: int | None = None
-    """Processes that read files; by default one a core."""
+    """Processes that read MIDI files; by default one per core. 0 reads them without processes: then
+    a file that crashes the reader ends everything."""
     corpus: str | None = None
     """Folder of the prepared corpus; by default corpora/NAME."""
 
@@ -52,13 +53,18 @@ class DataConfig:
         if self.valid_share + self.test_share >= 1:
             raise InputError("valid_share and test_share leave nothing to train on")
         if self.num_workers is not None:
-            at_least(self, 1, "num_workers")
+            at_least(self, 0, "num_workers")
         if self.tokenizer:
             object.__setattr__(self, "tokenizer", complete_settings(self.tokenizer))
-        given = [name for name in ("train", "valid", "test") if getattr(self, name) is not None]
-        ways = [*given[:1], *(name for name in ("source", "table") if getattr(self, name))]
+        self._check_sources()
+
+    def _check_sources(self) -> None:
+        """Refuse several ways of naming the data, or one that is not complete."""
+        splits = ("train", "valid", "test")
+        named = [split for split in splits if getattr(self, split) is not None]
+        ways = [*named[:1], *(name for name in ("source", "table") if getattr(self, name))]
         if len(ways) > 1:
             raise InputError(f"data.{ways[1]} and data.{ways[0]} are both set; give one of the two")
-        if given and len(given) < 3:
-            missing = next(name for name in ("train", "valid", "test") if name not in given)
-            raise InputError(f"data.{given[0]} is set but data.{missing} is not; give all three")
+        if named and len(named) < 3:
+            missing = next(split for split in splits if split not in named)
+            raise InputError(f"data.{named[0]} is set but data.{missing} is not; give all three")

@@ -1,137 +1,43 @@
-"""Workers that read files, and what may happen to them."""
+"""MIDI files: what each gives, how they are split, and what is left out."""
 
-import os
-import pickle
-import signal
-import time
-from concurrent.futures import ProcessPoolExecutor
+import logging
+import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pretty_midi
 import pytest
+from corpora import MELODY, assert_adds_up, prepare_in, rows_of, write_tune, write_tunes
 
-from seqvae.corpus import scores as extraction
+from seqvae.corpus import scores
+from seqvae.corpus.prepare import summary
 from seqvae.corpus.scores import FileResult, extract_file, extract_files
+from seqvae.corpus.store import SPLITS
+from seqvae.errors import InputError
 from seqvae.music.midi import read_midi, to_pretty_midi
 from seqvae.music.notes import Metre, Piece, Tempo, make_notes
-from seqvae.tokenizers.contract import Extraction
 from seqvae.tokenizers.melody import MelodyTokenizer
+from seqvae.tokenizers.windows import silence
 
 ONE_BAR = MelodyTokenizer(num_bars=1)
 
 
-def write_tune(path: Path, pitch: int, num_bars: int = 1) -> Path:
-    starts = np.arange(4 * num_bars) * 4
-    piece = Piece(make_notes(starts, starts + 4, pitch), 4)
-    to_pretty_midi(piece).write(str(path))
+def write_line(path: Path, pitch: int) -> Path:
+    """A bar of quarters of one pitch."""
+    starts = np.arange(4) * 4
+    to_pretty_midi(Piece(make_notes(starts, starts + 4, pitch), 4)).write(str(path))
     return path
 
 
-def extracted(paths: list[Path], tokenizer: MelodyTokenizer, num_workers: int) -> list[FileResult]:
-    """Results in the order of the paths."""
-    results: dict[int, FileResult] = {}
-    extract_files(paths, tokenizer, num_workers, take=results.__setitem__)
-    assert len(results) == len(paths)
-    return [results[i] for i in range(len(paths))]
-
-
-class Trap(MelodyTokenizer):
-    """A tokenizer that some tunes crash, by their first pitch."""
-
-    KILL, EXIT, HANG, EAT = 1, 2, 3, 4
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        extraction.SECONDS_PER_FILE = 1  # unpickled in the worker: a hanging file ends sooner
-
-    def extract(self, piece: Piece) -> Extraction:
-        match int(piece.notes["pitch"][0]):
-            case self.KILL:
-                os.kill(os.getpid(), signal.SIGKILL)
-            case self.EXIT:
-                os._exit(0)
-            case self.HANG:
-                time.sleep(60)
-            case self.EAT:
-                np.ones(2 * extraction.BYTES_PER_WORKER, np.uint8)
-        return super().extract(piece)
-
-
-@pytest.mark.skipif(not hasattr(signal, "alarm"), reason="workers are bounded by POSIX signals")
-def test_what_kills_a_worker_costs_one_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    num_pools = 0
-
-    class CountedPool(ProcessPoolExecutor):
-        def __init__(self, *arguments: Any, **settings: Any) -> None:
-            nonlocal num_pools
-            num_pools += 1
-            super().__init__(*arguments, **settings)
-
-    monkeypatch.setattr(extraction, "ProcessPoolExecutor", CountedPool)
-    monkeypatch.setattr(extraction, "FILES_PER_TASK", 8)
-    deadly = {2: Trap.KILL, 3: Trap.EXIT, 9: Trap.HANG, 12: Trap.EAT}
-    paths = [write_tune(tmp_path / f"{i}.mid", deadly.get(i, 60 + i)) for i in range(20)]
-    results = extracted(paths, Trap(num_bars=1), num_workers=1)
-    crashed = "crashed the reader, or took longer than 5 s"
-    eaten = "needs more than 1024 MiB of memory"
-    assert {i: result.refusal for i, result in enumerate(results) if result.refusal} == {
-        2: crashed,
-        3: crashed,
-        9: crashed,
-        12: eaten,
-    }
-    for i, result in enumerate(results):
-        pitches = [int(ids[0, 0]) for ids in result.extraction.sequences]
-        assert pitches == ([] if i in deadly else [60 + i - 19])
-        assert (result.digest == "") == (i in deadly)
-    # A process takes a second to start: a bad file may cost a few of them, not one for each
-    # file that was still waiting.
-    assert num_pools <= 8
-
-
-def test_results_come_in_the_order_of_the_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(extraction, "FILES_PER_TASK", 2)
-    paths = [write_tune(tmp_path / f"{i}.mid", 60, num_bars=i + 1) for i in range(9)]
-    results = extracted(paths[::-1], ONE_BAR, num_workers=2)
-    assert [len(result.extraction.sequences) for result in results] == list(range(9, 0, -1))
-    assert results[0].extraction.sequences[0].shape == (16, 1)
-    # as without workers
-    here = [extract_file(path, ONE_BAR) for path in paths[::-1]]
-    assert [result.digest for result in here] == [result.digest for result in results]
-    for one, other in zip(here, results, strict=True):
-        for ids, same in zip(one.extraction.sequences, other.extraction.sequences, strict=True):
-            assert (ids == same).all()
-
-
-def test_a_task_carries_its_own_files_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """All paths with each task would make large collections cost the square of their size."""
-    sizes = []
-
-    class WeighingPool(ProcessPoolExecutor):
-        def submit(self, *arguments: Any, **settings: Any) -> Any:
-            sizes.append(len(pickle.dumps(arguments)))
-            return super().submit(*arguments, **settings)
-
-    monkeypatch.setattr(extraction, "ProcessPoolExecutor", WeighingPool)
-    monkeypatch.setattr(extraction, "FILES_PER_TASK", 1000)
-    absent = [tmp_path / f"{i}.mid" for i in range(4000)]
-    results = extracted(absent, ONE_BAR, num_workers=1)
-    assert {result.refusal for result in results} == {"cannot be read (No such file or directory)"}
-    assert max(sizes) < len(pickle.dumps(absent)) / 2
+# One file
 
 
 def test_the_digest_is_that_of_the_music(tmp_path: Path) -> None:
-    first = extract_file(write_tune(tmp_path / "a.mid", 60), ONE_BAR)
-    copy = extract_file(write_tune(tmp_path / "b.mid", 60), ONE_BAR)
-    other = extract_file(write_tune(tmp_path / "c.mid", 61), ONE_BAR)
+    first = extract_file(write_line(tmp_path / "a.mid", 60), ONE_BAR)
+    copy = extract_file(write_line(tmp_path / "b.mid", 60), ONE_BAR)
+    other = extract_file(write_line(tmp_path / "c.mid", 61), ONE_BAR)
     assert first.digest == copy.digest != other.digest
     song = pretty_midi.PrettyMIDI(str(tmp_path / "a.mid"))
     song.text_events.append(pretty_midi.Text("another name", 0.0))
@@ -155,3 +61,185 @@ def test_a_refusal_does_not_repeat_the_name(tmp_path: Path) -> None:
     result = extract_file(path, ONE_BAR)
     assert result.refusal == "not a MIDI file (no MThd header)"
     assert result.extraction.sequences == []
+
+
+def test_beats_and_chords_are_read_from_the_files_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_line(tmp_path / "a.mid", 60)
+    (tmp_path / "a_beats.txt").write_text("".join(f"{i} {int(i % 4 == 0)}\n" for i in range(9)))
+    (tmp_path / "a_chords.txt").write_text("0.0 2.0 C:maj\n2.0 4.0 A:min\n")
+    received: list[Any] = []
+
+    def read(path: Path, steps_per_quarter: int, beats: Any, chords: Any) -> Piece:
+        received.append((beats, chords))
+        return read_midi(path, steps_per_quarter)
+
+    monkeypatch.setattr(scores, "read_midi", read)
+    with_chords = MelodyTokenizer(num_bars=1, chords=True)
+    for tokenizer in (ONE_BAR, with_chords):
+        extract_file(path, tokenizer, "{stem}_beats.txt", "{stem}_chords.txt")
+    extract_file(path, with_chords)
+    (beats, no_chords), (_, chords), neither = received
+    assert beats.times.tolist() == list(range(9))
+    assert no_chords is None  # this tokenizer has no place for them
+    assert chords.times.tolist() == [0.0, 2.0, 4.0]
+    assert neither == (None, None)
+
+
+def test_a_missing_chord_file_is_counted_and_a_missing_beat_file_refuses(tmp_path: Path) -> None:
+    path = write_line(tmp_path / "a.mid", 60)
+    with_chords = MelodyTokenizer(num_bars=1, chords=True)
+    result = extract_file(path, with_chords, chords="absent.txt")
+    assert result.extraction.dropped["no chord file: the notes suggest the chords"] == 1
+    refusal = extract_file(path, with_chords, beats="absent.txt").refusal
+    assert refusal is not None
+    assert "absent.txt: cannot be read" in refusal
+
+
+# Many files
+
+
+def test_workers_give_what_this_process_gives(tmp_path: Path) -> None:
+    paths = [write_tune(tmp_path / f"{i}.mid", i, num_bars=i % 5 + 1) for i in range(40)]
+    results: dict[int, dict[int, FileResult]] = {0: {}, 2: {}}
+    for num_workers, result in results.items():
+        extract_files(paths, ONE_BAR, num_workers, take=result.__setitem__)
+        assert sorted(result) == list(range(40))
+    for i in range(40):
+        here, there = results[0][i], results[2][i]
+        assert here.digest == there.digest
+        assert len(here.extraction.sequences) == i % 5 + 1
+        for ids, same in zip(here.extraction.sequences, there.extraction.sequences, strict=True):
+            assert (ids == same).all()
+
+
+def test_the_settings_reach_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tunes(tmp_path / "data", 3)
+    received: list[tuple[Any, ...]] = []
+
+    def extract(paths: list[Path], tokenizer: Any, *settings: Any, take: Any) -> None:
+        received.append(settings)
+        extract_files(paths, tokenizer, 0, take=take)
+
+    monkeypatch.setattr(scores, "extract_files", extract)
+    settings = {"num_workers": 7, "beats": "beats.txt", "chords": "chords.txt"}
+    prepare_in(tmp_path / "corpus", MELODY, source=str(tmp_path / "data"), **settings)
+    assert received == [(7, "beats.txt", "chords.txt")]
+
+
+def test_the_order_in_which_workers_finish_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tunes(tmp_path / "data", 12)
+    shutil.copy(tmp_path / "data" / "000.mid", tmp_path / "data" / "copy.mid")
+    forward = prepare_in(tmp_path / "forward", MELODY, source=str(tmp_path / "data"))
+
+    def extract(paths: list[Path], tokenizer: Any, *_: Any, take: Any) -> None:
+        for index in reversed(range(len(paths))):
+            take(index, extract_file(paths[index], tokenizer))
+
+    monkeypatch.setattr(scores, "extract_files", extract)
+    backward = prepare_in(tmp_path / "backward", MELODY, source=str(tmp_path / "data"))
+    assert forward.manifest() == backward.manifest()
+    for name in ("tokens.npy", "offsets.npy", "corpus.json"):
+        assert (tmp_path / "forward" / name).read_bytes() == (
+            tmp_path / "backward" / name
+        ).read_bytes()
+
+
+def test_tunes_are_split_by_file(tmp_path: Path) -> None:
+    write_tunes(tmp_path / "data", 30)
+    corpus = prepare_in(tmp_path / "corpus", MELODY, source=str(tmp_path / "data"), test_share=0.2)
+    assert_adds_up(corpus, 30)
+    assert Counter(tuple(row.taken) for row in corpus.manifest()) == {
+        ("train",): 21,
+        ("valid",): 3,
+        ("test",): 6,
+    }
+    assert {name: len(split) for name, split in corpus.splits.items()} == {
+        "train": 84,
+        "valid": 12,
+        "test": 24,
+    }
+
+
+def test_tunes_of_given_splits(tmp_path: Path) -> None:
+    for number, name in enumerate(SPLITS):
+        for i in range(3):
+            write_tune(tmp_path / name / f"{i}.mid", 3 * number + i)
+    shutil.copy(tmp_path / "train" / "1.mid", tmp_path / "valid" / "copy.mid")
+    corpus = prepare_in(tmp_path / "corpus", MELODY, **{n: str(tmp_path / n) for n in SPLITS})
+    assert_adds_up(corpus, 10)
+    for row in corpus.manifest():
+        folder = Path(row.source).parent.name
+        if Path(row.source).name == "copy.mid":
+            assert row.reason == "a copy of another file"
+        else:
+            assert row.taken == {folder: 4}
+
+
+def test_reasons_and_counts_of_tunes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "data"
+    write_tunes(folder, 8)
+    shutil.copy(folder / "003.mid", folder / "z_copy.mid")
+    shutil.copy(folder / "003.mid", folder / "z_copy_2.mid")
+    write_tune(folder / "waltz.mid", 100, metre="3/4")
+    (folder / "broken.mid").write_bytes(b"no music")
+    (folder / "empty.mid").write_bytes(b"")
+    to_pretty_midi(Piece(make_notes([], [], []), 4)).write(str(folder / "silent.mid"))
+    drums = make_notes([0, 4], [1, 5], [36, 38], is_drum=True)
+    to_pretty_midi(Piece(drums, 4)).write(str(folder / "drums.mid"))
+    chords = make_notes([0, 0, 8, 8], [8, 8, 16, 16], [60, 64, 60, 65])
+    to_pretty_midi(Piece(chords, 4)).write(str(folder / "chords.mid"))
+    gap = make_notes([0, 60], [4, 64], [60, 62])
+    to_pretty_midi(Piece(gap, 4)).write(str(folder / "gap.mid"))
+    with caplog.at_level(logging.INFO):
+        corpus = prepare_in(tmp_path / "corpus", MELODY, source=str(folder))
+    assert_adds_up(corpus, 17)
+    rows = rows_of(corpus)
+    reasons = {name: row.reason for name, row in rows.items() if row.reason is not None}
+    assert reasons == {
+        "z_copy.mid": "a copy of another file",
+        "z_copy_2.mid": "a copy of another file",
+        "waltz.mid": "3/4, model expects 4/4 or 2/2 or 2/4",
+        "broken.mid": "not a MIDI file (no MThd header)",
+        "empty.mid": "the file is empty",
+        "silent.mid": "no notes",
+        "drums.mid": "a drum track",
+        "chords.mid": "a track of chords",
+    }
+    # used, but not the whole of it: two bars of silence between two with a note
+    assert rows["gap.mid"].dropped == {silence(1): 2}
+    assert sum(rows["gap.mid"].taken.values()) == 2
+    report = summary(corpus.manifest())
+    assert report[:2] == [
+        "sources used: 9",
+        "sources that gave nothing: 2: a copy of another file",
+    ]
+    assert f"left out: 2 times: {silence(1)}" in report
+    assert report == [r.getMessage() for r in caplog.records][: len(report)]
+
+
+def test_too_few_usable_tunes_name_the_reasons(tmp_path: Path) -> None:
+    for i in range(5):
+        write_tune(tmp_path / "data" / f"{i}.mid", i, metre="3/4")
+    with pytest.raises(InputError) as caught:
+        prepare_in(tmp_path / "corpus", MELODY, source=str(tmp_path / "data"))
+    message = str(caught.value)
+    assert message.startswith("no sequences for train, valid, test: 5 sources gave 0 (")
+    assert "sources that gave nothing: 5: 3/4, model expects 4/4 or 2/2 or 2/4" in message
+    assert "\n" not in message
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_the_nasty_folder_is_prepared(data_folder: Path, tmp_path: Path) -> None:
+    corpus = prepare_in(
+        tmp_path / "corpus", MELODY, source=str(data_folder / "midi_nasty"), num_workers=2
+    )
+    assert_adds_up(corpus, 73)
+    used = [row for row in corpus.manifest() if row.reason is None]
+    assert len(used) >= 10
+    for row in corpus.manifest():
+        assert row.reason is None or (row.reason and "\n" not in row.reason)
+        assert row.reason is None or not row.reason.startswith("/")

@@ -1,0 +1,241 @@
+"""A function over many files in worker processes, any of which a file may kill.
+
+Each worker has a pipe of its own, which ends when the worker dies: so it is known which task it
+had. That is read again file by file, so that a file that crashes its worker, or takes more than
+`CPU_SECONDS_PER_FILE` or `BYTES_PER_WORKER`, costs itself alone.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing import connection, resource_tracker
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from seqvae.errors import InputError
+
+CPU_SECONDS_PER_FILE = 5.0
+BYTES_PER_WORKER = 2**30  # on top of what the worker needs to start
+FILES_PER_TASK = 32  # sending files one by one would take longer than reading them
+SECONDS_PER_TASK = 300.0  # by the clock, for what waits without computing: a dead network drive
+POLL_SECONDS = 1.0  # from one look at the clock to the next
+
+Result = TypeVar("Result")
+
+
+def read_files(
+    read: Callable[[Path], Result],
+    paths: Sequence[Path],
+    num_workers: int | None = None,
+    *,
+    refuse: Callable[[str], Result],
+    take: Callable[[int, Result], None],
+) -> None:
+    """Read every path in worker processes.
+
+    Args:
+        read: What to do with a file. It travels to the workers, and its results come back.
+        paths: The files.
+        num_workers: Processes, by default one per core. 0 reads in this process, without limits.
+        refuse: Makes the result of a file that cost a worker, from the reason.
+        take: Receives the index and the result of each path, in any order. Nothing is kept here
+            beyond that, so that memory does not grow with the collection.
+
+    Raises:
+        InputError: worker processes cannot run here.
+    """
+    with tqdm(total=len(paths), desc="read", unit=" files", delay=1) as bar:
+
+        def keep(task: range, results: Sequence[Result]) -> None:
+            for index, result in zip(task, results, strict=True):
+                take(index, result)
+                bar.update()
+
+        if num_workers == 0:
+            for index, path in enumerate(paths):
+                keep(range(index, index + 1), [read(path)])
+            return
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            sys.exit(1)  # a worker that imports a script without a main guard; its parent reports
+        starts = range(0, len(paths), FILES_PER_TASK)
+        tasks = deque(range(i, min(i + FILES_PER_TASK, len(paths))) for i in starts)
+        num_workers = min(num_workers or os.cpu_count() or 1, len(tasks))
+        resource_tracker.ensure_running()  # it unblocks Ctrl-C when it starts, so it starts first
+        with _interrupts(blocked=True):
+            _read_in_workers(read, paths, tasks, num_workers, refuse=refuse, keep=keep)
+
+
+def _read_in_workers(
+    read: Callable[[Path], Result],
+    paths: Sequence[Path],
+    tasks: deque[range],
+    num_workers: int,
+    *,
+    refuse: Callable[[str], Result],
+    keep: Callable[[range, Sequence[Result]], None],
+) -> None:
+    """Keep workers busy until all tasks, which are indices of paths, are done."""
+    workers: list[_Worker] = []
+    try:
+        while tasks or any(worker.task for worker in workers):
+            for worker in workers:
+                if tasks and worker.is_idle and worker.process.is_alive():
+                    worker.begin(tasks.popleft(), paths)
+            while tasks and len(workers) < num_workers:
+                workers.append(_Worker(read))
+            for worker in _heard(workers):
+                task = worker.task
+                try:
+                    keep(task, worker.receive())
+                except _WorkerDied as death:
+                    workers.remove(worker)
+                    if len(task) == 1:
+                        keep(task, [refuse(str(death))])
+                    else:
+                        tasks.extendleft(range(i, i + 1) for i in reversed(task))
+    finally:
+        for worker in workers:
+            worker.process.kill()
+            worker.process.join()
+
+
+class _WorkerDied(Exception):
+    """The text says what the file did that it was reading."""
+
+
+class _Worker:
+    """A process that reads files, a pipe to it, and its task, which is empty when it has none."""
+
+    def __init__(self, read: Callable[[Path], Any]) -> None:
+        context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
+        self.pipe, remote = context.Pipe()
+        arguments = (remote, read, CPU_SECONDS_PER_FILE)
+        self.process = context.Process(target=_serve, args=arguments, daemon=True)
+        try:
+            self.process.start()
+        except OSError as error:
+            raise _cannot_run(error) from error
+        remote.close()  # so that this end hears when the process ends
+        self.task = range(0)
+        self.has_started = self.is_idle = self.is_late = False
+        self.task_began = time.monotonic()
+
+    def begin(self, task: range, paths: Sequence[Path]) -> None:
+        """Hand it a task. It is waiting for one, so that neither end blocks the other."""
+        self.task, self.is_idle, self.task_began = task, False, time.monotonic()
+        with contextlib.suppress(ConnectionError):  # it has just ended: receive() will tell
+            self.pipe.send([paths[index] for index in task])
+
+    def receive(self) -> list[Any]:
+        """The results of its task, which is then empty; none if it has just started.
+
+        Raises:
+            _WorkerDied: the process has ended.
+            InputError: the process has ended before it could take a task.
+        """
+        try:
+            message = self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            if not self.has_started:
+                raise _cannot_run(f"exit code {self.process.exitcode}") from None
+            raise _WorkerDied(self._reason()) from None
+        if isinstance(message, Exception):
+            raise message
+        self.task, self.has_started, self.is_idle = range(0), True, True
+        results: list[Any] = message
+        return results
+
+    def _reason(self) -> str:
+        if self.is_late:
+            return f"took longer than {SECONDS_PER_TASK:g} s"
+        if self.process.exitcode == -getattr(signal, "SIGPROF", 0):
+            return f"took longer than {CPU_SECONDS_PER_FILE:g} s of processor time"
+        return "crashed the reader"
+
+
+def _cannot_run(cause: object) -> InputError:
+    return InputError(
+        f"worker processes cannot run here ({cause}); if this is a script, put its calls under "
+        'if __name__ == "__main__", or set data.num_workers to 0 to read files without workers'
+    )
+
+
+def _heard(workers: list[_Worker]) -> list[_Worker]:
+    """Wait for workers that send or end; the one place where Ctrl-C is let in."""
+    with _interrupts(blocked=False):
+        pipes = connection.wait([worker.pipe for worker in workers], POLL_SECONDS)
+    for worker in workers:
+        seconds = time.monotonic() - worker.task_began
+        if worker.task and worker.pipe not in pipes and seconds > SECONDS_PER_TASK:
+            worker.is_late = True
+            worker.process.kill()
+    return [worker for worker in workers if worker.pipe in pipes]
+
+
+@contextlib.contextmanager
+def _interrupts(*, blocked: bool) -> Iterator[None]:
+    """Hold Ctrl-C back within the block, or let it in again.
+
+    Workers inherit the mask, and so leave Ctrl-C to their parent, also while they start.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    how = signal.SIG_BLOCK if blocked else signal.SIG_UNBLOCK
+    previous = signal.pthread_sigmask(how, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+
+
+# In a worker
+
+
+def _serve(pipe: connection.Connection, read: Callable[[Path], Any], cpu_seconds: float) -> None:
+    """Take tasks and send their results until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there are no signal masks
+    _limit_memory()
+    message: Any = []
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            pipe.send(message)
+            files = pipe.recv()
+            try:
+                message = [_read_limited(read, file, cpu_seconds) for file in files]
+            except Exception as error:
+                error.add_note(traceback.format_exc())  # a traceback itself cannot travel
+                message = error
+
+
+def _read_limited(read: Callable[[Path], Result], file: Path, cpu_seconds: float) -> Result:
+    """Read a file; a signal ends this process if that takes more processor time."""
+    if not hasattr(signal, "setitimer"):
+        return read(file)
+    signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+    try:
+        return read(file)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def _limit_memory() -> None:
+    """Let allocations beyond `BYTES_PER_WORKER` fail, where the system can."""
+    if sys.platform == "linux":
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * resource.getpagesize() + BYTES_PER_WORKER
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        if hard != resource.RLIM_INFINITY:
+            limit = min(limit, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
