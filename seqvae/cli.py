@@ -52,7 +52,7 @@ def prepare(arguments: Sequence[str]) -> None:
     config = _parse_config("prepare", arguments)[0]
     from seqvae.corpus.prepare import prepare
 
-    prepare(config)
+    prepare(config.data, config.corpus_folder)
 
 
 def train(arguments: Sequence[str]) -> None:

@@ -1,4 +1,5 @@
 """Sources on disk -> memory-mapped tokens -> batches.
 
-Imports `music` and `tokenizers`; torch in `batches` alone, so that reader processes start fast.
+May import errors, music and tokenizers, and torch in `batches` alone: the processes that read files
+start fast without it.
 """

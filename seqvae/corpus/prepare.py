@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from seqvae.corpus.config import DataConfig
 from seqvae.corpus.scores import prepare_scores
 from seqvae.corpus.sources import find_sources, fingerprint_of
 from seqvae.corpus.store import (
@@ -20,33 +21,24 @@ from seqvae.corpus.store import (
 from seqvae.corpus.texts import prepare_texts
 from seqvae.errors import InputError
 from seqvae.tokenizers import make_tokenizer
-from seqvae.training.config import Config
 
 logger = logging.getLogger(__name__)
 
 
-def prepare(config: Config) -> Corpus:
-    """The prepared corpus of a config; made only where source, tokenizer or settings changed.
+def prepare(data: DataConfig, folder: Path) -> Corpus:
+    """The prepared corpus in `folder`; made only if sources, tokenizer or settings have changed.
 
     Raises:
-        InputError: there are no sources, or too few of them can be used.
+        InputError: there are no sources, too few of them are usable, or the folder holds other
+            files.
     """
-    data = config.data
-    folder = Path(data.corpus or f"corpora/{config.name}").expanduser()
     tokenizer = make_tokenizer(data.tokenizer)
     sources = find_sources(data, tokenizer)
     fingerprint = fingerprint_of(data, sources)
-    if (folder / ABOUT).is_file():
-        try:
-            corpus = Corpus(folder)
-            if corpus.fingerprint == fingerprint:
-                logger.info("%s: unchanged, %s", folder, _describe(corpus))
-                return corpus
-            logger.warning("%s: made from another source or settings; it is replaced", folder)
-        except InputError as error:
-            logger.warning("%s", error)  # it is about to be prepared again
-    elif folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise InputError(f"{folder}: holds other files; name another folder with data.corpus")
+    corpus = _unchanged_corpus(folder, fingerprint)
+    if corpus is not None:
+        logger.info("%s: unchanged, %s", folder, _describe(corpus))
+        return corpus
     with replaced_folder(folder) as beside:
         if tokenizer.modality == "text":
             spool, splits, manifest = prepare_texts(data, tokenizer, sources, beside)
@@ -70,6 +62,27 @@ def prepare(config: Config) -> Corpus:
     return corpus
 
 
+def _unchanged_corpus(folder: Path, fingerprint: str) -> Corpus | None:
+    """The corpus in the folder, if it has this fingerprint; None if it is to be made.
+
+    Raises:
+        InputError: the folder holds something else than a corpus.
+    """
+    if not (folder / ABOUT).is_file():
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise InputError(f"{folder}: holds other files; name another folder with data.corpus")
+        return None
+    try:
+        corpus = Corpus(folder)
+    except InputError as error:
+        logger.warning("%s", error)  # it is about to be prepared again
+        return None
+    if corpus.fingerprint == fingerprint:
+        return corpus
+    logger.warning("%s: made from other sources or settings; it is replaced", folder)
+    return None
+
+
 def _describe(corpus: Corpus) -> str:
     counts = ", ".join(f"{count} {name}" for name, count in corpus.num_sequences.items())
     leaked = ", ".join(f"{corpus.num_leaked[name]} of {name}" for name in SPLITS[1:])
@@ -91,15 +104,15 @@ def _require_all_splits(splits: dict[str, Numbers], manifest: list[SourceRow]) -
 
 
 def summary(manifest: Iterable[SourceRow]) -> list[str]:
-    """One line per reason, with its count."""
-    used, refused, dropped = 0, Counter[str](), Counter[str]()
+    """The number of usable sources, and a line per reason, with its count."""
+    num_used, refused, dropped = 0, Counter[str](), Counter[str]()
     for row in manifest:
         if row.reason is None:
-            used += 1
+            num_used += 1
         else:
             refused[row.reason] += 1
         dropped.update(row.dropped)
-    lines = [f"sources used: {used}"]
+    lines = [f"sources used: {num_used}"]
     lines += [f"sources that gave nothing: {n}: {reason}" for reason, n in refused.most_common()]
     lines += [f"left out: {n} times: {reason}" for reason, n in dropped.most_common()]
     return lines

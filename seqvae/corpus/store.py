@@ -3,11 +3,11 @@
 A corpus is a folder:
     tokens.npy      (steps of all sequences, C), the smallest unsigned type that fits
     offsets.npy     (sequences + 1,): sequence i is tokens[offsets[i]:offsets[i + 1]]
-    corpus.json     sequences of each split, in file order, and the fingerprint of what made it
+    corpus.json     number of sequences of each split, in file order, and a fingerprint of the data
     tokenizer.json  the tokenizer
-    manifest.jsonl  a row a source: what was taken from it, or why nothing was
-It is written beside its place and renamed, so that no half corpus is ever left. While it is made,
-tokens go to disk as they come (`Spool`): memory holds a few bytes of each sequence.
+    manifest.jsonl  a row per source: what was taken from it, or why nothing was
+A corpus is written beside its place and renamed, so that no half corpus is ever left. While it is
+made, tokens go to disk as they come (`Spool`); memory holds a few bytes per sequence.
 """
 
 import contextlib
@@ -32,18 +32,20 @@ SPLITS = ("train", "valid", "test")
 ABOUT = "corpus.json"
 SPOOL_CHUNK = 4096  # sequences that are copied together
 
+Numbers: TypeAlias = NDArray[np.int64]  # of sequences in a spool
+
 
 @dataclass(frozen=True)
 class SourceRow:
-    """What one source gave."""
+    """What became of one source."""
 
     source: str
     taken: dict[str, int] = field(default_factory=dict)
-    """Sequences of each split."""
+    """Number of sequences that each split has from it."""
     reason: str | None = None
-    """Why nothing was taken, where nothing was."""
+    """Why nothing was taken, if nothing was."""
     dropped: dict[str, int] = field(default_factory=dict)
-    """What was left out by reason: windows, lines, or tracks and notes that none can hold."""
+    """How much was left out, by reason: windows, lines, tracks, notes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,7 @@ class Corpus:
         """Open the files.
 
         Raises:
-            InputError: the folder is no prepared corpus, or one of its files is damaged.
+            InputError: the folder holds no prepared corpus, or one of its files is damaged.
         """
         self.folder = folder
         if not (folder / ABOUT).is_file():
@@ -105,7 +107,11 @@ class Corpus:
         }
 
     def manifest(self) -> list[SourceRow]:
-        """The rows of all sources."""
+        """The rows of all sources.
+
+        Raises:
+            InputError: the file is damaged.
+        """
         try:
             lines = (self.folder / "manifest.jsonl").read_text().splitlines()
             return [SourceRow(**json.loads(line)) for line in lines]
@@ -119,7 +125,7 @@ def token_type(tokenizer: Tokenizer) -> np.dtype[Any]:
 
 
 class Spool:
-    """Sequences of a corpus that is being made, in a file, numbered in the order they came."""
+    """Sequences of a corpus in the making: a file of tokens, numbered in the order of arrival."""
 
     def __init__(self, folder: Path, tokenizer: AnyTokenizer) -> None:
         """Write to a file in `folder`; `take` removes it."""
@@ -144,8 +150,8 @@ class Spool:
         """A fingerprint of each sequence."""
         return np.array(self._digests, np.uint64)
 
-    def take(self, numbers: NDArray[np.int64], folder: Path) -> None:
-        """Write `tokens.npy` and `offsets.npy` of some sequences in this order; end the spool."""
+    def take(self, numbers: Numbers, folder: Path) -> None:
+        """Write `tokens.npy` and `offsets.npy` of these sequences, in this order; end the spool."""
         lengths = np.array(self._lengths, np.int64)
         starts = (np.cumsum(lengths) - lengths)[numbers]
         lengths = lengths[numbers]
@@ -166,21 +172,21 @@ class Spool:
         self.file.unlink()
 
 
-Numbers: TypeAlias = NDArray[np.int64]  # of sequences in a spool
 Prepared: TypeAlias = tuple[Spool, dict[str, Numbers], list[SourceRow]]
+"""What `prepare_texts` and `prepare_scores` make: all sequences, the splits, the manifest."""
 
 
 def write_corpus(
     folder: Path,
     *,
     spool: Spool,
-    splits: dict[str, NDArray[np.int64]],
+    splits: dict[str, Numbers],
     manifest: list[SourceRow],
     fingerprint: str,
     num_leaked: dict[str, int],
     deduped: bool,
 ) -> None:
-    """Write a corpus of sequences of the spool, whose numbers `splits` gives, into a folder."""
+    """Write a corpus into a folder: the sequences of the spool whose numbers are in `splits`."""
     about = {
         "num_sequences": {name: len(splits[name]) for name in SPLITS},
         "num_leaked": num_leaked,
@@ -218,19 +224,19 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
 
 
 def drop_leaks(
-    digests: NDArray[np.uint64], splits: dict[str, NDArray[np.int64]], *, drop: bool
-) -> tuple[dict[str, NDArray[np.int64]], dict[str, int]]:
+    digests: NDArray[np.uint64], splits: dict[str, Numbers], *, drop: bool
+) -> tuple[dict[str, Numbers], dict[str, int]]:
     """Count the sequences that stand verbatim in an earlier split, and drop them on request.
 
     The order is train, valid, test: training data stay whole, held-out data become unseen.
     """
-    seen = np.empty(0, np.uint64)
-    leaked: dict[str, int] = {}
-    kept: dict[str, NDArray[np.int64]] = {}
-    for name in SPLITS:
-        own = digests[splits[name]]
-        known = np.isin(own, seen)
-        leaked[name] = int(known.sum())
-        kept[name] = splits[name][~known] if drop else splits[name]
-        seen = np.concatenate([seen, own])
-    return kept, leaked
+    earlier = np.empty(0, np.uint64)
+    num_leaked: dict[str, int] = {}
+    kept: dict[str, Numbers] = {}
+    for split in SPLITS:
+        of_split = digests[splits[split]]
+        leaked = np.isin(of_split, earlier)
+        num_leaked[split] = int(leaked.sum())
+        kept[split] = splits[split][~leaked] if drop else splits[split]
+        earlier = np.concatenate([earlier, of_split])
+    return kept, num_leaked

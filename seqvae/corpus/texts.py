@@ -1,18 +1,23 @@
-"""Lines of text -> token sequences."""
+"""Lines of text -> a spool of token sequences."""
 
 import logging
-from collections import Counter
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.sources import assign_splits
-from seqvae.corpus.store import SPLITS, Numbers, Prepared, SourceRow, Spool
+from seqvae.corpus.store import SPLITS, Prepared, SourceRow, Spool
 from seqvae.errors import InputError
 from seqvae.tokenizers.contract import Ids, TextTokenizer
+
+Lines: TypeAlias = dict[str, list[str]]  # of each source
 
 logger = logging.getLogger(__name__)
 
@@ -20,81 +25,94 @@ logger = logging.getLogger(__name__)
 def prepare_texts(
     data: DataConfig, tokenizer: TextTokenizer, sources: dict[str, list[Path]], folder: Path
 ) -> Prepared:
-    """Read lines, split them, train the tokenizer on the training lines, encode all."""
-    lines: dict[str, list[tuple[str, str]]] = {name: [] for name in SPLITS}  # (source, line)
-    dropped: dict[str, Counter[str]] = {}
-    if "source" in sources:
-        by_file = {str(path): _read_lines(path, dropped) for path in sources["source"]}
-        for split, source, line in _split_lines(by_file, data):
-            lines[split].append((source, line))
-    else:
-        for split, paths in sources.items():
-            for path in paths:
-                lines[split] += [(str(path), line) for line in _read_lines(path, dropped)]
-    if not lines["train"]:
-        raise InputError(f"{next(iter(dropped))}: no lines to train on")
-    tokenizer = tokenizer.train(line for _, line in lines["train"])
+    """Read lines, split them, train the tokenizer on the training lines, encode all.
+
+    Raises:
+        InputError: a file cannot be read, or there is no line to train on.
+    """
+    rows = {str(path): SourceRow(str(path)) for paths in sources.values() for path in paths}
+    lines = {
+        split: {str(path): _read_lines(path, rows[str(path)].dropped) for path in paths}
+        for split, paths in sources.items()
+    }
+    if "source" in lines:
+        lines = _split_lines(lines["source"], data)
+    if not any(lines["train"].values()):
+        raise InputError(f"{next(iter(rows))}: no lines to train on")
+    tokenizer = tokenizer.train(line for part in lines["train"].values() for line in part)
     spool = Spool(folder, tokenizer)
-    splits: dict[str, Numbers] = {}
-    taken: dict[str, Counter[str]] = {source: Counter() for source in dropped}
-    too_long = f"longer than {tokenizer.max_steps} tokens (data.tokenizer.max_steps)"
-
-    def encoded(split: str) -> Iterator[Ids]:
-        for source, line in tqdm(lines[split], f"tokenize {split}", unit=" lines", delay=1):
-            ids = tokenizer.encode(line)
-            if len(ids) > tokenizer.max_steps:
-                dropped[source][too_long] += 1
-            else:
-                taken[source][split] += 1
-                yield ids
-
-    for split in SPLITS:
-        splits[split] = np.array(spool.add(encoded(split)), np.int64)
-    manifest = [
-        SourceRow(
-            source,
-            dict(taken[source]),
-            None if taken[source] else f"no usable line ({', '.join(counts) or 'empty file'})",
-            dict(counts),
-        )
-        for source, counts in dropped.items()
-    ]
-    return spool, splits, manifest
+    splits = {split: _encode_split(split, lines[split], tokenizer, rows, spool) for split in SPLITS}
+    for source, row in rows.items():
+        if not row.taken:
+            reasons = ", ".join(row.dropped) or "empty file"
+            rows[source] = replace(row, reason=f"no usable line ({reasons})")
+    return spool, splits, list(rows.values())
 
 
-def _read_lines(path: Path, dropped: dict[str, Counter[str]]) -> list[str]:
+def _read_lines(path: Path, dropped: dict[str, int]) -> list[str]:
     """The lines of a file without empty ones. Invalid UTF-8 is replaced (U+FFFD) and reported."""
-    counts = dropped.setdefault(str(path), Counter())
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    kept, invalid = [], []
+    lines, num_empty, invalid = [], 0, []
     for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
         text = line.decode("utf-8", errors="replace").replace("\0", "\ufffd")
         if "\ufffd" in text and "\ufffd".encode() not in line:
             invalid.append(number)
         if text.strip():
-            kept.append(text)
+            lines.append(text)
         else:
-            counts["an empty line"] += 1
+            num_empty += 1
+    if num_empty:
+        dropped["an empty line"] = num_empty
     if invalid:
         logger.warning(
             "%s: invalid UTF-8 or NUL in %d lines, the first is line %d; "
             "the bytes were replaced by U+FFFD",
             path, len(invalid), invalid[0],
         )  # fmt: skip
-    return kept
+    return lines
 
 
-def _split_lines(by_file: dict[str, list[str]], data: DataConfig) -> Iterator[tuple[str, str, str]]:
-    """(split, source, line): by file, or by distinct line where there are fewer than 3 files."""
-    if len(by_file) >= 3:
-        splits = assign_splits(len(by_file), data)
-        for split, (source, lines) in zip(splits, by_file.items(), strict=True):
-            yield from ((split, source, line) for line in lines)
-        return
-    distinct = list(dict.fromkeys(line for lines in by_file.values() for line in lines))
+def _split_lines(lines: Lines, data: DataConfig) -> dict[str, Lines]:
+    """Splits by file, or by distinct line where fewer than three files have lines."""
+    usable = [source for source in lines if lines[source]]
+    splits: dict[str, Lines] = {split: {} for split in SPLITS}
+    if len(usable) >= 3:
+        for source, split in zip(usable, assign_splits(len(usable), data), strict=True):
+            splits[split][source] = lines[source]
+        return splits
+    distinct = list(dict.fromkeys(line for source in usable for line in lines[source]))
     split_of = dict(zip(distinct, assign_splits(len(distinct), data), strict=True))
-    for source, lines in by_file.items():
-        yield from ((split_of[line], source, line) for line in lines)
+    for split in SPLITS:
+        for source in usable:
+            splits[split][source] = [line for line in lines[source] if split_of[line] == split]
+    return splits
+
+
+def _encode_split(
+    split: str, lines: Lines, tokenizer: TextTokenizer, rows: dict[str, SourceRow], spool: Spool
+) -> NDArray[np.int64]:
+    """Spool the sequences of a split, and count in `rows` what each source gave; the numbers."""
+    numbers = array("q")
+    num_lines = sum(map(len, lines.values()))
+    with tqdm(total=num_lines, desc=f"tokenize {split}", unit=" lines", delay=1) as bar:
+        for source, part in lines.items():
+            added = spool.add(_encode(part, tokenizer, bar))
+            numbers.extend(added)
+            if added:
+                rows[source].taken[split] = len(added)
+            if num_too_long := len(part) - len(added):
+                reason = f"longer than {tokenizer.max_steps} tokens (data.tokenizer.max_steps)"
+                rows[source].dropped[reason] = rows[source].dropped.get(reason, 0) + num_too_long
+    return np.array(numbers, np.int64)
+
+
+def _encode(lines: Iterable[str], tokenizer: TextTokenizer, bar: "tqdm[NoReturn]") -> Iterator[Ids]:
+    """The tokens of the lines that are short enough."""
+    for line in lines:
+        ids = tokenizer.encode(line)
+        if len(ids) <= tokenizer.max_steps:
+            yield ids
+        bar.update()

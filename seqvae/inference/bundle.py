@@ -63,7 +63,7 @@ def open_corpus(run: Path, folder: Path | None = None) -> Corpus:
     if not config_file.is_file():
         raise InputError(f"{config_file} is missing; name a run, or the corpus with --corpus")
     config = yaml.safe_load(config_file.read_text())
-    corpus = Corpus(Path(config["data"]["corpus"] or f"corpora/{config['name']}"))
+    corpus = Corpus(Path(config["data"]["corpus"] or f"corpora/{config['name']}").expanduser())
     about = run / ABOUT
     if about.is_file() and json.loads(about.read_text())["fingerprint"] != corpus.fingerprint:
         logger.warning(

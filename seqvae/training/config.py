@@ -5,6 +5,7 @@ Every field has a default but the data's place, a unit in its name or docstring,
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from seqvae.corpus.config import DataConfig
@@ -90,6 +91,11 @@ class Config:
         self._check_batches()
         self._check_rate()
         self._check_segments()
+
+    @property
+    def corpus_folder(self) -> Path:
+        """Folder of the prepared corpus."""
+        return Path(self.data.corpus or f"corpora/{self.name}").expanduser()
 
     def _check_batches(self) -> None:
         """Refuse batches that cannot be normalised."""

@@ -75,7 +75,7 @@ def train(config: Config, runs: Path = Path("runs"), *, resume: bool = False) ->
         )
     if config.objective.target_kl is not None and config.objective.beta != BetaSchedule():
         logger.warning("objective.beta plays no part: objective.target_kl finds the weight")
-    corpus = prepare(config)
+    corpus = prepare(config.data, config.corpus_folder)
     if checkpoint is None:
         begin_run(run, config, corpus)
     keep_freed_memory()

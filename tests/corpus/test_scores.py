@@ -19,7 +19,7 @@ from seqvae.errors import InputError
 from seqvae.music.midi import read_midi, to_pretty_midi
 from seqvae.music.notes import Metre, Piece, Tempo, make_notes
 from seqvae.tokenizers.melody import MelodyTokenizer
-from seqvae.tokenizers.windows import silence
+from seqvae.tokenizers.windows import long_rest
 
 ONE_BAR = MelodyTokenizer(num_bars=1)
 
@@ -210,14 +210,14 @@ def test_reasons_and_counts_of_tunes(tmp_path: Path, caplog: pytest.LogCaptureFi
         "chords.mid": "a track of chords",
     }
     # used, but not the whole of it: two bars of silence between two with a note
-    assert rows["gap.mid"].dropped == {silence(1): 2}
+    assert rows["gap.mid"].dropped == {long_rest(1): 2}
     assert sum(rows["gap.mid"].taken.values()) == 2
     report = summary(corpus.manifest())
     assert report[:2] == [
         "sources used: 9",
         "sources that gave nothing: 2: a copy of another file",
     ]
-    assert f"left out: 2 times: {silence(1)}" in report
+    assert f"left out: 2 times: {long_rest(1)}" in report
     assert report == [r.getMessage() for r in caplog.records][: len(report)]
 
 

@@ -1,0 +1,182 @@
+"""Text: how it is split, what is left out, and files as they come."""
+
+import logging
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from corpora import WORDS, assert_adds_up, lines_of, prepare_in, rows_of, write_lines
+
+from seqvae.corpus.store import SPLITS, SourceRow
+from seqvae.errors import InputError
+from seqvae.tokenizers.text import SubwordTokenizer
+
+
+def test_several_text_files_are_split_by_file(tmp_path: Path) -> None:
+    for i in range(20):
+        write_lines(tmp_path / "data" / f"{i:02d}.txt", [f"file{i} line{j}" for j in range(i + 1)])
+    corpus = prepare_in(tmp_path / "corpus", WORDS, source=str(tmp_path / "data"), valid_share=0.2)
+    assert_adds_up(corpus, 20)
+    assert Counter(tuple(row.taken) for row in corpus.manifest()) == {
+        ("train",): 14,
+        ("valid",): 4,
+        ("test",): 2,
+    }
+    assert [sum(row.taken.values()) for row in corpus.manifest()] == list(range(1, 21))
+    # only training lines are learned from
+    learned = set(corpus.tokenizer.words[2:])
+    trained = {f"file{i}" for i, row in enumerate(corpus.manifest()) if "train" in row.taken}
+    assert {word for word in learned if word.startswith("file")} == trained
+
+
+@pytest.mark.parametrize("num_files", [1, 2])
+def test_one_or_two_texts_are_split_by_distinct_line(tmp_path: Path, num_files: int) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(num_files):
+        lines = [f"line number {n}" for n in rng.integers(0, 60, 300)]
+        write_lines(tmp_path / "data" / f"{i}.txt", lines)
+    text = {"kind": "text", "vocab_size": 300}
+    corpus = prepare_in(tmp_path / "corpus", text, source=str(tmp_path / "data"))
+    assert_adds_up(corpus, num_files)
+    found = {name: set(lines) for name, lines in lines_of(corpus).items()}
+    assert not found["train"] & found["valid"]
+    assert not (found["train"] | found["valid"]) & found["test"]
+    assert [len(found[name]) for name in SPLITS] == [48, 6, 6]
+    assert sum(len(split) for split in corpus.splits.values()) == 300 * num_files
+    assert corpus.num_leaked == {"train": 0, "valid": 0, "test": 0}
+
+
+def test_the_seed_changes_the_split_of_lines(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "a.txt", [f"line {i}" for i in range(100)])
+    found = []
+    for seed in (0, 0, 1):
+        shutil.rmtree(tmp_path / "corpus", ignore_errors=True)
+        text = {"kind": "text", "vocab_size": 280}
+        corpus = prepare_in(tmp_path / "corpus", text, source=source, split_seed=seed)
+        found.append(lines_of(corpus))
+    assert found[0] == found[1]
+    assert found[0] != found[2]
+    # the order within a split is that of the file
+    assert found[0]["train"] == sorted(found[0]["train"], key=lambda line: int(line.split()[1]))
+
+
+def test_given_splits_are_kept(tmp_path: Path) -> None:
+    lines = {"train": ["a b", "c d", "a b"], "valid": ["a c", "a b"], "test": ["x", "c d"]}
+    given = {name: write_lines(tmp_path / f"{name}.txt", lines[name]) for name in SPLITS}
+    corpus = prepare_in(tmp_path / "corpus", WORDS, **given)
+    assert lines_of(corpus) == lines | {"test": ["<unk>", "c d"]}
+    assert corpus.num_leaked == {"train": 0, "valid": 1, "test": 1}
+    assert_adds_up(corpus, 3)
+    assert rows_of(corpus)["valid.txt"] == SourceRow(given["valid"], {"valid": 2})
+
+
+def test_crlf_bom_and_empty_lines(tmp_path: Path) -> None:
+    raw = b"\xef\xbb\xbfone\r\n\r\ntwo \r\n  \r\n three\r\nfour\nfive\n\n"
+    (tmp_path / "a.txt").write_bytes(raw)
+    text = {"kind": "text", "vocab_size": 280}
+    corpus = prepare_in(tmp_path / "corpus", text, source=str(tmp_path / "a.txt"))
+    lines = [line for found in lines_of(corpus).values() for line in found]
+    assert sorted(lines) == [" three", "five", "four", "one", "two "]
+    (row,) = corpus.manifest()
+    assert row.dropped == {"an empty line": 3}
+    assert_adds_up(corpus, 1)
+
+
+def test_separators_within_a_line_do_not_end_it(tmp_path: Path) -> None:
+    odd = ["a\u2028b", "a\x0bb", "a\x0cb", "a\x1cb", "a\x85b", "plain"]
+    source = write_lines(tmp_path / "a.txt", odd)
+    text = {"kind": "text", "vocab_size": 280}
+    corpus = prepare_in(tmp_path / "corpus", text, source=source)
+    assert sorted(line for found in lines_of(corpus).values() for line in found) == sorted(odd)
+
+
+def test_invalid_utf8_is_replaced_and_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Latin-1, a byte that is never UTF-8 and NUL; the third line may hold its U+FFFD
+    raw = b"good\n\xe9t\xe9\nfine \xef\xbf\xbd\n\nb\xffd\nn\x00l\nlast\n"
+    (tmp_path / "a.txt").write_bytes(raw)
+    text = {"kind": "text", "vocab_size": 280}
+    with caplog.at_level(logging.WARNING):
+        corpus = prepare_in(tmp_path / "corpus", text, source=str(tmp_path / "a.txt"))
+    lines = sorted(line for found in lines_of(corpus).values() for line in found)
+    assert lines == ["b\ufffdd", "fine \ufffd", "good", "last", "n\ufffdl", "\ufffdt\ufffd"]
+    (message,) = [r.getMessage() for r in caplog.records if "UTF-8" in r.getMessage()]
+    assert message.startswith(f"{tmp_path / 'a.txt'}: invalid UTF-8 or NUL in 3 lines, ")
+    assert "the first is line 2;" in message
+
+
+@pytest.mark.parametrize("tokenizer", [WORDS, {"kind": "text", "vocab_size": 300}])
+@pytest.mark.parametrize("raw", [b"", b"\n\n \r\n\t\n", b"\xef\xbb\xbf"])
+def test_a_file_without_lines_is_an_input_error(
+    tmp_path: Path, tokenizer: dict[str, Any], raw: bytes
+) -> None:
+    (tmp_path / "a.txt").write_bytes(raw)
+    with pytest.raises(InputError, match=r"a\.txt: no lines to train on"):
+        prepare_in(tmp_path / "corpus", tokenizer, source=str(tmp_path / "a.txt"))
+
+
+def test_an_empty_file_among_others_has_a_reason(tmp_path: Path) -> None:
+    for i in range(12):
+        write_lines(tmp_path / "data" / f"{i:02d}.txt", [f"line {i}", f"more {i}"])
+    (tmp_path / "data" / "05.txt").write_bytes(b"")
+    write_lines(tmp_path / "data" / "06.txt", ["", " "])
+    corpus = prepare_in(tmp_path / "corpus", WORDS, source=str(tmp_path / "data"))
+    assert_adds_up(corpus, 12)
+    assert rows_of(corpus)["05.txt"].reason == "no usable line (empty file)"
+    assert rows_of(corpus)["06.txt"].reason == "no usable line (an empty line)"
+
+
+@pytest.mark.parametrize("lines", [["one"], ["one a", "two b"], ["one"] * 10])
+def test_too_few_distinct_lines_are_an_input_error(tmp_path: Path, lines: list[str]) -> None:
+    source = write_lines(tmp_path / "a.txt", lines)
+    with pytest.raises(InputError, match=r"no sequences for valid, test: 1 sources gave \d+"):
+        prepare_in(tmp_path / "corpus", WORDS, source=source)
+
+
+@pytest.mark.parametrize("tokenizer", [WORDS, {"kind": "text"}])
+def test_three_lines_are_a_corpus(tmp_path: Path, tokenizer: dict[str, Any]) -> None:
+    source = write_lines(tmp_path / "a.txt", ["one two", "three", "four five"])
+    corpus = prepare_in(tmp_path / "corpus", tokenizer, source=source)
+    assert [len(corpus.splits[name]) for name in SPLITS] == [1, 1, 1]
+    assert_adds_up(corpus, 1)
+
+
+def test_lines_that_are_too_long_are_counted(tmp_path: Path) -> None:
+    lines = [f"w{i} " * (i % 5 + 1) for i in range(50)]
+    source = write_lines(tmp_path / "a.txt", lines)
+    corpus = prepare_in(tmp_path / "corpus", {"kind": "words", "max_steps": 4}, source=source)
+    (row,) = corpus.manifest()
+    assert row.dropped == {
+        "longer than 4 tokens (data.tokenizer.max_steps)": 20
+    }  # four words and the end are five
+    assert sum(row.taken.values()) == 30
+    assert max(len(split[i]) for split in corpus.splits.values() for i in range(len(split))) == 4
+    assert_adds_up(corpus, 1)
+
+
+def test_lines_that_are_all_too_long_are_an_input_error(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "a.txt", [f"a b c {i}" for i in range(9)])
+    with pytest.raises(InputError, match="left out: 9 times: longer than 3 tokens"):
+        prepare_in(tmp_path / "corpus", {"kind": "words", "max_steps": 3}, source=source)
+
+
+def test_subwords_are_learned_from_training_lines_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    train = SubwordTokenizer.train
+
+    def spy(self: SubwordTokenizer, lines: Any) -> SubwordTokenizer:
+        seen.extend(lines)
+        return train(self, list(seen))
+
+    monkeypatch.setattr(SubwordTokenizer, "train", spy)
+    source = write_lines(tmp_path / "a.txt", [f"line number {i}" for i in range(50)])
+    text = {"kind": "text", "vocab_size": 280}
+    corpus = prepare_in(tmp_path / "corpus", text, source=source)
+    assert seen == lines_of(corpus)["train"]
+    assert len(seen) == 40
