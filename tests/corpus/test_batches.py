@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -218,3 +221,35 @@ def test_a_resumed_loader_gives_the_rest_of_the_epoch(first_batch: int) -> None:
     assert len(training_loader(split, 4, MELODY, seed=0, epoch=3, first_batch=first_batch)) == len(
         rest
     )
+
+
+def test_an_epoch_of_several_passes_shuffles_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Epochs 0 and 1 of two passes are passes 0 to 3, each in an order of its own."""
+    monkeypatch.setattr(MelodyTokenizer, "augment", lambda _, ids, rng: ids)
+    split = melodies(40)
+
+    def order(epoch: int, num_passes: int) -> list[int]:
+        batches = training_loader(split, 4, MELODY, seed=0, epoch=epoch, num_passes=num_passes)
+        return [number for batch in batches for number in transpositions([batch])]
+
+    single = [order(epoch, 1) for epoch in range(4)]
+    assert order(0, 2) == single[0] + single[1]
+    assert order(1, 2) == single[2] + single[3]
+
+
+def test_training_batches_are_augmented_and_then_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def recorded(name: str) -> Callable[..., NDArray[np.int64]]:
+        def vary(_: object, ids: NDArray[np.int64], rng: np.random.Generator) -> Any:
+            calls.append(name)
+            return ids + 1
+
+        return vary
+
+    for name in ("augment", "mix"):
+        monkeypatch.setattr(MelodyTokenizer, name, recorded(name))
+    split = melodies(3)
+    (batch,), (held_out,) = loader(split), list(held_out_loader(split, 4, MELODY))
+    assert calls == ["augment", "mix"]
+    assert sorted(batch.ids.tolist()) == sorted((held_out.ids + 2).tolist())
