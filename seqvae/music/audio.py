@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pretty_midi
 
 from seqvae.errors import InputError
+from seqvae.music.midi import PrettyMIDI
 
 SAMPLE_RATE = 44_100  # Hz
 PEAK = 0.9  # of full scale
@@ -32,7 +32,7 @@ def check_audio() -> None:
         raise InputError(INSTALL) from error
 
 
-def write_audio(clips: Sequence[pretty_midi.PrettyMIDI], midi_files: Sequence[Path]) -> list[Path]:
+def write_audio(clips: Sequence[PrettyMIDI], midi_files: Sequence[Path]) -> list[Path]:
     """Write each clip as a 16-bit mono WAV file beside its MIDI file; returns the paths."""
     check_audio()
     paths = []

@@ -4,11 +4,13 @@
 piece into a `pretty_midi.PrettyMIDI`, the public object for music.
 """
 
+from pretty_midi import PrettyMIDI
+
 from seqvae.music.midi.parse import MIDI_SUFFIXES, MidiSource, find_midi
 from seqvae.music.midi.read import MAX_STEPS, QPM_RANGE, read_midi
 from seqvae.music.midi.write import to_pretty_midi, write_clips
 
 __all__ = [
-    "MAX_STEPS", "MIDI_SUFFIXES", "QPM_RANGE", "MidiSource", "find_midi", "read_midi",
+    "MAX_STEPS", "MIDI_SUFFIXES", "QPM_RANGE", "MidiSource", "PrettyMIDI", "find_midi", "read_midi",
     "to_pretty_midi", "write_clips",
 ]  # fmt: skip

@@ -1,6 +1,5 @@
 """Songs -> pieces: ticks become steps on the grid of the file or of a beat track."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
@@ -97,10 +96,15 @@ def _tempo_map(song: Song) -> TempoMap:
     """The checked tempos of a song; MIDI's default holds before the first one."""
     tempo_at = {0: DEFAULT_QPM}
     for tick, qpm in sorted(song.tempos, key=itemgetter(0)):  # of several at a tick the last holds
-        if not (math.isfinite(qpm) and QPM_RANGE[0] <= qpm <= QPM_RANGE[1]):
-            raise InputError(f"{song.name}: tempo of {qpm:g} quarters per minute")
+        _check_qpm(qpm, f"{song.name}: tempo of {qpm:g} quarters per minute")
         tempo_at[tick] = qpm
     return TempoMap(np.array(list(tempo_at)), np.array(list(tempo_at.values())), song.resolution)
+
+
+def _check_qpm(qpm: float, what: str) -> None:
+    low, high = QPM_RANGE
+    if not low <= qpm <= high:  # nor is nan
+        raise InputError(f"{what}; it must be {low:g} to {high:g}")
 
 
 def _by_ticks(song: Song, chords: ChordTrack | None, steps_per_quarter: int) -> Piece:
@@ -118,7 +122,9 @@ def _by_ticks(song: Song, chords: ChordTrack | None, steps_per_quarter: int) -> 
     for step, metre in zip(steps([tick for tick, _, _ in metres]), metres, strict=True):
         _, numerator, denominator = metre
         if numerator < 1 or denominator < 1:
-            raise InputError(f"{song.name}: time signature {numerator}/{denominator}")
+            raise InputError(
+                f"{song.name}: time signature {numerator}/{denominator}; write it as 4/4"
+            )
         metre_at[step] = Metre(step, numerator, denominator)
     tempo_map = _tempo_map(song)
     qpm_at = dict(zip(steps(tempo_map.ticks.tolist()), tempo_map.qpm.tolist(), strict=True))
@@ -148,10 +154,8 @@ def _by_beats(
         )
     tempos = beats.tempos(steps_per_quarter, shift)
     for tempo in tempos:
-        if not QPM_RANGE[0] <= tempo.qpm <= QPM_RANGE[1]:
-            raise InputError(
-                f"{song.name}: tempo of {tempo.qpm:g} beats per minute in the beat file"
-            )
+        what = f"{song.name}: tempo of {tempo.qpm:g} beats per minute in the beat file"
+        _check_qpm(tempo.qpm, what)
 
     def positions(quarters: NDArray[np.float64]) -> NDArray[np.float64]:
         return (quarters + shift) * steps_per_quarter
