@@ -2,15 +2,16 @@
 
     python scripts/benchmark_latent.py runs/melody_2bar --other FOLDER_OF_OTHER_MIDI
 
-Of a run on its own test split, or on that of another corpus of the same tokens (--corpus):
+Three measurements of a run on the test split of its corpus, or of another corpus with the same
+tokens (--corpus):
 
-- interpolation: between pairs of sequences, normalised Hamming distance to both originals, and nats
-  per token of a 5-gram model of the training split; by slerp, by lerp, and by mixing tokens;
-- score: how well nats per step, and per note or token, tell test sequences from shuffled and from
-  other ones (AUROC);
+- interpolation between pairs of sequences by slerp, by lerp and by mixing tokens: the normalised
+  Hamming distance to both originals, and nats per token by a 5-gram model of the training split;
+- score: how well nats per step, and per note or token, tell test sequences from shuffled sequences
+  and from other collections (AUROC);
 - attributes: the matrix of `seqvae attributes`.
 
-A row a run goes to results/latent.json, a picture to results/latent/.
+Each run gives a row in results/latent.json and a picture in results/latent/.
 """
 
 import argparse
@@ -39,9 +40,9 @@ from seqvae.music.notes import Piece
 from seqvae.tokenizers.contract import Example, Ids
 
 RESULTS = Path(__file__).parent / "results" / "latent.json"
-NUM_POINTS = 9  # of a path
+NUM_POINTS = 9  # of an interpolation, both ends included
 NUM_COUNTED = 20_000  # sequences that the n-gram model counts
-NUM_SCORED = 1000  # sequences a class
+NUM_SCORED = 1000  # sequences per class
 IW_SAMPLES = 20
 MIXING = "mixing tokens"
 
@@ -65,7 +66,7 @@ def measure(
 def interpolation(
     vae: TrainedVAE, corpus: Corpus, num_pairs: int, rng: np.random.Generator
 ) -> dict[str, Any]:
-    """Means over pairs at each fraction of the way, by method."""
+    """Means over pairs of sequences at each fraction of the way, by method."""
     split, train = corpus.splits["test"], corpus.splits["train"]
     pairs = np.array([rng.choice(len(split), 2, replace=False) for _ in range(num_pairs)])
     starts, ends = ([split[i] for i in column] for column in pairs.T.tolist())
@@ -93,16 +94,16 @@ def interpolation(
 def latent_paths(
     vae: TrainedVAE, method: str, starts: list[Ids], ends: list[Ids], fractions: Tensor
 ) -> list[list[Ids]]:
-    """Of each fraction, what lies there between the codes of each pair."""
+    """For each fraction, the decoded points between the codes of each pair."""
     means = [vae.codec.posterior([Example(ids) for ids in side]).mean for side in (starts, ends)]
     join = INTERPOLATIONS[method]
     every = torch.stack([
         join(a, b, fractions.to(vae.codec.device)) for a, b in zip(*means, strict=True)
     ])  # (N, P, Z)  # fmt: skip
-    num_own = vae.model.steps.num_channels
-    given = [ids[:, num_own:] for ids in starts]
+    num_channels = vae.model.steps.num_channels
+    conditions = [ids[:, num_channels:] for ids in starts]
     return [
-        vae.codec.tokens(z, conditions=given)
+        vae.codec.tokens(z, conditions=conditions)
         for z in tqdm(every.unbind(1), desc=method, leave=False)
     ]
 
@@ -110,13 +111,13 @@ def latent_paths(
 def mixed_paths(
     starts: list[Ids], ends: list[Ids], fractions: Tensor, rng: np.random.Generator
 ) -> list[list[Ids]]:
-    """The same in the space of the data: each token is that of one end or of the other."""
+    """The baseline in the space of the data: each token is taken from one end or from the other."""
     return [[mixed(a, b, t, rng) for a, b in zip(starts, ends, strict=True)]
             for t in fractions.tolist()]  # fmt: skip
 
 
 def mixed(start: Ids, end: Ids, fraction: float, rng: np.random.Generator) -> Ids:
-    """Tokens of the end at a share of the places; where the other is shorter there is none."""
+    """Takes each token from the end with this probability; none where the chosen one is shorter."""
     length = max(len(start), len(end))
     of_end = rng.random(length) < fraction
     places = [(end if later else start, place) for place, later in enumerate(of_end)]
@@ -126,12 +127,12 @@ def mixed(start: Ids, end: Ids, fraction: float, rng: np.random.Generator) -> Id
 
 
 def hamming(some: Sequence[Ids], others: Sequence[Ids]) -> float:
-    """Mean share of the places where two sequences differ; where one has ended they do."""
+    """Mean fraction of the steps at which pairs differ; after the end of one sequence they do."""
     return mean(distance(a, b) for a, b in zip(some, others, strict=True))
 
 
 def distance(a: Ids, b: Ids) -> float:
-    """Of a pair."""
+    """Fraction of the steps at which a pair differs."""
     common, length = min(len(a), len(b)), max(len(a), len(b))
     num_channels = min(a.shape[1], b.shape[1])
     same = (a[:common, :num_channels] == b[:common, :num_channels]).all(1).sum()
@@ -139,11 +140,11 @@ def distance(a: Ids, b: Ids) -> float:
 
 
 def symbols(ids: Ids, vae: TrainedVAE) -> list[int]:
-    """A step as one number, whatever its channels."""
+    """Each step as one number, which tells the tokens of all channels."""
     total = [0] * len(ids)
     for channel, size in enumerate(vae.tokenizer.vocab_sizes):
-        own = ids[:, channel].tolist()
-        total = [before * size + token for before, token in zip(total, own, strict=True)]
+        tokens = ids[:, channel].tolist()
+        total = [before * size + token for before, token in zip(total, tokens, strict=True)]
     return total
 
 
@@ -153,37 +154,37 @@ def symbols(ids: Ids, vae: TrainedVAE) -> list[int]:
 def scores(
     vae: TrainedVAE, split: Split, others: Sequence[Path], rng: np.random.Generator
 ) -> dict[str, dict[str, float]]:
-    """AUROC of telling test sequences, which should be likelier, from each kind of wrong ones."""
-    own = [split[i] for i in rng.permutation(len(split))[:NUM_SCORED].tolist()]
-    wrong = {"shuffled in time": [shuffled_steps(ids, vae, rng) for ids in own]}
+    """AUROC of telling test sequences from each kind of wrong ones, which should be less likely."""
+    chosen = [split[i] for i in rng.permutation(len(split))[:NUM_SCORED].tolist()]
+    wrong = {"shuffled in time": [shuffled_steps(ids, vae, rng) for ids in chosen]}
     if vae.tokenizer.modality == "music":
         wrong["shuffled in pitch"] = [
-            ids for window in own for ids in shuffled_pitches(window, vae, rng)
+            ids for window in chosen for ids in shuffled_pitches(window, vae, rng)
         ]
     wrong |= {other.stem: windows_of(vae, other, rng) for other in others}
-    right = nats(vae, own)
-    found = {name: nats(vae, ids) for name, ids in wrong.items() if ids}
+    right = nats(vae, chosen)
+    measured = {name: nats(vae, ids) for name, ids in wrong.items() if ids}
     return {
-        unit: {name: auroc(values[unit], right[unit]) for name, values in found.items()}
+        unit: {name: auroc(values[unit], right[unit]) for name, values in measured.items()}
         for unit in right
     }
 
 
 def shuffled_steps(ids: Ids, vae: TrainedVAE, rng: np.random.Generator) -> Ids:
-    """Steps in random order, the end of a sequence where it was."""
+    """The steps in random order; the end token keeps its place."""
     num_steps = len(ids) - (vae.tokenizer.eos_id is not None)
     order = np.append(rng.permutation(num_steps), np.arange(num_steps, len(ids)))
     return ids[order]
 
 
 def shuffled_pitches(ids: Ids, vae: TrainedVAE, rng: np.random.Generator) -> list[Ids]:
-    """The same notes with each other's pitches; silence and what no window can hold have none."""
+    """The notes with their pitches shuffled, as windows; none of silence or if nothing fits."""
     assert vae.tokenizer.modality == "music"
     piece = vae.codec.piece(ids)
     notes = piece.notes.copy()
     for kit in (True, False):
-        own = notes["is_drum"] == kit
-        notes["pitch"][own] = rng.permutation(notes["pitch"][own])
+        voice = notes["is_drum"] == kit
+        notes["pitch"][voice] = rng.permutation(notes["pitch"][voice])
     try:
         return [window.ids for window in vae.tokenizer.encode(Piece(
             notes, piece.steps_per_quarter, piece.metres, piece.tempos, num_steps=piece.num_steps
@@ -193,33 +194,33 @@ def shuffled_pitches(ids: Ids, vae: TrainedVAE, rng: np.random.Generator) -> lis
 
 
 def windows_of(vae: TrainedVAE, other: Path, rng: np.random.Generator) -> list[Ids]:
-    """Windows of other files, or lines of another text."""
+    """A random choice of the windows of a folder of MIDI files, or of the lines of a text."""
     if vae.tokenizer.modality == "text":
         sources = [line for line in other.read_text().splitlines() if line.strip()]
     else:
         sources = [str(file) for file in sorted(other.rglob("*.mid"))]
-    found: list[Ids] = []
+    windows: list[Ids] = []
     refused = 0
     for source in sources:
         try:
-            found += [window.ids for window in vae.codec.windows(source)]
+            windows += [window.ids for window in vae.codec.windows(source)]
         except InputError:
             refused += 1
     if refused:
         print(f"{other}: {refused} of {len(sources)} without a usable window", file=sys.stderr)
-    chosen: list[int] = rng.permutation(len(found))[:NUM_SCORED].tolist()
-    return [found[i] for i in chosen]
+    chosen: list[int] = rng.permutation(len(windows))[:NUM_SCORED].tolist()
+    return [windows[i] for i in chosen]
 
 
 def nats(vae: TrainedVAE, sequences: list[Ids]) -> dict[str, NDArray[np.float64]]:
-    """Of each sequence, importance-weighted, per step and per note or token."""
+    """The importance-weighted nats of each sequence, per step and per note or token."""
     total = np.array(sequence_nats(vae.codec, sequences, IW_SAMPLES))
     events = [max(1, vae.codec.num_events(ids)) for ids in sequences]
     return {"per step": total / [len(ids) for ids in sequences], "per event": total / events}
 
 
 def auroc(higher: NDArray[np.float64], lower: NDArray[np.float64]) -> float:
-    """The chance that one of `higher` is above one of `lower`; ties count half."""
+    """The probability that one of `higher` is above one of `lower`; ties count half."""
     above = (higher[:, None] > lower).mean()
     return float(above + (higher[:, None] == lower).mean() / 2)
 
@@ -228,7 +229,7 @@ def auroc(higher: NDArray[np.float64], lower: NDArray[np.float64]) -> float:
 
 
 def attributes(vae: TrainedVAE, corpus: Corpus, seed: int) -> dict[str, Any]:
-    """The matrix."""
+    """The attribute matrix, which is also printed by `seqvae attributes`."""
     moved = vae.attributes(corpus, seed=seed)
     return {
         "amount": moved.amount,
@@ -289,28 +290,30 @@ def attribute_table(run: str, moved: dict[str, Any]) -> str:
 
 
 def mean(values: Iterable[float]) -> float:
-    """Of one or more."""
+    """The mean of one or more values."""
     return float(np.mean(list(values)))
 
 
 def draw(row: dict[str, Any], file: Path) -> None:
-    """Distances and nats along the way."""
+    """A picture of distances and nats along the way."""
     import matplotlib as mpl
 
     mpl.use("Agg")  # a file, never a window
     import matplotlib.pyplot as plt
 
-    own = row["interpolation"]
+    figures = row["interpolation"]
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
     for number, name in enumerate([*INTERPOLATIONS, MIXING]):
         colour = f"C{number}"
-        left.plot(own["fractions"], own[name]["distance_to_start"], f"{colour}.-", label=name)
-        left.plot(own["fractions"], own[name]["distance_to_end"], f"{colour}.:")
-        right.plot(own["fractions"], own[name]["nats"], f"{colour}.-", label=name)
-    right.axhline(own["nats_of_originals"], color="grey", lw=1, ls="--", label="originals")
+        left.plot(
+            figures["fractions"], figures[name]["distance_to_start"], f"{colour}.-", label=name
+        )
+        left.plot(figures["fractions"], figures[name]["distance_to_end"], f"{colour}.:")
+        right.plot(figures["fractions"], figures[name]["nats"], f"{colour}.-", label=name)
+    right.axhline(figures["nats_of_originals"], color="grey", lw=1, ls="--", label="originals")
     left.set(
         title="distance to the start (lines) and to the end (dots)", xlabel="fraction of the way",
-        ylabel="share of differing tokens", ylim=(0, 1),
+        ylabel="fraction of differing tokens", ylim=(0, 1),
     )  # fmt: skip
     right.set(
         title="5-gram model of the data", xlabel="fraction of the way", ylabel="nats per token"
@@ -326,14 +329,12 @@ def make_parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("runs", nargs="*", type=Path, help="runs")
+    parser.add_argument("--corpus", type=Path, help="prepared corpus; default: that of the run")
     parser.add_argument(
-        "--corpus", type=Path, help="prepared corpus; by default the one of the run"
-    )
-    parser.add_argument(
-        "--other", nargs="*", type=Path, default=[], help="folders of other MIDI, or texts"
+        "--other", nargs="*", type=Path, default=[], help="other folders of MIDI files, or texts"
     )
     parser.add_argument("--pairs", type=int, default=1024, help="pairs of sequences")
-    parser.add_argument("--seed", type=int, default=0, help="of pairs and draws")
+    parser.add_argument("--seed", type=int, default=0, help="seed of pairs and draws")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of the rows")
     parser.add_argument("--table", action="store_true", help="print the results as tables")
     return parser

@@ -75,19 +75,21 @@ def bits(nats: float) -> float:
 def table(rows: list[Row]) -> str:
     """The rows in Markdown; a figure that a row lacks is a dash."""
     header = (
-        "row", "accuracy, free running", "onset F1", "KL", "bits", "velocity", "timing", "music",
-        "minutes", "published",
+        "row", "accuracy, free running", "constant", "onset F1", "KL", "bits", "velocity", "timing",
+        "overlap", "in scale", "minutes", "published",
     )  # fmt: skip
     lines = [
         [
             f"`{row['name']}`" + (f", seed {row['seed']}" if row["seed"] else ""),
-            ", ".join(f"{accuracy:.3f}" for accuracy in accuracies(row)),
+            accuracies(row, "accuracy_free_running", "accuracy_by_channel"),
+            accuracies(row, "accuracy_constant", "accuracy_constant_by_channel"),
             f"{row['onset_f1']:.3f}",
             f"{row['kl']:.1f}",
             f"{row['kl_bits']:.1f}",
             f"{row['velocity_error']:.1f}" if "velocity_error" in row else "-",
             f"{row['timing_error_ms']:.1f} ms" if "timing_error_ms" in row else "-",
-            music(row),
+            overlap(row),
+            "{:.3f} of {:.3f}".format(*row["scale_share"]) if "scale_share" in row else "-",
             f"{row['seconds'] / 60:.0f}",
             row["published"] or "-",
         ]
@@ -96,16 +98,17 @@ def table(rows: list[Row]) -> str:
     return markdown(header, lines)
 
 
-def accuracies(row: Row) -> list[float]:
+def accuracies(row: Row, name: str, name_by_channel: str) -> str:
     """The accuracy of each voice of a trio, of the hits of a groove, of all tokens otherwise."""
-    channels: dict[str, float] = row.get("accuracy_by_channel") or {}
+    if name not in row:
+        return "-"
+    channels: dict[str, float] = row.get(name_by_channel) or {}
     if set(channels) == {"melody", "bass", "drums"}:
-        return list(channels.values())
-    accuracy: float = row["accuracy_free_running"]
-    return [channels.get("hits", accuracy)]
+        return ", ".join(f"{accuracy:.3f}" for accuracy in channels.values())
+    return f"{channels.get('hits', row[name]):.3f}"
 
 
-def music(row: Row) -> str:
+def overlap(row: Row) -> str:
     """The mean overlap of the samples, and of the training split."""
     if "overlap" not in row:
         return "-"

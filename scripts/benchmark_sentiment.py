@@ -1,16 +1,16 @@
-"""Sentiment in a latent code that was never told of it: can it be read, and can it be turned?
+"""Sentiment in the codes of a model that was never told of it: can it be read, and be changed?
 
     python scripts/benchmark_sentiment.py runs/short_yelp labelled/train.txt labelled/test.txt
 
-Both files hold lines of a label, 0 or 1, a tab and a sentence. The direction is fitted on codes of
-the first; all figures are of the second:
+A line of both files is a label (0 or 1), a tab and a sentence. The direction is fitted on the codes
+of the first file. All figures are of the second:
 
-- probe_accuracy: of the direction's score of the posterior mean, against the labels;
-- flipped: of the sentences that a judge reads as labelled, the share that it reads as the opposite
-  after a shift towards it; the judge is a linear classifier of words and pairs of words, trained on
-  the first file, which never sees the model;
-- kept: the share of a sentence's words that are in the result; of those that say little of
-  sentiment (the half of the words whose weight in the judge is smallest) in `kept_neutral`.
+- probe_accuracy: how often the direction's score of the posterior mean agrees with the label;
+- flipped: the fraction of sentences that a judge reads as the opposite after a shift towards it.
+  The judge is a linear classifier of words and pairs of words, trained on the first file; it never
+  sees the model. Only sentences count that it reads as labelled before the shift;
+- kept: the fraction of a sentence's words that are in the result. `kept_neutral` counts the half of
+  the words that have the smallest weights in the judge.
 
 Amount 0 is the reconstruction. Results go to results/sentiment.json.
 """
@@ -40,16 +40,16 @@ class Judge:
     """Logistic regression on words and pairs of words."""
 
     def __init__(self, sentences: list[str], labels: Tensor, seed: int = 0) -> None:
-        """Train."""
+        """Train on sentences and their labels, 0 or 1."""
         self.weights = nn.EmbeddingBag(NUM_BUCKETS, 1, mode="sum")
         nn.init.zeros_(self.weights.weight)
         optimizer = torch.optim.Adam(self.weights.parameters(), LEARNING_RATE)
         generator = torch.Generator().manual_seed(seed)
         for _ in range(EPOCHS):
             order = torch.randperm(len(sentences), generator=generator)
-            for rows in tqdm(torch.split(order, BATCH_SIZE), desc="judge", leave=False):
-                logits = self._logits([sentences[i] for i in rows.tolist()])
-                loss = nn.functional.binary_cross_entropy_with_logits(logits, labels[rows])
+            for batch in tqdm(torch.split(order, BATCH_SIZE), desc="judge", leave=False):
+                logits = self._logits([sentences[i] for i in batch.tolist()])
+                loss = nn.functional.binary_cross_entropy_with_logits(logits, labels[batch])
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]  # of torch
                 optimizer.step()
@@ -61,7 +61,7 @@ class Judge:
 
     @torch.no_grad()
     def strength(self, word: str) -> float:
-        """How much a word says."""
+        """How much a word says about the sentiment."""
         return float(self.weights.weight[bucket(word)].abs())
 
     def _logits(self, sentences: list[str]) -> Tensor:
@@ -78,7 +78,7 @@ def features(sentence: str) -> list[str]:
 
 
 def bucket(feature: str) -> int:
-    """Its place among the weights, the same on every machine."""
+    """The index of a feature's weight, the same on every machine."""
     return zlib.crc32(feature.encode()) % NUM_BUCKETS
 
 
@@ -90,33 +90,33 @@ def measure(vae: TrainedVAE, train: Path, test: Path, seed: int) -> dict[str, An
     name = train.stem
     score = vae.directions.score(vae.encode(sentences).mean.cpu())
     probe = (score[:, vae.directions.names.index(name)] > 0) == labels.bool()
-    heard = judge.positive(sentences) == labels.bool()
-    own = [text for text, known in zip(sentences, heard.tolist(), strict=True) if known]
-    wanted = ~labels.bool()[heard]
-    words = sorted({word for text in own for word in text.split()}, key=judge.strength)
+    judged_right = judge.positive(sentences) == labels.bool()
+    chosen = [text for text, right in zip(sentences, judged_right.tolist(), strict=True) if right]
+    wanted = ~labels.bool()[judged_right]
+    words = sorted({word for text in chosen for word in text.split()}, key=judge.strength)
     neutral = set(words[: len(words) // 2])
-    rows = []
+    shifts = []
     for amount in AMOUNTS:
-        results = shifted(vae, own, wanted, name, amount)
-        rows.append({
+        results = shifted(vae, chosen, wanted, name, amount)
+        shifts.append({
             "amount": amount,
             "flipped": float((judge.positive(results) == wanted).double().mean()),
-            "kept": kept(own, results, set(words)),
-            "kept_neutral": kept(own, results, neutral),
-            "examples": [[own[i], results[i]] for i in range(0, len(own), len(own) // 6)],
+            "kept": kept(chosen, results, set(words)),
+            "kept_neutral": kept(chosen, results, neutral),
+            "examples": [[chosen[i], results[i]] for i in range(0, len(chosen), len(chosen) // 6)],
         })  # fmt: skip
     return {
         "num_sentences": len(sentences),
         "probe_accuracy": float(probe.double().mean()),
-        "judge_accuracy": float(heard.double().mean()),
-        "shift": rows,
+        "judge_accuracy": float(judged_right.double().mean()),
+        "shift": shifts,
     }
 
 
 def shifted(
     vae: TrainedVAE, sentences: list[str], wanted: Tensor, name: str, amount: float
 ) -> list[str]:
-    """Each sentence moved towards the sentiment that is wanted."""
+    """Move each sentence towards the wanted sentiment."""
     if not amount:
         return [str(item) for item in vae.reconstruct(sentences)]
     results = [""] * len(sentences)
@@ -133,13 +133,13 @@ def shifted(
 
 
 def kept(sentences: list[str], results: list[str], counted: set[str]) -> float:
-    """The share of the counted words of the sentences that their results have too."""
-    there = total = 0
+    """The fraction of the counted words of the sentences that are in their results, too."""
+    num_kept = total = 0
     for before, after in zip(sentences, results, strict=True):
-        own = counted.intersection(before.split())
-        there += len(own.intersection(after.split()))
-        total += len(own)
-    return there / total
+        words = counted.intersection(before.split())
+        num_kept += len(words.intersection(after.split()))
+        total += len(words)
+    return num_kept / total
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -155,8 +155,8 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def read(file: Path) -> tuple[list[str], Tensor]:
     """Sentences and their labels."""
-    rows = [line.split("\t") for line in file.read_text().splitlines()]
-    return [text for _, text in rows], torch.tensor([float(label) for label, _ in rows])
+    lines = [line.split("\t") for line in file.read_text().splitlines()]
+    return [text for _, text in lines], torch.tensor([float(label) for label, _ in lines])
 
 
 def make_parser() -> argparse.ArgumentParser:

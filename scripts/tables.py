@@ -75,8 +75,12 @@ def headline() -> str:
 
 
 def tokens_right(row: Row) -> str:
-    """An accuracy and the size of the code that it takes."""
-    return f"{row['accuracy_free_running']:.3f} of the tokens right at {row['kl_bits']:.1f} bits"
+    """An accuracy, what a constant answer reaches, and the size of the code."""
+    constant = f" (constant: {row['accuracy_constant']:.3f})" if "accuracy_constant" in row else ""
+    return (
+        f"{row['accuracy_free_running']:.3f} of the tokens right{constant} "
+        f"at {row['kl_bits']:.1f} bits"
+    )
 
 
 def evaluations() -> str:
@@ -84,10 +88,13 @@ def evaluations() -> str:
     columns = {f"[{title}]({file})": read(file) for title, file in EVALUATIONS.items()}
     lines = []
     for field in fields(Evaluation):
-        cells = [figure(field.name, column.get(field.name)) for column in columns.values()]
-        if set(cells) != {"-"}:
-            lines.append([f"`{field.name}`", *cells])
-    return markdown(["figure", *columns], lines)
+        values = [column.get(field.name) for column in columns.values()]
+        parts = dict.fromkeys(part for value in values if isinstance(value, dict) for part in value)
+        for part in parts or [None]:
+            name = f"`{field.name}`" if part is None else f"`{field.name}`, {part}"
+            cells = [value if part is None else (value or {}).get(part) for value in values]
+            lines.append([name, *(figure(field.name, cell) for cell in cells)])
+    return markdown(["figure", *columns], [line for line in lines if set(line[1:]) != {"-"}])
 
 
 def figure(name: str, value: Any) -> str:
@@ -96,8 +103,6 @@ def figure(name: str, value: Any) -> str:
         return "-"
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, dict):
-        return ", ".join(f"{part} {figure(name, each)}" for part, each in value.items())
     if isinstance(value, list):
         return " of ".join(figure(name, each) for each in value)
     if "perplexity" in name or name == "bleu":

@@ -1,8 +1,10 @@
 """The READMEs are true: commands and Python run; tables, links and the tree match the files."""
 
+import io
 import re
 import shlex
 import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,6 +156,24 @@ def test_every_table_is_shown() -> None:
     assert {block[1] for text in READMES.values() for block in tables.BLOCK.findall(text)} == set(
         tables.TABLES
     )
+
+
+def flags_of(verb: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The flags that the help of a verb lists."""
+    monkeypatch.setattr(sys, "argv", ["seqvae", verb, "--help"])
+    out = io.StringIO()
+    with redirect_stdout(out), pytest.raises(SystemExit):
+        cli.main()
+    return set(re.findall(r"--[a-z_.]+", out.getvalue()))
+
+
+def test_the_text_names_flags_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = set().union(*(flags_of(verb, monkeypatch) for verb in cli.VERBS))
+    for name, text in READMES.items():
+        for code in re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.S)):
+            if not code.startswith(("python ", "pip ")):
+                unknown = set(re.findall(r"(?<!\S)--[a-z_.]+", code)) - flags
+                assert not unknown, (name, unknown)
 
 
 @pytest.mark.parametrize("name", READMES)

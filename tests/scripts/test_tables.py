@@ -65,13 +65,26 @@ def test_figures_are_rounded_by_kind() -> None:
     assert tables.figure("exact_match", 0.77085) == "0.771"
     assert tables.figure("iw_word_perplexity", 53.99) == "54.0"
     assert tables.figure("kl", 36.6173) == "36.62"
-    assert tables.figure("overlap", {"a": [0.5, 0.75]}) == "a 0.500 of 0.750"
+    assert tables.figure("scale_share", [0.5, 0.75]) == "0.500 of 0.750"
     assert tables.figure("iw_nll", None) == "-"
 
 
 def test_columns_of_dashes_are_left_out() -> None:
     made = markdown(["a", "b", "c"], [["1", "-", "-"], ["2", "-", "3"]])
     assert made == "| a | c |\n|---|---|\n| 1 | - |\n| 2 | 3 |"
+
+
+def test_every_part_of_a_figure_has_a_line_and_unknown_figures_have_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    planted = {file: {"kl": 1.0} for file in tables.EVALUATIONS.values()}
+    planted["captions.json"] = {"overlap": {"intervals": [0.25, 0.5], "durations": [0.75, 1.0]}}
+    monkeypatch.setattr(tables, "read", planted.__getitem__)
+    assert tables.evaluations().splitlines()[2:] == [
+        "| `kl` | 1.000 | 1.000 | - | 1.000 |",
+        "| `overlap`, intervals | - | - | 0.250 of 0.500 | - |",
+        "| `overlap`, durations | - | - | 0.750 of 1.000 | - |",
+    ]
 
 
 def path(halfway: float) -> dict[str, list[float]]:
@@ -109,6 +122,8 @@ def test_the_headline_takes_each_figure_from_its_row(monkeypatch: pytest.MonkeyP
     assert re.findall(r"\d\.\d\d", halfway) == ["1.66", "0.66", "2.66"]
     assert "perplexity 55.5, with 5.0 nats" in ptb
     assert ptb.endswith("a smaller language model without a code: 77.7 |")
+    planted["melody_2bar.json"]["accuracy_constant"] = 0.0625
+    assert "0.111 of the tokens right (constant: 0.062) at 10.0 bits" in tables.headline()
     planted["ptb.json"].append({"name": "best_lm", "seed": 0, "iw_ppl": 66.6})
     assert tables.headline().endswith("the same language model without a code: 66.6 |")
 
@@ -120,18 +135,38 @@ def test_the_remedy_of_a_preset() -> None:
     assert tables.remedy({}, {}) == "`beta` 1"
 
 
-def test_music_is_the_mean_overlap_of_samples_and_what_training_data_reach() -> None:
+def test_overlap_is_the_mean_of_samples_and_of_what_training_data_reach() -> None:
     row = {"overlap": {"intervals": [0.2, 0.9], "durations": [0.4, 1.0]}}
-    assert benchmark_music.music(row) == "0.30 of 0.95"
-    assert benchmark_music.music({}) == "-"
+    assert benchmark_music.overlap(row) == "0.30 of 0.95"
+    assert benchmark_music.overlap({}) == "-"
 
 
-def test_accuracy_is_that_of_voices_of_hits_or_of_all_tokens() -> None:
-    voices = {"melody": 0.1, "bass": 0.2, "drums": 0.3}
-    groove = {"hits": 0.4, "kick velocity": 0.5}
-    notes = {"onset": 0.1, "pitch": 0.2}
-    for channels, expected in (
-        (voices, [0.1, 0.2, 0.3]), (groove, [0.4]), (notes, [0.9]), (None, [0.9]),
-    ):  # fmt: skip
-        row = {"accuracy_free_running": 0.9, "accuracy_by_channel": channels}
-        assert benchmark_music.accuracies(row) == expected
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [
+        ({"melody": 0.1, "bass": 0.2, "drums": 0.3}, "0.100, 0.200, 0.300"),
+        ({"hits": 0.4, "kick velocity": 0.5}, "0.400"),
+        ({"onset": 0.1, "pitch": 0.2}, "0.900"),
+        (None, "0.900"),
+    ],
+)
+def test_accuracy_is_that_of_voices_of_hits_or_of_all_tokens(
+    channels: dict[str, float] | None, expected: str
+) -> None:
+    row = {"whole": 0.9, "by_channel": channels}
+    assert benchmark_music.accuracies(row, "whole", "by_channel") == expected
+    assert benchmark_music.accuracies(row, "other", "by_channel") == "-"
+
+
+def test_a_constant_answer_stands_beside_the_accuracy() -> None:
+    row = {
+        "name": "a", "seed": 0, "kl": 1.0, "kl_bits": 2.0, "onset_f1": 0.5, "seconds": 120,
+        "published": None, "accuracy_free_running": 0.75, "accuracy_constant": 0.25,
+        "scale_share": [0.875, 0.9375],
+    }  # fmt: skip
+    header, _, line = benchmark_music.table([row]).splitlines()
+    shown = dict(zip(header.split(" | "), line.split(" | "), strict=True))
+    assert shown["accuracy, free running"] == "0.750"
+    assert shown["constant"] == "0.250"
+    assert shown["in scale"] == "0.875 of 0.938"
+    assert "published" not in header
