@@ -20,6 +20,7 @@ from trained import Trained, write_tunes
 
 import seqvae
 from seqvae import cli
+from seqvae.corpus.store import Corpus
 from seqvae.errors import InputError
 from seqvae.inference import options
 from seqvae.inference.bundle import open_corpus
@@ -115,7 +116,9 @@ def test_the_verbs_write_midi_that_can_be_read(
     few = ("--iw_samples", 3, "--json", "valid.json")
     assert run(monkeypatch, "evaluate", melodies.run, "--split", "valid", *few) == 0
     assert "onset_f1" in capsys.readouterr().out
-    assert json.loads((tmp_path / "valid.json").read_text())["iw_samples"] == 3
+    valid = json.loads((tmp_path / "valid.json").read_text())
+    assert (valid["split"], valid["iw_samples"]) == ("valid", 3)
+    assert valid["num_sequences"] == len(melodies.corpus.splits["valid"])
     assert run(monkeypatch, "report", melodies.run, "--out", "r/page.html") == 0
 
 
@@ -308,6 +311,43 @@ def test_sampling_does_not_load_lightning(sentences: Trained) -> None:
     assert not {"lightning", "matplotlib"} & modules
 
 
+def test_the_flags_of_train_reach_the_training(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    train = ("train", "tiny.yaml", "--data.source", "lines.txt", "--trainer.max_epochs", 1)
+    train = (*train, "--runs", "elsewhere", "--dedupe")
+    assert run(monkeypatch, *train) == 0
+    assert (tiny / "elsewhere/tiny/bundle/model.safetensors").is_file()
+    assert yaml.safe_load((tiny / "elsewhere/tiny/config.yaml").read_text())["data"]["dedupe"]
+    assert not (tiny / "runs").exists()
+    assert run(monkeypatch, *train) == 2
+    assert "this run exists" in capsys.readouterr().err
+    assert run(monkeypatch, *train, "--resume") == 0
+    assert "the training is complete" in caplog.text
+    assert run(monkeypatch, *train[:-1], "--resume") == 2
+    assert "data.dedupe is True, here False" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [(), ("--corpus", "elsewhere", "--out", "page.html")])
+def test_the_flags_of_report_reach_the_page(
+    sentences: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(sentences.corpus.folder, tmp_path / "elsewhere")
+    calls: list[tuple[Path, Path, Path]] = []
+
+    def spy(run: Path, corpus: Corpus, out: Path) -> None:
+        calls.append((run, corpus.folder, out))
+
+    monkeypatch.setattr("seqvae.pages.report.write_report", spy)
+    assert run(monkeypatch, "report", sentences.run, *flags) == 0
+    expected = (Path("elsewhere"), Path("page.html")) if flags else (
+        sentences.corpus.folder, sentences.run / "report.html",
+    )  # fmt: skip
+    assert calls == [(sentences.run, *expected)]
+
+
 class Recorder:
     """A model that keeps what its verbs are called with."""
 
@@ -435,6 +475,19 @@ def test_the_least_likely_input_is_printed_first(
     expected = sorted(texts, key=lambda text: -scores[text].per_event)
     assert [line.split(maxsplit=2)[2] for line in lines] == expected
     assert float(lines[0].split()[0]) == pytest.approx(scores[expected[0]].per_event, abs=1e-3)
+
+
+def test_nats_per_note_stand_before_nats_per_step(
+    melodies: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(min(melodies.source.glob("*.mid")))
+    assert run(monkeypatch, "score", melodies.run, file) == 0
+    header, line = capsys.readouterr().out.splitlines()
+    assert header.split() == ["nats/note", "nats/step"]
+    (score,) = melodies.vae.score(file)
+    shown = [float(word) for word in line.split()[:2]]
+    assert shown == pytest.approx([score.per_event, score.per_step], abs=1e-3)
+    assert score.per_event > 1.1 * score.per_step
 
 
 def test_a_corpus_that_was_prepared_again_is_told(

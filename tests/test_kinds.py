@@ -27,7 +27,11 @@ def test_from_files_to_figures(kind: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert figures.num_sequences == len(trained.corpus.splits["test"]) >= 3
     assert figures.overlap is not None
     assert {"note_density", "eighth_syncopation", "repetition"} <= figures.overlap.keys()
-    assert all(0 <= x <= 1 for pair in figures.overlap.values() for x in pair)
+    assert figures.music_windows == min(40, len(trained.corpus.splits["test"]))
+    assert max(ceiling for _, ceiling in figures.overlap.values()) > 0.5
+    assert (figures.scale_share is None) == (kind in ("drums", "groove"))
+    assert (figures.consonance is not None) == (kind in ("trio", "polyphony"))
+    assert figures.accuracy_constant > 1 / max(vae.tokenizer.vocab_sizes)
     assert (figures.accuracy_by_channel is None) == (len(vae.tokenizer.channels) == 1)
     if kind not in ("groove", "polyphony"):
         assert figures.velocity_error is figures.timing_error_ms is None

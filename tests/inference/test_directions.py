@@ -93,6 +93,19 @@ def test_a_network_finds_what_no_line_can() -> None:
     assert moved[1, 0] < -1
 
 
+@pytest.mark.parametrize("method", ["probe", "network"])
+def test_what_means_alone_tell_is_not_learned(method: str) -> None:
+    """Of two dimensions one tells the attribute exactly, but drowned in the posterior's width."""
+    values = torch.randn(NUM, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(NUM, generator=torch.Generator().manual_seed(1))
+    mean = torch.stack([values + noise, 0.05 * values], dim=1)
+    stddev = torch.tensor([0.1, 1.0]).expand(NUM, 2)
+    posterior = DiagonalGaussian(mean, stddev.log())
+    learned = fit_directions(posterior, {"value": values}, method=method, model="one")
+    slopes = learned.slopes(mean[:50])[:, 0].abs()
+    assert (slopes[:, 1] / slopes[:, 0]).median() < 0.3
+
+
 def test_quarters_of_what_is_only_yes_or_no() -> None:
     low, high = extremes(torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0, 0.0]))
     assert low.tolist() == [True, False, True, True, True, True]

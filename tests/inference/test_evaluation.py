@@ -212,7 +212,7 @@ def test_both_accuracies_are_those_of_the_posterior_mean() -> None:
 def test_the_accuracy_of_a_constant_answer_by_hand() -> None:
     """Tokens 3 and 2 are the most frequent of two channels; padding is not counted."""
     first = torch.tensor([[[3, 2], [3, 1], [0, 0], [0, 0]], [[3, 2], [1, 2], [2, 1], [3, 0]]])
-    second = torch.tensor([[[4, 2], [0, 0]]])
+    second = torch.tensor([[[4, 2], [0, 0], [0, 0], [0, 0]]])
     batches = [Batch(first, torch.tensor([2, 4])), Batch(second, torch.tensor([1]))]
     model = tiny_vae(vocab_sizes=(5, 3), max_steps=4)
     tally = Tally(model)

@@ -137,8 +137,8 @@ def test_samples_and_ceiling_are_measured_in_the_same_way() -> None:
 
 
 def test_harmony_of_samples_stands_before_that_of_data() -> None:
-    chromatic = [tune(60, 61, 62, 63), tune(60, 62, 64, 65)]
-    figures = sample_figures(chromatic, C_MAJOR[:2], OTHERS[:2])
+    chromatic, out_of_key = [tune(60, 61, 62, 63), tune(60, 62, 64, 65)], [tune(60, 61, 60, 62)] * 2
+    figures = sample_figures(chromatic, C_MAJOR[:2], out_of_key)
     expected = sum(scale_share(piece) for piece in chromatic) / 2
     assert figures["scale_share"] == (pytest.approx(expected), 1)
     assert expected < 1

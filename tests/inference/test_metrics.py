@@ -11,7 +11,7 @@ from torch.distributions import Categorical, Independent, Normal
 
 from seqvae.corpus.batches import Batch
 from seqvae.errors import InputError
-from seqvae.inference import metrics
+from seqvae.inference import evaluation, metrics
 from seqvae.inference.metrics import (
     active_units,
     hits,
@@ -240,6 +240,24 @@ def test_a_language_model_is_exact_in_one_pass(monkeypatch: pytest.MonkeyPatch) 
         nll = sequence_nll(model.decoder(torch.zeros(6, 0), ids), ids, lengths)
     torch.testing.assert_close(estimate.nll, nll.double(), rtol=1e-6, atol=1e-6)
     assert (estimate.variance == 0).all()
+
+
+def test_codes_are_drawn_from_the_posterior_of_what_the_encoder_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, lengths = tiny_vae(vocab_sizes=(3,)), torch.tensor([4, 2])
+    ids, hidden = random_ids((3,), 2, 4), random_ids((3,), 2, 4, seed=1)
+    calls, encode = [], model.encode
+
+    def spy(ids: torch.Tensor, lengths: torch.Tensor) -> DiagonalGaussian:
+        calls.append(ids)
+        return encode(ids, lengths)
+
+    monkeypatch.setattr(model, "encode", spy)
+    importance_weighted_nll(model, Batch(ids, lengths, hidden), 2, seeded())
+    evaluation.Tally(model).update(Batch(ids, lengths, hidden))
+    assert torch.equal(calls[0], hidden)
+    assert torch.equal(calls[1], hidden)
 
 
 @pytest.mark.parametrize("num_samples", [0, -3])

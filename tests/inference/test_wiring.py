@@ -20,6 +20,7 @@ from seqvae.inference.prior import Prior
 from seqvae.inference.trained import TrainedVAE
 from seqvae.model.config import ModelConfig, Sampling
 from seqvae.model.decoding import GREEDY
+from seqvae.model.latent import INTERPOLATIONS
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.chords import parse_chords
 from seqvae.music.midi import to_pretty_midi
@@ -42,19 +43,19 @@ class Calls:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    found, tokens = Calls(), Codec.tokens
+    recorded, tokens = Calls(), Codec.tokens
 
     def spy(
         codec: Codec, z: torch.Tensor, sampling: Sampling = GREEDY,
         generator: torch.Generator | None = None, conditions: Any = None,
     ) -> list[Ids]:  # fmt: skip
-        found.z.append(z)
-        found.sampling.append(sampling)
-        found.conditions.append(conditions)
+        recorded.z.append(z)
+        recorded.sampling.append(sampling)
+        recorded.conditions.append(conditions)
         return tokens(codec, z, sampling, generator, conditions)
 
     monkeypatch.setattr(Codec, "tokens", spy)
-    return found
+    return recorded
 
 
 def untrained(tokenizer: AnyTokenizer, latent_dim: int = 4) -> TrainedVAE:
@@ -97,6 +98,28 @@ def test_narrow_sampling_is_greedy_and_plain_sampling_is_not(sentences: Trained)
     assert vae.sample(8, top_p=1e-6, seed=1) == greedy
     assert vae.sample(8, top_k=1, seed=1) == greedy
     assert vae.sample(8, seed=1) != greedy
+
+
+# Paths
+
+
+@pytest.mark.parametrize("method", INTERPOLATIONS)
+def test_an_interpolation_follows_its_path(sentences: Trained, calls: Calls, method: str) -> None:
+    vae = sentences.vae
+    vae.interpolate(*TEXTS, num_steps=5, method=method)
+    start, end = vae.encode(TEXTS).mean
+    expected = INTERPOLATIONS[method](start, end, torch.linspace(0, 1, 5))
+    torch.testing.assert_close(calls.z[0], expected)
+    other = INTERPOLATIONS["lerp" if method == "slerp" else "slerp"]
+    assert not torch.allclose(calls.z[0], other(start, end, torch.linspace(0, 1, 5)))
+
+
+def test_variations_lie_on_a_quarter_circle(sentences: Trained, calls: Calls) -> None:
+    vae = sentences.vae
+    vae.vary(TEXT, n=4, distance=0.25, seed=5)
+    mean, noise = vae.encode(TEXT).mean, vae.prior.sample(4, vae.codec.generator(5))
+    angle = torch.tensor(torch.pi / 8)
+    torch.testing.assert_close(calls.z[0], torch.cos(angle) * mean + torch.sin(angle) * noise)
 
 
 # What codes come from
@@ -228,15 +251,15 @@ def test_program_and_chords_are_those_of_the_nearer_end() -> None:
 @pytest.fixture
 def collections(monkeypatch: pytest.MonkeyPatch) -> list[list[Piece]]:
     """What was handed to `sample_figures`: samples, held-out windows, training windows."""
-    found: list[list[Piece]] = []
+    handed: list[list[Piece]] = []
     plain = facade.sample_figures
 
     def spy(*pieces: list[Piece]) -> dict[str, Any]:
-        found.extend(pieces)
+        handed.extend(pieces)
         return plain(*pieces)
 
     monkeypatch.setattr(facade, "sample_figures", spy)
-    return found
+    return handed
 
 
 def contents(pieces: list[Piece]) -> list[bytes]:
@@ -318,26 +341,26 @@ def test_samples_play_over_the_chords_of_the_windows_they_are_compared_with(
 def test_the_precision_reaches_the_model(
     sentences: Trained, monkeypatch: pytest.MonkeyPatch, precision: str
 ) -> None:
-    found: list[tuple[bool, torch.dtype]] = []
+    modes: list[tuple[bool, torch.dtype]] = []
     plain = facade.evaluate
 
     def spy(*args: Any, **keywords: Any) -> Any:
-        found.append((torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")))
+        modes.append((torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")))
         return plain(*args, **keywords)
 
     monkeypatch.setattr(facade, "evaluate", spy)
     sentences.vae.evaluate(sentences.corpus, iw_samples=1, precision=precision)
-    assert found == [(precision == "bf16", torch.bfloat16)]
+    assert modes == [(precision == "bf16", torch.bfloat16)]
     assert not torch.is_autocast_enabled("cpu")
 
 
 def test_evaluate_hands_on_split_draws_and_seed(
     sentences: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found: list[tuple[int, dict[str, Any]]] = []
+    handed: list[tuple[int, dict[str, Any]]] = []
 
     def spy(model: SequenceVAE, loader: Any, tokenizer: AnyTokenizer, **keywords: Any) -> Any:
-        found.append((sum(len(batch.ids) for batch in loader), keywords))
+        handed.append((sum(len(batch.ids) for batch in loader), keywords))
         raise InterruptedError
 
     monkeypatch.setattr(facade, "evaluate", spy)
@@ -346,7 +369,7 @@ def test_evaluate_hands_on_split_draws_and_seed(
     for name, size in sizes.items():
         with pytest.raises(InterruptedError):
             sentences.vae.evaluate(sentences.corpus, split=name, iw_samples=7, seed=3)
-        assert found[-1] == (size, {"iw_samples": 7, "seed": 3})
+        assert handed[-1] == (size, {"iw_samples": 7, "seed": 3})
     with pytest.raises(InterruptedError):
         sentences.vae.evaluate()  # a run knows its corpus
-    assert found[-1] == (sizes["test"], {"iw_samples": 500, "seed": 0})
+    assert handed[-1] == (sizes["test"], {"iw_samples": 500, "seed": 0})
