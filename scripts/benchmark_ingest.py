@@ -76,16 +76,16 @@ def speed(folder: Path, config: str, beats: str | None = None) -> dict[str, floa
         paths = [path for path in paths if file_beside(path, beats).is_file()]
     few = paths[:: max(1, len(paths) // SLOW_FILES)]
     ours, num_sequences = seconds_per_file(extract_quickly, paths, tokenizer, beats)
-    ours_few, found = seconds_per_file(extract_quickly, few, tokenizer, beats)
-    theirs_few, found_slowly = seconds_per_file(extract_slowly, few, tokenizer, beats)
+    ours_few, num_few = seconds_per_file(extract_quickly, few, tokenizer, beats)
+    theirs_few, num_slowly = seconds_per_file(extract_slowly, few, tokenizer, beats)
     read, _ = seconds_per_file(read_quickly, few, tokenizer, beats)
     return {
         "files": len(paths),
         "sequences": num_sequences,
         "files_per_second": round(1 / ours, 1),
         "files_of_comparison": len(few),
-        "sequences_of_comparison": found,
-        "sequences_by_pretty_midi": found_slowly,
+        "sequences_of_comparison": num_few,
+        "sequences_by_pretty_midi": num_slowly,
         "times_pretty_midi": round(theirs_few / ours_few, 1),
         # Windows and tokens are the same work for both: without it.
         "times_pretty_midi_reading": round((theirs_few - ours_few + read) / read, 1),
