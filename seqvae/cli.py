@@ -58,7 +58,7 @@ def prepare(arguments: Sequence[str]) -> None:
 def train(arguments: Sequence[str]) -> None:
     """Train a model, after preparing its corpus if that is not done yet."""
     config, chosen = _parse_config("train", arguments)
-    from seqvae.training.module import train
+    from seqvae.training.train import train
 
     run = train(config, Path(chosen["runs"]), resume=chosen["resume"])
     print(f"{run}: done; try seqvae evaluate {run}, seqvae sample {run}")

@@ -14,7 +14,7 @@ from seqvae.inference.trained import TrainedVAE
 from seqvae.model.objective import BetaSchedule, Objective
 from seqvae.music.notes import Piece, Tempo, make_notes, sort_notes
 from seqvae.training.config import Config, DataConfig, ModelConfig, TrainerConfig
-from seqvae.training.module import train
+from seqvae.training.train import train
 
 DATA = Path(__file__).parents[1] / "data"
 

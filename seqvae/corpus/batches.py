@@ -103,9 +103,12 @@ class BatchDataset(Dataset[Batch]):
         )
 
 
-def held_out_loader(split: Split, batch_size: int, tokenizer: AnyTokenizer) -> DataLoader[Batch]:
-    """All batches of a split, as they are."""
-    batches = ordered_batches(split.lengths, batch_size)
+def held_out_loader(
+    split: Split, batch_size: int, tokenizer: AnyTokenizer, numbers: Indices | None = None
+) -> DataLoader[Batch]:
+    """All sequences of a split, or those with these numbers, unchanged; shortest first."""
+    numbers = np.arange(len(split)) if numbers is None else numbers
+    batches = [numbers[batch] for batch in ordered_batches(split.lengths[numbers], batch_size)]
     return DataLoader(BatchDataset(split, batches, tokenizer), batch_size=None)
 
 

@@ -1,7 +1,7 @@
 """A run on disk.
 
-A folder with config.yaml, corpus.json (what it is trained on), metrics.csv (a row a validation),
-last.ckpt (to resume) and bundle/ (the best epoch by validation).
+A folder with config.yaml, corpus.json (what it is trained on), metrics.csv (one row per
+validation), last.ckpt (to resume) and bundle/ (the best epoch by validation).
 """
 
 import csv
@@ -22,17 +22,18 @@ from seqvae.tokenizers import make_tokenizer
 from seqvae.training.config import Config
 
 CONFIG, METRICS, CHECKPOINT = "config.yaml", "metrics.csv", "last.ckpt"
+FORMAT = 1  # of last.ckpt
 
 
 def begin_run(run: Path, config: Config, corpus: Corpus) -> None:
-    """Write down what is trained on what."""
+    """Write what is trained on what."""
     run.mkdir(parents=True, exist_ok=True)
     (run / CONFIG).write_text(yaml.safe_dump(asdict(config), sort_keys=False))
     shutil.copy(corpus.folder / ABOUT, run / ABOUT)
 
 
 def write_metrics(run: Path, history: list[dict[str, float]]) -> None:
-    """A row a validation."""
+    """Write one row per validation."""
     with (run / METRICS).open("w", newline="") as opened:
         writer = csv.DictWriter(opened, fieldnames=list(history[0]))
         writer.writeheader()
@@ -40,7 +41,7 @@ def write_metrics(run: Path, history: list[dict[str, float]]) -> None:
 
 
 def read_metrics(run: Path) -> list[dict[str, float]]:
-    """The rows that `write_metrics` wrote.
+    """Read the rows that `write_metrics` wrote.
 
     Raises:
         InputError: there are none.
@@ -52,41 +53,46 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
 
 
 def write_checkpoint(run: Path, state: dict[str, Any]) -> None:
-    """Tensors and plain values, whole or not at all."""
+    """Write tensors and plain values, whole or not at all."""
     beside = run / (CHECKPOINT + ".partial")
-    torch.save(state, beside)
+    torch.save({"format": FORMAT} | state, beside)
     beside.replace(run / CHECKPOINT)
-
-
-def differences(saved: Any, wanted: Any, name: str = "") -> list[str]:
-    """Which settings two configs differ in, and how."""
-    if isinstance(saved, dict) and isinstance(wanted, dict):
-        return [
-            found
-            for key in wanted | saved
-            for found in differences(saved.get(key), wanted.get(key), f"{name}.{key}".strip("."))
-        ]
-    return [] if saved == wanted else [f"{name} is {saved}, here {wanted}"]
 
 
 def read_checkpoint(run: Path, config: Config) -> dict[str, Any]:
     """The state to resume from, if it is one of this very config and of these data.
 
     Raises:
-        InputError: there is none, it is damaged, or config or data are others.
+        InputError: there is none, it is damaged or of another version, or config or data differ.
     """
     file = run / CHECKPOINT
     if not file.is_file():
         raise InputError(f"{run}: no {CHECKPOINT} to resume from; start it without --resume")
+    check_unchanged(run, config)
+    try:
+        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(f"{file}: damaged; it cannot be resumed from") from error
+    if state.get("format") != FORMAT:
+        raise InputError(f"{file}: written by another version of seqvae; give another --name")
+    return state
+
+
+def check_unchanged(run: Path, config: Config) -> None:
+    """Refuse to resume a run with other settings or on other data.
+
+    Raises:
+        InputError: a setting or the data differ, or the run's record of them is damaged.
+    """
     try:
         saved = dict(yaml.safe_load((run / CONFIG).read_text()))
         fingerprint = json.loads((run / ABOUT).read_text())["fingerprint"]
     except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
         raise InputError(f"{run}: {CONFIG} or {ABOUT} is damaged; give another --name") from error
-    wanted = json.loads(json.dumps(asdict(config)))  # tuples as the file has them
-    if found := differences(saved, wanted):
+    wanted = json.loads(json.dumps(asdict(config)))  # tuples become lists, as in the file
+    if changes := differences(saved, wanted):
         raise InputError(
-            f"{run}: {'; '.join(found)}; resume with {run / CONFIG} or give another --name"
+            f"{run}: {'; '.join(changes)}; resume with {run / CONFIG} or give another --name"
         )
     sources = find_sources(config.data, make_tokenizer(config.data.tokenizer))
     if fingerprint_of(config.data, sources) != fingerprint:
@@ -94,8 +100,14 @@ def read_checkpoint(run: Path, config: Config) -> dict[str, Any]:
             f"{run}: the data have changed since this run began; give another --name, "
             "or put them back as they were"
         )
-    try:
-        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise InputError(f"{file}: damaged; it cannot be resumed from") from error
-    return state
+
+
+def differences(saved: Any, wanted: Any, name: str = "") -> list[str]:
+    """The settings in which two configs differ, and how."""
+    if isinstance(saved, dict) and isinstance(wanted, dict):
+        return [
+            change
+            for key in wanted | saved
+            for change in differences(saved.get(key), wanted.get(key), f"{name}.{key}".strip("."))
+        ]
+    return [] if saved == wanted else [f"{name} is {saved}, here {wanted}"]

@@ -1,6 +1,7 @@
 """The settings of an experiment: what a YAML file under `configs/` holds.
 
-Every field has a default but the data's place, a unit in its name or docstring, and a check.
+Every field has a unit in its name or docstring, and a check; every field but the place of the data
+and the name of the run has a default.
 """
 
 import math
@@ -15,7 +16,7 @@ from seqvae.model.objective import Objective
 from seqvae.tokenizers import make_tokenizer
 from seqvae.tokenizers.contract import MusicTokenizer
 
-# Five nats tell about 150 values of a dimension apart, finer than an LSTM learns to write and read.
+# Five nats tell about 150 values of a dimension apart; an LSTM learns no finer code.
 MAX_NATS_PER_DIM = 5.0
 
 
@@ -26,32 +27,33 @@ class TrainerConfig:
     max_epochs: int = 30
     """Passes over the training split."""
     min_epoch_steps: int = 1
-    """A small corpus is passed over as often an epoch as makes this many optimizer steps."""
+    """Least number of optimizer steps per epoch; an epoch of a small corpus is several passes."""
     batch_size: int = 128
-    """Sequences of a batch; a corpus may be smaller."""
+    """Sequences per batch; a corpus may be smaller."""
     optimizer: str = "adam"
     """Optimizer: adam (Kingma & Ba 2015) or sgd, without momentum."""
     learning_rate: float = 2e-3
     """Peak learning rate; about 1e-3 for adam, 1 for sgd."""
     final_learning_rate_share: float = 0.02
-    """Learning rate of the last step as a share of the peak; it falls along a cosine."""
+    """Learning rate of the last step, relative to the peak; it falls along a cosine."""
     warmup_steps: int = 200
-    """Optimizer steps in which the learning rate rises from 0."""
+    """Optimizer steps in which the learning rate rises from 0 to the peak."""
     grad_clip: float = 1.0
-    """Gradients are scaled to at most this global norm."""
+    """Global norm to which larger gradients are scaled."""
     pretrain_epochs: int = 0
-    """The first of these epochs train an autoencoder (beta 0); then the decoder and the schedules
-    start afresh (Li et al. 2019)."""
+    """Epochs, of max_epochs, that first train an autoencoder (beta 0); then the decoder and the
+    schedules start afresh (Li et al. 2019)."""
     ema_decay: float = 0.0
-    """Decay of the moving average of the weights, which is what is validated and kept; 0 is off."""
+    """Decay per step of a moving average of the weights; if it is not 0, the average is what is
+    validated and kept."""
     validate_every: int = 1
     """Epochs from one validation to the next."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """bf16 autocast where the hardware multiplies it natively, fp32 otherwise."""
+    """bf16 (autocast), fp32, or auto: bf16 where the hardware multiplies it natively."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    """Where to train."""
+    """Device: cpu, gpu, or auto: a GPU if there is one."""
     seed: int = 0
-    """Seed of initial weights, order, noise and augmentation."""
+    """Seed of the initial weights, the order of the data, their augmentation, and all noise."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -85,12 +87,17 @@ class Config:
     """The training."""
 
     def __post_init__(self) -> None:
-        """Refuse names that are no folder names."""
+        """Refuse settings that contradict each other."""
         if not self.name or "/" in self.name or self.name.startswith("."):
             raise InputError(f"name is {self.name!r}; it must be a plain folder name")
         self._check_batches()
-        self._check_rate()
-        self._check_segments()
+        if self.model.latent_dim == 0:
+            self._check_language_model()
+        else:
+            self._check_free_nats()
+            self._check_target()
+        if self.model.decoder == "hierarchical" and self.data.tokenizer:
+            self._check_segments()
 
     @property
     def corpus_folder(self) -> Path:
@@ -105,66 +112,72 @@ class Config:
                 "has no variance; give batch_size 2 or more"
             )
 
-    def _check_segments(self) -> None:
-        """Refuse segments that do not make up a sequence."""
-        if self.model.decoder != "hierarchical" or not self.data.tokenizer:
+    def _check_language_model(self) -> None:
+        """Refuse settings of a code where there is none."""
+        settings = {
+            "objective.target_kl": self.objective.target_kl,
+            "objective.free_nats": self.objective.free_nats,
+            "objective.free_nats_per_dim": self.objective.free_nats_per_dim,
+            "model.bn_gamma": self.model.bn_gamma,
+            "trainer.pretrain_epochs": self.trainer.pretrain_epochs,
+        }
+        for name, value in settings.items():
+            if value:
+                raise InputError(f"{name} is {value}, but latent_dim 0 has no code to hold it")
+
+    def _check_free_nats(self) -> None:
+        """Refuse free nats that the code can never exceed."""
+        latent_dim = self.model.latent_dim
+        most = MAX_NATS_PER_DIM * latent_dim
+        free = {
+            "free_nats": (self.objective.free_nats, most),
+            "free_nats_per_dim": (self.objective.free_nats_per_dim, MAX_NATS_PER_DIM),
+        }
+        for name, (value, limit) in free.items():
+            if value > limit:
+                raise InputError(
+                    f"{name} is {value:g}, but latent_dim {latent_dim} holds about {most:g} nats "
+                    f"({MAX_NATS_PER_DIM:g} per dimension): the KL would never cost anything"
+                )
+
+    def _check_target(self) -> None:
+        """Refuse a target that the KL cannot reach."""
+        latent_dim, target = self.model.latent_dim, self.objective.target_kl
+        if target is None:
             return
+        most = MAX_NATS_PER_DIM * latent_dim
+        if target > most:
+            raise InputError(
+                f"target_kl is {target:g} nats, but latent_dim {latent_dim} holds about "
+                f"{most:g} ({MAX_NATS_PER_DIM:g} per dimension); "
+                f"give latent_dim {math.ceil(target / MAX_NATS_PER_DIM)} or more"
+            )
+        floor = latent_dim * self.model.bn_gamma**2 / 2
+        if target <= floor:
+            raise InputError(
+                f"target_kl is {target:g} nats, but bn_gamma {self.model.bn_gamma:g} keeps the KL "
+                f"of {latent_dim} dimensions at {floor:.3g} or more; "
+                "lower bn_gamma or raise target_kl"
+            )
+
+    def _check_segments(self) -> None:
+        """Refuse segments that do not make up a sequence, or a code that they cannot share."""
         tokenizer, length = make_tokenizer(self.data.tokenizer), self.model.segment_length
         if isinstance(tokenizer, MusicTokenizer) and tokenizer.eos_id is None:  # a grid of bars
             bar = tokenizer.steps_per_bar
             if bar % length and length % bar:
                 raise InputError(
-                    f"segment_length is {length}, neither part nor multiple of a bar of {bar} "
-                    f"steps; give {bar}"
+                    f"segment_length is {length}, neither a divisor nor a multiple of a bar of "
+                    f"{bar} steps; give {bar}"
                 )
             if tokenizer.max_steps % length:
                 raise InputError(
                     f"segment_length is {length}, which does not divide the {tokenizer.max_steps} "
                     f"steps of a sequence of {tokenizer.kind}"
                 )
-        count, size = num_segments(self.model, tokenizer.steps), self.model.latent_dim
-        if size % count:
+        count, latent_dim = num_segments(self.model, tokenizer.steps), self.model.latent_dim
+        if latent_dim % count:
             raise InputError(
-                f"latent_dim is {size}, which {count} segments cannot share evenly; set it to "
-                f"{-(-size // count) * count}"
-            )
-
-    def _check_rate(self) -> None:
-        """Refuse a KL that the latent code cannot have."""
-        size, target = self.model.latent_dim, self.objective.target_kl
-        if size == 0:
-            remedies = {
-                "objective.target_kl": target,
-                "objective.free_nats": self.objective.free_nats,
-                "objective.free_nats_per_dim": self.objective.free_nats_per_dim,
-                "model.bn_gamma": self.model.bn_gamma,
-                "trainer.pretrain_epochs": self.trainer.pretrain_epochs,
-            }
-            for name, value in remedies.items():
-                if value:
-                    raise InputError(f"{name} is {value}, but latent_dim 0 has no code to hold it")
-        most = MAX_NATS_PER_DIM * size
-        free = {
-            "free_nats": (self.objective.free_nats, most),
-            "free_nats_per_dim": (self.objective.free_nats_per_dim, MAX_NATS_PER_DIM),
-        }
-        for name, (value, limit) in free.items():
-            if size and value > limit:
-                raise InputError(
-                    f"{name} is {value:g}, but latent_dim {size} holds about {most:g} nats "
-                    f"({MAX_NATS_PER_DIM:g} a dimension): the KL would never cost anything"
-                )
-        if target is None or size == 0:
-            return
-        if target > most:
-            raise InputError(
-                f"target_kl is {target:g} nats, but latent_dim {size} holds about "
-                f"{most:g} ({MAX_NATS_PER_DIM:g} a dimension); "
-                f"give latent_dim {math.ceil(target / MAX_NATS_PER_DIM)} or more"
-            )
-        floor = size * self.model.bn_gamma**2 / 2
-        if target <= floor:
-            raise InputError(
-                f"target_kl is {target:g} nats, but bn_gamma {self.model.bn_gamma:g} keeps the KL "
-                f"of {size} dimensions at {floor:.3g} or more; lower bn_gamma or raise target_kl"
+                f"latent_dim is {latent_dim}, which {count} segments cannot share equally; set it "
+                f"to {-(-latent_dim // count) * count}"
             )

@@ -1,11 +1,20 @@
+"""When a code counts as collapsed, when a run is judged, and what is advised."""
+
 import math
 
 import pytest
 
 from seqvae.inference.evaluation import Evaluation
-from seqvae.model.objective import Objective
-from seqvae.training.collapse import COLLAPSED_MI, collapse_warning, is_collapsed
-from seqvae.training.config import Config, ModelConfig
+from seqvae.model.config import ModelConfig
+from seqvae.model.objective import BetaSchedule, Objective
+from seqvae.training.collapse import (
+    COLLAPSED_MI,
+    CollapseWatch,
+    collapse_warning,
+    is_collapsed,
+)
+from seqvae.training.config import Config, TrainerConfig
+from seqvae.training.schedule import Schedule
 
 
 def figures(
@@ -45,8 +54,8 @@ def figures(
 def test_a_code_that_tells_nothing_is_collapsed(
     latent_dim: int, active_units: int, mi: float, collapsed: bool
 ) -> None:
-    found = is_collapsed(figures(latent_dim=latent_dim, active_units=active_units, mi=mi))
-    assert found == collapsed
+    one = figures(latent_dim=latent_dim, active_units=active_units, mi=mi)
+    assert is_collapsed(one) == collapsed
 
 
 @pytest.mark.parametrize(
@@ -127,3 +136,65 @@ def test_a_run_that_was_too_short_is_told_so() -> None:
     warning = collapse_warning(figures(active_units=0), Config(name="x"), too_short=True)
     assert warning.startswith("the code says nothing yet: KL 0.12 nats")
     assert warning.endswith("another --name with a greater --trainer.max_epochs")
+
+
+CONSTANT = Objective(beta=BetaSchedule(shape="constant"))
+COLLAPSED, HEALTHY = figures(active_units=0), figures()
+
+
+def watch(objective: Objective, num_steps: int, pretrain_steps: int = 0) -> CollapseWatch:
+    """Of a run whose epochs have one step."""
+    trainer = TrainerConfig(max_epochs=num_steps, pretrain_epochs=pretrain_steps)
+    config = Config(name="x", objective=objective, trainer=trainer)
+    return CollapseWatch(config, Schedule(config, 1))
+
+
+@pytest.mark.parametrize(
+    ("objective", "num_steps", "first"),
+    [
+        (CONSTANT, 5000, 1000),  # it has to learn first
+        (CONSTANT, 40, 40),  # a short run is judged at its end
+        (Objective(beta=BetaSchedule(beta_warmup_steps=3000)), 5000, 3000),  # the weight must rise
+        (Objective(target_kl=8.0), 5000, 1000),
+    ],
+)
+def test_no_run_is_judged_before_it_can_have_learned(
+    objective: Objective, num_steps: int, first: int
+) -> None:
+    judge = watch(objective, num_steps)
+    assert judge.warning(COLLAPSED, first - 1) is None
+    warning = judge.warning(COLLAPSED, first)
+    assert warning is not None
+    assert warning.startswith("the posterior is collapsing: ")
+
+
+@pytest.mark.parametrize(
+    ("objective", "enough"),
+    [(Objective(target_kl=8.0), 200), (Objective(beta=BetaSchedule(beta_warmup_steps=50)), 50)],
+)
+def test_a_run_that_ends_before_the_weight_has_acted_was_too_short(
+    objective: Objective, enough: int
+) -> None:
+    short = watch(objective, enough - 1).warning(COLLAPSED, enough - 1)
+    assert short is not None
+    assert short.startswith("the code says nothing yet: ")
+    long = watch(objective, enough).warning(COLLAPSED, enough)
+    assert long is not None
+    assert long.startswith("the posterior is collapsing: ")
+
+
+def test_a_run_is_warned_once() -> None:
+    judge = watch(CONSTANT, 5000)
+    assert judge.warning(HEALTHY, 2000) is None
+    assert not judge.warned
+    assert judge.warning(COLLAPSED, 2001) is not None
+    assert judge.warned
+    assert judge.warning(COLLAPSED, 2002) is None
+
+
+def test_an_autoencoder_is_not_judged() -> None:
+    judge = watch(CONSTANT, 5000, pretrain_steps=2000)
+    assert judge.warning(COLLAPSED, 1500) is None
+    assert judge.warning(COLLAPSED, 2000) is None
+    assert judge.warning(COLLAPSED, 2999) is None
+    assert judge.warning(COLLAPSED, 3000) is not None

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from seqvae.corpus.config import DataConfig
 from seqvae.errors import InputError
-from seqvae.model.encoder import POOLINGS
+from seqvae.model.config import POOLINGS, ModelConfig
 from seqvae.model.objective import Objective
-from seqvae.training.config import Config, DataConfig, ModelConfig, TrainerConfig
+from seqvae.training.config import Config, TrainerConfig
 
 SECTIONS = {
     "data": DataConfig, "model": ModelConfig, "objective": Objective, "trainer": TrainerConfig,
@@ -21,7 +22,7 @@ def config(settings: dict[str, Any]) -> Config:
     for name, value in settings.items():
         section, field = name.split(".")
         sections[section][field] = value
-    made = {name: SECTIONS[name](**given) for name, given in sections.items()}
+    made = {name: SECTIONS[name](**settings) for name, settings in sections.items()}
     return Config(name="x", **made)
 
 
@@ -30,7 +31,7 @@ def config(settings: dict[str, Any]) -> Config:
     [
         (
             {"model.latent_dim": 2, "objective.target_kl": 10.5},
-            "target_kl is 10.5 nats, but latent_dim 2 holds about 10 (5 a dimension); "
+            "target_kl is 10.5 nats, but latent_dim 2 holds about 10 (5 per dimension); "
             "give latent_dim 3 or more",
         ),
         (
@@ -99,7 +100,7 @@ def test_five_nats_a_dimension_is_what_the_message_promises() -> None:
     ("settings", "message"),
     [
         ({"model.z_wiring": ()}, "z_wiring is empty, so the 64 dimensions of z reach nothing"),
-        ({"model.z_wiring": ("state", "attention")}, "z_wiring has 'attention'; choose from st"),
+        ({"model.z_wiring": ("state", "attention")}, "z_wiring has 'attention'; choose from"),
         (
             {"model.encoder_pooling": "sum"},
             f"encoder_pooling is 'sum'; choose one of {', '.join(POOLINGS)}",

@@ -1,0 +1,124 @@
+"""Train a model: prepare, begin or resume, fit, then fit the prior from which samples are drawn."""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import lightning
+import torch
+
+from seqvae.corpus.prepare import prepare
+from seqvae.errors import InputError
+from seqvae.inference.bundle import bundle_in
+from seqvae.inference.codec import Codec
+from seqvae.inference.prior import fit_prior_of
+from seqvae.model.objective import BetaSchedule
+from seqvae.training.checkpoint import CHECKPOINT, begin_run, read_checkpoint
+from seqvae.training.config import Config, TrainerConfig
+from seqvae.training.hardware import keep_freed_memory, use_bf16, use_gpu
+from seqvae.training.interrupt import first_interrupt_to
+from seqvae.training.module import VAETraining
+
+logger = logging.getLogger(__name__)
+
+
+def train(config: Config, runs: Path = Path("runs"), *, resume: bool = False) -> Path:
+    """Prepare the corpus, train, fit the prior, and return the folder of the run.
+
+    With `resume`, an interrupted run goes on where it stands, and ends as if it had never been
+    interrupted. Ctrl-C ends between two steps with a checkpoint.
+
+    Raises:
+        InputError: the run exists and `resume` is not set, there is nothing to resume, or the
+            training has diverged.
+        KeyboardInterrupt: the training was interrupted; `resume` does the rest.
+    """
+    run = runs / config.name
+    on_gpu = use_gpu(config.trainer.accelerator)
+    checkpoint = read_checkpoint(run, config) if resume else None
+    if checkpoint is None and (run / CHECKPOINT).exists():
+        raise InputError(
+            f"{run}: this run exists; continue it with --resume or give another --name"
+        )
+    if config.objective.target_kl is not None and config.objective.beta != BetaSchedule():
+        logger.warning("objective.beta has no effect: objective.target_kl sets the weight")
+    corpus = prepare(config)
+    if checkpoint is None:
+        begin_run(run, config, corpus)
+    keep_freed_memory()
+    torch.manual_seed(config.trainer.seed)  # of the initial weights
+    module = VAETraining(config, corpus, run)
+    if checkpoint is not None:
+        module.restore(checkpoint)
+    if module.step == module.schedule.num_steps:
+        logger.warning("%s: the training is complete; there is nothing to resume", run)
+        return run
+    _fit(module, on_gpu=on_gpu)
+    if config.model.latent_dim:
+        fit_prior_of(Codec.load(run), corpus.splits["train"]).save(bundle_in(run))
+    return run
+
+
+def _fit(module: VAETraining, *, on_gpu: bool) -> None:
+    """Train to the end.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed. After the first one the checkpoint is written, the
+            second one leaves that of the epoch before.
+    """
+    schedule, settings = module.schedule, module.config.trainer
+    epochs_left = settings.max_epochs - module.step // schedule.steps_per_epoch
+    trainer = _make_trainer(settings, max_epochs=epochs_left, on_gpu=on_gpu)
+    try:
+        with _quiet_lightning(), first_interrupt_to(module.interrupt):
+            trainer.fit(module)
+    except SystemExit:  # which Lightning makes of a second Ctrl-C
+        if not module.interrupted:
+            raise
+    finally:
+        if module.bar is not None:
+            module.bar.close()
+    if module.interrupted:
+        resumable = (module.run / CHECKPOINT).exists()
+        raise KeyboardInterrupt(
+            f"{module.run}: interrupted at step {module.step} of {schedule.num_steps}; the same "
+            f"command {'with --resume goes on' if resumable else 'starts again'}"
+        )
+
+
+def _make_trainer(settings: TrainerConfig, *, max_epochs: int, on_gpu: bool) -> lightning.Trainer:
+    half = use_bf16(settings.precision, on_gpu=on_gpu)
+    return lightning.Trainer(
+        accelerator="gpu" if on_gpu else "cpu",
+        devices=1,
+        precision="bf16-mixed" if half else "32-true",
+        max_epochs=max_epochs,
+        reload_dataloaders_every_n_epochs=1,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+@contextlib.contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Suppress advice that does not apply."""
+    log = logging.getLogger("lightning.pytorch")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        for message in (
+            ".*does not have many workers",  # on purpose: a batch costs less than a millisecond
+            ".*number of training batches",  # small corpora are welcome
+            ".*treespec, LeafSpec.* is deprecated",  # from inside Lightning, with torch 2.13
+            "RNN module weights are not part of single contiguous chunk",  # dropped ones, on a GPU
+        ):
+            warnings.filterwarnings("ignore", message)
+        try:
+            yield
+        finally:
+            log.setLevel(level)

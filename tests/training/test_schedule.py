@@ -1,0 +1,69 @@
+"""What the number of a step decides."""
+
+import dataclasses
+
+import pytest
+
+from seqvae.model.objective import BetaSchedule, Objective
+from seqvae.training.config import Config, TrainerConfig
+from seqvae.training.schedule import Schedule
+
+
+def schedule(num_sequences: int, objective: Objective | None = None, **trainer: object) -> Schedule:
+    settings = dataclasses.replace(TrainerConfig(), **trainer)  # type: ignore[arg-type]
+    config = Config(name="x", objective=objective or Objective(), trainer=settings)
+    return Schedule(config, num_sequences)
+
+
+@pytest.mark.parametrize(
+    ("num_sequences", "batch_size", "min_epoch_steps", "num_passes", "steps_per_epoch"),
+    [
+        (40, 8, 1, 1, 5),
+        (41, 8, 1, 1, 6),  # the last batch is a small one
+        (7, 8, 1, 1, 1),
+        (40, 8, 5, 1, 5),
+        (40, 8, 6, 2, 10),
+        (7, 8, 6, 6, 6),
+    ],
+)
+def test_an_epoch_is_whole_passes(
+    num_sequences: int, batch_size: int, min_epoch_steps: int, num_passes: int, steps_per_epoch: int
+) -> None:
+    course = schedule(
+        num_sequences, batch_size=batch_size, min_epoch_steps=min_epoch_steps, max_epochs=3,
+        pretrain_epochs=2,
+    )  # fmt: skip
+    assert course.num_passes == num_passes
+    assert course.steps_per_epoch == steps_per_epoch
+    assert course.num_steps == 3 * steps_per_epoch
+    assert course.pretrain_steps == 2 * steps_per_epoch
+
+
+def test_the_learning_rate_rises_then_falls_to_its_share() -> None:
+    course = schedule(
+        1, max_epochs=110, learning_rate=2.0, warmup_steps=10, final_learning_rate_share=0.1
+    )
+    rates = [course.learning_rate(step) for step in range(111)]
+    assert rates[:10] == pytest.approx([(step + 1) / 5 for step in range(10)])
+    assert rates[10] == pytest.approx(2.0)
+    assert rates[60] == pytest.approx(1.1)
+    assert rates[110] == pytest.approx(0.2)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_both_stages_warm_up_and_the_first_has_no_kl() -> None:
+    beta = BetaSchedule(beta_warmup_steps=20, max_beta=0.5)
+    settings = {"learning_rate": 1.0, "warmup_steps": 10, "final_learning_rate_share": 0.1}
+    course = schedule(1, Objective(beta=beta), max_epochs=110, pretrain_epochs=60, **settings)
+    alone = schedule(1, Objective(beta=beta), max_epochs=50, **settings)
+    assert course.stage(59) == (59, 60)
+    assert course.stage(60) == (0, 50)
+    assert [course.beta(step) for step in range(60)] == [0.0] * 60
+    assert course.beta(70) == pytest.approx(0.25)
+    for step in range(50):
+        assert course.learning_rate(60 + step) == alone.learning_rate(step)
+        assert course.beta(60 + step) == alone.beta(step)
+    first = schedule(1, max_epochs=60, **settings)
+    assert [course.learning_rate(step) for step in range(60)] == [
+        first.learning_rate(step) for step in range(60)
+    ]
