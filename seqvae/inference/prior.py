@@ -62,9 +62,11 @@ class Prior:
         return means + torch.einsum("nij,nj->ni", scales, noise)
 
     def save(self, folder: Path) -> None:
-        """Write `prior.safetensors`."""
-        save_file({name: value.contiguous() for name, value in vars(self).items()}, folder / FILE)
-        (folder / FILE).chmod(0o644)  # safetensors writes it as private
+        """Write `prior.safetensors`, whole or not at all."""
+        partial = folder / f"{FILE}.partial"
+        save_file({name: value.contiguous() for name, value in vars(self).items()}, partial)
+        partial.chmod(0o644)  # safetensors writes it as private
+        partial.replace(folder / FILE)
 
     @classmethod
     def load(cls, folder: Path) -> "Prior | None":

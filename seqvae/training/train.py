@@ -10,10 +10,11 @@ import lightning
 import torch
 
 from seqvae.corpus.prepare import prepare
+from seqvae.corpus.store import Corpus
 from seqvae.errors import InputError
 from seqvae.inference.bundle import bundle_in
 from seqvae.inference.codec import Codec
-from seqvae.inference.prior import fit_prior_of
+from seqvae.inference.prior import Prior, fit_prior_of
 from seqvae.model.objective import BetaSchedule
 from seqvae.training.checkpoint import CHECKPOINT, begin_run, read_checkpoint
 from seqvae.training.config import Config, TrainerConfig
@@ -52,12 +53,13 @@ def train(config: Config, runs: Path = Path("runs"), *, resume: bool = False) ->
     module = VAETraining(config, corpus, run)
     if checkpoint is not None:
         module.restore(checkpoint)
-    if module.step == module.schedule.num_steps:
+    was_complete = module.step == module.schedule.num_steps
+    if not was_complete:
+        _fit(module, on_gpu=on_gpu)
+    if config.model.latent_dim and Prior.load(bundle_in(run)) is None:
+        _fit_prior(run, corpus)
+    elif was_complete:
         logger.warning("%s: the training is complete; there is nothing to resume", run)
-        return run
-    _fit(module, on_gpu=on_gpu)
-    if config.model.latent_dim:
-        fit_prior_of(Codec.load(run), corpus.splits["train"]).save(bundle_in(run))
     return run
 
 
@@ -86,6 +88,20 @@ def _fit(module: VAETraining, *, on_gpu: bool) -> None:
             f"{module.run}: interrupted at step {module.step} of {schedule.num_steps}; the same "
             f"command {'with --resume goes on' if resumable else 'starts again'}"
         )
+
+
+def _fit_prior(run: Path, corpus: Corpus) -> None:
+    """Fit the prior to the codes of the training split, and keep it in the bundle.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed; the bundle has no prior yet.
+    """
+    try:
+        fit_prior_of(Codec.load(run), corpus.splits["train"]).save(bundle_in(run))
+    except KeyboardInterrupt as interruption:
+        raise KeyboardInterrupt(
+            f"{run}: interrupted while the prior was fitted; the same command with --resume goes on"
+        ) from interruption
 
 
 def _make_trainer(settings: TrainerConfig, *, max_epochs: int, on_gpu: bool) -> lightning.Trainer:
