@@ -55,7 +55,7 @@ def three_files(folder: Path) -> dict[str, str]:
 
 def corpus_of(config: Config) -> Corpus:
     """The prepared corpus."""
-    return prepare(config)
+    return prepare(config.data, config.corpus_folder)
 
 
 def checkpoint(run: Path) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def train(config: Config, runs: Path = Path("runs"), *, resume: bool = False) ->
         )
     if config.objective.target_kl is not None and config.objective.beta != BetaSchedule():
         logger.warning("objective.beta has no effect: objective.target_kl sets the weight")
-    corpus = prepare(config)
+    corpus = prepare(config.data, config.corpus_folder)
     if checkpoint is None:
         begin_run(run, config, corpus)
     keep_freed_memory()
