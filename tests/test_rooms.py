@@ -21,7 +21,6 @@ LIBRARIES = {  # where each may be imported, inside functions too
     "sentencepiece": ("tokenizers/text",),
     "safetensors": ("inference",),
     "jsonargparse": ("cli",),
-    "pebble": ("corpus/scores",),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 
