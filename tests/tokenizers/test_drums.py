@@ -119,23 +119,23 @@ def test_training_takes_drums_of_some_bars_from_another_window() -> None:
     before = ids.copy()
     mixed = DrumsTokenizer(num_bars=2, mix_share=0.5).mix(ids, np.random.default_rng(0))
     assert np.array_equal(ids, before)
-    own, made = (
+    originals, made = (
         (x[:, :, 0, None] >> np.arange(9) & 1).reshape(400, 2, 16, 9) for x in (ids, mixed)
     )
-    kept = (own == made).all(2)  # (N, bars, 9): random bars agree by accident once in 65,536
+    kept = (originals == made).all(2)  # (N, bars, 9): random bars agree by accident once in 65,536
     untouched = kept.all((1, 2))
     assert 160 < untouched.sum() < 240  # half of the windows
     assert abs(kept[~untouched].mean() - 0.5) < 0.05
     assert not np.array_equal(kept[~untouched][:, 0], kept[~untouched][:, 1])
     for window, taken in zip(made[~untouched][:50], ~kept[~untouched][:50], strict=True):
         donors = [
-            (own[:, bar, :, i] == window[bar, :, i]).all(1)
+            (originals[:, bar, :, i] == window[bar, :, i]).all(1)
             for bar, i in zip(*np.nonzero(taken), strict=True)
         ]
         assert np.logical_and.reduce(donors).sum() == 1  # all from one, at the same steps
 
 
-def test_what_is_given_stays_with_its_window() -> None:
+def test_chords_stay_with_their_window() -> None:
     ids = np.random.default_rng(0).integers(512, size=(40, 16, 2))
     mixed = DrumsTokenizer(num_bars=1, mix_share=1.0).mix(ids, np.random.default_rng(0))
     assert np.array_equal(mixed[..., 1], ids[..., 1])

@@ -126,15 +126,15 @@ def test_performances_keep_their_timing(data_folder: Path) -> None:
 def test_what_the_encoder_sees(view: str, first: list[int] | None) -> None:
     tokenizer = GrooveTokenizer(num_bars=1, encoder_sees=view)
     ids = encoded(tokenizer, played((0, 36, 90, 0.1), (0, 38, 20, 0.1), (2, 42, 20, 0.1)))[None]
-    seen = tokenizer.encoder_input(ids)
+    visible = tokenizer.encoder_input(ids)
     if first is None:
-        assert seen is None
+        assert visible is None
         return
-    assert seen is not None
-    assert seen[0, :3, 0].tolist() == first
-    assert (seen[..., 1:] == 0).all()
-    given = np.concatenate([ids, np.full_like(ids[..., :1], 7)], axis=2)
-    assert (tokenizer.encoder_input(given)[..., 19:] == 7).all()  # a chord is no secret
+    assert visible is not None
+    assert visible[0, :3, 0].tolist() == first
+    assert (visible[..., 1:] == 0).all()
+    with_chords = np.concatenate([ids, np.full_like(ids[..., :1], 7)], axis=2)
+    assert (tokenizer.encoder_input(with_chords)[..., 19:] == 7).all()  # a chord is no secret
     assert ids[0, 0, 1] > 0  # they themselves stay as they are
 
 

@@ -1,4 +1,4 @@
-"""Lines of notes: what melody and trio share, apart from what their own tests show."""
+"""Lines of notes: what melody and trio share."""
 
 from collections import Counter
 

@@ -467,14 +467,14 @@ def batch(num_windows: int, low: int, high: int) -> NDArray[np.int64]:
 
 def shifts(before: NDArray[np.int64], after: NDArray[np.int64]) -> list[int]:
     """The shift of each window that has an onset; the same for all its onsets."""
-    found = []
+    semitones = []
     for old, new in zip(before, after, strict=True):
         onset = old > NOTE_OFF
         assert (new[~onset] == old[~onset]).all()
         if onset.any():
             assert len(set((new - old)[onset].tolist())) == 1
-            found.append(int((new - old)[onset][0]))
-    return found
+            semitones.append(int((new - old)[onset][0]))
+    return semitones
 
 
 def test_augment_moves_each_window_as_a_whole() -> None:

@@ -177,12 +177,12 @@ def random_windows(num_windows: int, max_notes: int) -> list[Ids]:
 def bars_of(ids: Ids) -> tuple[list[list[int]], list[list[int]]]:
     """The notes of each bar, counted from the window's first step."""
     step = 0
-    found: tuple[list[list[int]], list[list[int]]] = ([], [])
+    bars: tuple[list[list[int]], list[list[int]]] = ([], [])
     for onset, *others in ids.tolist():
         if onset == 0:
-            return found
+            return bars
         step += onset - 1
-        found[step // 16].append([step, *others])
+        bars[step // 16].append([step, *others])
     raise AssertionError("no end")
 
 
@@ -194,17 +194,17 @@ def test_bars_come_from_another_window() -> None:
     before = ids.copy()
     mixed = TWO_BARS.mix(ids, np.random.default_rng(0))
     assert np.array_equal(ids, before)
-    own, made = list(map(bars_of, ids)), list(map(bars_of, mixed))
-    pairs = [(a, b) for a in own for b in own]
-    taken = np.array([[made[i][b] != own[i][b] for b in (0, 1)] for i in range(200)])
+    originals, made = list(map(bars_of, ids)), list(map(bars_of, mixed))
+    pairs = [(a, b) for a in originals for b in originals]
+    taken = np.array([[made[i][b] != originals[i][b] for b in (0, 1)] for i in range(200)])
     assert 55 < taken.any(1).sum() < 95  # three quarters of the half of the windows
     assert (taken.sum(0) > 30).all()
     for i in np.flatnonzero(taken.all(1)):
         assert any(made[i] == b for _, b in pairs)  # both from one
     for bars in made:
         assert len(bars[0]) + len(bars[1]) <= 30
-        assert any(bars[0] == b[0] for b in own)
-        assert any(bars[1] == b[1] for b in own)
+        assert any(bars[0] == b[0] for b in originals)
+        assert any(bars[1] == b[1] for b in originals)
     assert max(len(bars[0] + bars[1]) for bars in made) > 20  # longer than any was
     first_end = (mixed[..., 0] == 0).argmax(1)
     for row, end in zip(mixed, first_end, strict=True):

@@ -43,8 +43,8 @@ def test_each_voice_is_that_of_its_own_tokenizer() -> None:
     for channel, (tokenizer, notes) in enumerate(
         [(melodies, MELODY), (melodies, BASS), (DrumsTokenizer(num_bars=1), KIT)]
     ):
-        (own,) = tokenizer.encode(Piece(notes, 4))
-        assert np.array_equal(example.ids[:, channel], own.ids[:, 0])
+        (alone,) = tokenizer.encode(Piece(notes, 4))
+        assert np.array_equal(example.ids[:, channel], alone.ids[:, 0])
 
 
 def test_every_melody_goes_with_every_bass() -> None:
@@ -109,7 +109,7 @@ def test_an_empty_clip_encodes() -> None:
 def test_decode_writes_three_tracks(tmp_path: Path) -> None:
     (example,) = ONE_BAR.encode(together(line(60, 11, 0), BASS, KIT))
     song = to_pretty_midi(ONE_BAR.decode(example))
-    voices = [(own.program, own.is_drum, len(own.notes)) for own in song.instruments]
+    voices = [(track.program, track.is_drum, len(track.notes)) for track in song.instruments]
     assert voices == [(11, False, 2), (33, False, 2), (0, True, 4)]
 
 
@@ -128,7 +128,7 @@ def test_voices_of_bars_come_from_another_window() -> None:
     before = ids.copy()
     mixed = TrioTokenizer(num_bars=2).mix(ids, np.random.default_rng(0))
     assert np.array_equal(ids, before)
-    assert np.array_equal(mixed[..., 3], ids[..., 3])  # what is given
+    assert np.array_equal(mixed[..., 3], ids[..., 3])  # the chords
     assert np.array_equal(mixed % 100, ids % 100)  # at the same steps
     donors = (mixed[..., :3] // 100).reshape(200, 2, 16, 3)
     assert (donors == donors[:, :, :1]).all()  # whole bars
@@ -136,8 +136,8 @@ def test_voices_of_bars_come_from_another_window() -> None:
     touched = taken.any((1, 2))
     assert 70 < touched.sum() < 130  # half of the windows
     assert abs(taken[touched].mean() - 0.5) < 0.05
-    for window, own in zip(donors[touched][:, :, 0], np.flatnonzero(touched), strict=True):
-        assert len({*window.flat} - {own}) == 1  # all from one
+    for window, number in zip(donors[touched][:, :, 0], np.flatnonzero(touched), strict=True):
+        assert len({*window.flat} - {number}) == 1  # all from one
 
 
 def test_melody_and_bass_stay_with_their_chords() -> None:
@@ -186,8 +186,8 @@ def test_voices_are_told_apart_in_files_of_every_type(tmp_path: Path, file_type:
     song = mido.MidiFile(type=file_type, ticks_per_beat=480)
     for group in [voices] if file_type == 0 else [[channel] for channel in voices]:
         track, now = mido.MidiTrack(), 0
-        own = [event for event in events if event[2].channel in group]
-        for tick, _, message in sorted(own, key=lambda event: event[:2]):
+        chosen = [event for event in events if event[2].channel in group]
+        for tick, _, message in sorted(chosen, key=lambda event: event[:2]):
             track.append(message.copy(time=tick - now))
             now = tick
         song.tracks.append(track)
