@@ -61,7 +61,9 @@ def test_what_is_struck_is_what_drums_say() -> None:
 
 @pytest.mark.parametrize("num_bins", [1, 8, 32, 100, 127])
 def test_bins_come_back_and_are_near(num_bins: int) -> None:
-    tokenizer = GrooveTokenizer(num_bars=8, num_velocity_bins=num_bins, num_offset_bins=num_bins)
+    tokenizer = GrooveTokenizer(
+        num_bars=8, num_velocity_bins=num_bins, num_offset_bins=num_bins + 1
+    )
     velocity, steps = np.arange(1, 128), np.arange(127)
     offset = np.linspace(-0.5, 0.499, 127)
     notes = make_notes(steps, steps + 1, 36, velocity=velocity, offset=offset, is_drum=True)

@@ -383,6 +383,8 @@ def test_decode_by_hand(text: str, rows: list[Row]) -> None:
 def test_show() -> None:
     ids = np.array(tokens("60 . . . - . . 73 21 . . . . . . ."))[:, None]
     assert ONE_BAR.show(ids) == "C4 . . . | - . . C#5 | A0 . . . | . . . ."
+    coarse = MelodyTokenizer(steps_per_quarter=2)
+    assert coarse.show(ids) == "C4 . | . . | - . | . C#5 | A0 . | . . | . . | . ."
 
 
 # There and back

@@ -172,6 +172,8 @@ def test_a_vocabulary_is_learned_from_a_sample_of_too_many_lines(
     monkeypatch.setattr(text, "MAX_LINES", 200)
     trained = SubwordTokenizer(vocab_size=275).train(iter(latin + greek))
     assert SubwordTokenizer(vocab_size=275).train(iter(latin + greek)) == trained
+    assert SubwordTokenizer(vocab_size=275).train(sample_lines(latin + greek, 200)) == trained
+    assert SubwordTokenizer(vocab_size=275).train(latin[:200]) != trained
     for word in ("cab", "\u03b2\u03b1\u03b3"):
         assert min(ids_of(trained, word)[:-1]) >= NUM_RESERVED  # not spelled in bytes
 

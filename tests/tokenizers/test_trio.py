@@ -47,6 +47,15 @@ def test_each_voice_is_that_of_its_own_tokenizer() -> None:
         assert np.array_equal(example.ids[:, channel], alone.ids[:, 0])
 
 
+@pytest.mark.parametrize(
+    ("program", "channel"), [(0, 0), (31, 0), (32, 1), (39, 1), (40, None), (127, None)]
+)
+def test_programs_tell_melody_from_bass(program: int, channel: int | None) -> None:
+    (example,) = ONE_BAR.encode(together(line(60, program, 0), KIT))
+    sounds = [example.ids[:, voice].any() for voice in (0, 1)]
+    assert sounds == [channel == 0, channel == 1]
+
+
 def test_every_melody_goes_with_every_bass() -> None:
     piece = together(MELODY, line(72, 31, 3), BASS, line(40, 39, 4), KIT)
     assert len(ONE_BAR.extract(piece).sequences) == 4
