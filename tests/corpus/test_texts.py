@@ -130,6 +130,15 @@ def test_an_empty_file_among_others_has_a_reason(tmp_path: Path) -> None:
     assert rows_of(corpus)["06.txt"].reason == "no usable line (an empty line)"
 
 
+@pytest.mark.parametrize("empty", range(4))
+def test_an_empty_file_makes_up_no_split(tmp_path: Path, empty: int) -> None:
+    for i in range(4):
+        lines = [] if i == empty else [f"line {i}"]
+        write_lines(tmp_path / "data" / f"{i}.txt", lines)
+    corpus = prepare_in(tmp_path / "corpus", WORDS, source=str(tmp_path / "data"))
+    assert corpus.num_sequences == {"train": 1, "valid": 1, "test": 1}
+
+
 @pytest.mark.parametrize("lines", [["one"], ["one a", "two b"], ["one"] * 10])
 def test_too_few_distinct_lines_are_an_input_error(tmp_path: Path, lines: list[str]) -> None:
     source = write_lines(tmp_path / "a.txt", lines)
