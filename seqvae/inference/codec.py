@@ -201,22 +201,19 @@ class Codec:
         silence = np.zeros((self.model.steps.max_steps, num_columns), np.int64)
         return Clip([Example(silence, qpm) for _ in z], z)
 
-    def render(
-        self, clips: Sequence[Clip], drawing: Drawing, generator: torch.Generator | None = None
-    ) -> list[Item]:
+    def render(self, clips: Sequence[Clip], drawing: Drawing) -> list[Item]:
         """Decode the codes of clips to outputs.
 
         Each output has the tempo and program of its clip, and its chords unless `drawing` names
-        others. `generator` draws in place of the seed of `drawing`.
+        others.
         """
         windows = [window for clip in clips for window in clip.windows]
         z = torch.cat([clip.z for clip in clips])
         sampling = Sampling(
             temperature=drawing.temperature, top_k=drawing.top_k, top_p=drawing.top_p
         )
-        generator = generator or self.generator(drawing.seed)
         conditions = self._conditions(windows, drawing.chords)
-        drawn = iter(self.tokens(z, sampling, generator, conditions))
+        drawn = iter(self.tokens(z, sampling, self.generator(drawing.seed), conditions))
         return [
             self._item([replace(window, ids=next(drawn)) for window in clip.windows])
             for clip in clips

@@ -154,7 +154,7 @@ class TrainedVAE:
         generator = self.codec.generator(how.seed)
         z = self.prior.sample(how.n, generator)
         clips = [self.codec.blank(code[None], how.qpm) for code in z]
-        return self.codec.render(clips, how, generator)
+        return self.codec.render(clips, how)
 
     @verb(options.Reconstruct)
     def reconstruct(self, how: options.Reconstruct) -> list[Item]:
@@ -206,7 +206,7 @@ class TrainedVAE:
         clips = [
             replace(clip, z=torch.cos(angle) * clip.z + torch.sin(angle) * draw) for draw in noise
         ]
-        return self.codec.render(clips, how, generator)
+        return self.codec.render(clips, how)
 
     @verb(options.Analogy)
     def analogy(self, how: options.Analogy) -> list[Item]:

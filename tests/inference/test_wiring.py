@@ -20,7 +20,7 @@ from seqvae.inference.prior import Prior
 from seqvae.inference.trained import TrainedVAE
 from seqvae.model.config import ModelConfig, Sampling
 from seqvae.model.decoding import GREEDY
-from seqvae.model.latent import INTERPOLATIONS
+from seqvae.model.latent import INTERPOLATIONS, weighted
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.chords import parse_chords
 from seqvae.music.midi import to_pretty_midi
@@ -120,6 +120,54 @@ def test_variations_lie_on_a_quarter_circle(sentences: Trained, calls: Calls) ->
     mean, noise = vae.encode(TEXT).mean, vae.prior.sample(4, vae.codec.generator(5))
     angle = torch.tensor(torch.pi / 8)
     torch.testing.assert_close(calls.z[0], torch.cos(angle) * mean + torch.sin(angle) * noise)
+
+
+def test_a_blend_goes_row_by_row_from_the_first_input_to_the_last(
+    sentences: Trained, calls: Calls
+) -> None:
+    vae, inputs = sentences.vae, [*TEXTS, "The girl wants a boat.", "A man sees music."]
+    vae.blend(inputs, num_steps=3)
+    rows, (first, second, third, fourth) = calls.z[0].view(3, 3, 4), vae.encode(inputs).mean
+    for (row, column), corner in {(0, 0): first, (0, 2): second, (2, 0): third}.items():
+        torch.testing.assert_close(rows[row, column], corner)
+    torch.testing.assert_close(rows[2, 2], fourth)
+    half = torch.tensor([0.5, 0.5])
+    torch.testing.assert_close(rows[0, 1], weighted(torch.stack([first, second]), half))
+    torch.testing.assert_close(rows[1, 0], weighted(torch.stack([first, third]), half))
+
+
+def test_an_analogy_adds_what_distinguishes_the_third_from_the_second(
+    sentences: Trained, calls: Calls
+) -> None:
+    vae, inputs = sentences.vae, [*TEXTS, "The girl wants a boat."]
+    vae.analogy(*inputs)
+    a, b, c = vae.encode(inputs).mean
+    torch.testing.assert_close(calls.z[0], (a - b + c)[None])
+
+
+class Recorded:
+    """Directions that note how they are asked to move, and move nothing."""
+
+    def __init__(self) -> None:
+        self.moves: list[tuple[Any, ...]] = []
+
+    def shift(self, z: torch.Tensor, *how: Any, **more: Any) -> torch.Tensor:
+        self.moves.append((*how, more))
+        return z + 1
+
+
+def test_a_shift_moves_as_it_is_told(
+    sentences: Trained, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vae, directions = sentences.vae, Recorded()
+    monkeypatch.setattr(TrainedVAE, "directions", directions)
+    vae.shift(TEXT, attribute="length", amount=-0.5)
+    vae.shift(TEXT, attribute="mine", amount=1.5, keep_others=True)
+    assert directions.moves == [
+        ("length", -0.5, {"keep_others": False}),
+        ("mine", 1.5, {"keep_others": True}),
+    ]
+    torch.testing.assert_close(calls.z[0], vae.encode(TEXT).mean + 1)
 
 
 # What codes come from
