@@ -90,6 +90,8 @@ def test_the_remedy_is_a_setting_that_is_taken(latent_dim: int, target_kl: float
             Objective(free_nats_per_dim=0.5),
             "--objective.target_kl 8 --objective.free_nats_per_dim 0",
         ),
+        # Batch normalisation keeps the KL at 16 * 1.2^2 / 2 = 11.52 nats; the target is twice that.
+        (ModelConfig(latent_dim=16, bn_gamma=1.2), Objective(), "--objective.target_kl 24"),
         (
             ModelConfig(latent_dim=2, token_dropout=0.5),
             Objective(target_kl=6.0),

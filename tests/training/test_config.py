@@ -105,6 +105,14 @@ def test_five_nats_a_dimension_is_what_the_message_promises() -> None:
             {"model.encoder_pooling": "sum"},
             f"encoder_pooling is 'sum'; choose one of {', '.join(POOLINGS)}",
         ),
+        (
+            {"model.latent_dim": 8, "objective.free_nats_per_dim": 5.5},
+            "free_nats_per_dim is 5.5, but latent_dim 8 holds about 40 nats (5 per dimension)",
+        ),
+        (
+            {"model.bn_gamma": 0.6, "trainer.batch_size": 1},
+            "bn_gamma is 0.6, but a batch of 1",
+        ),
         ({"model.latent_dim": -1}, "latent_dim is -1; it must be 0 or more"),
         ({"model.bn_gamma": -0.5}, "bn_gamma is -0.5; it must be 0 or more"),
         ({"model.bn_gamma": math.nan}, "bn_gamma is nan; it must be 0 or more"),
