@@ -46,6 +46,18 @@ def config(settings: dict[str, Any]) -> Config:
             {"model.latent_dim": 4, "model.bn_gamma": 1.0, "objective.target_kl": 2.0},
             "target_kl is 2 nats, but bn_gamma 1 keeps the KL of 4 dimensions at 2 or more",
         ),
+        (
+            {"model.latent_dim": 4, "objective.free_nats": 20.5},
+            "free_nats is 20.5, but latent_dim 4 holds about 20 nats (5 per dimension)",
+        ),
+        (
+            {"model.latent_dim": 4, "objective.free_nats_per_dim": 5.5},
+            "free_nats_per_dim is 5.5, but latent_dim 4 holds about 20 nats (5 per dimension)",
+        ),
+        (
+            {"model.bn_gamma": 0.5, "trainer.batch_size": 1},
+            "bn_gamma is 0.5, but a batch of 1 has no variance; give batch_size 2 or more",
+        ),
         *(
             ({"model.latent_dim": 0, name: value}, f"{name} is {value}, but latent_dim 0 has no")
             for name, value in {
@@ -77,6 +89,9 @@ def test_a_kl_that_the_code_cannot_have_is_refused(settings: dict[str, Any], mes
         {"model.latent_dim": 32, "objective.free_nats": 7.0, "model.bn_gamma": 0.7},
         {"trainer.pretrain_epochs": 4, "trainer.max_epochs": 5},
         {"trainer.ema_decay": 0.9999},
+        {"model.latent_dim": 4, "objective.free_nats": 20.0},
+        {"model.latent_dim": 4, "objective.free_nats_per_dim": 5.0},
+        {"model.bn_gamma": 0.5, "trainer.batch_size": 2},
         {"model.z_wiring": ("output",)},
     ],
     ids=str,
