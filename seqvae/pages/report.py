@@ -117,10 +117,9 @@ def _facts(vae: TrainedVAE, corpus: Corpus) -> dict[str, str | int]:
 
 def _samples(vae: TrainedVAE, encoded: Encoded) -> list[str | Data]:
     """Samples of the prior at temperature 1; where chords are given, over those of the split."""
-    generator = vae.codec.generator(0)
-    z = vae.prior.sample(NUM_SAMPLES, generator)
+    z = vae.prior.sample(NUM_SAMPLES, vae.codec.generator(0))
     over = [encoded.examples[i % len(encoded.examples)] for i in range(NUM_SAMPLES)]
-    return _decode(vae, z, over, Sampling(temperature=1.0), generator)
+    return _decode(vae, z, over, Sampling(temperature=1.0), vae.codec.generator(0))
 
 
 def _interpolation(vae: TrainedVAE, encoded: Encoded, plane: Plane) -> Data:
