@@ -1,5 +1,6 @@
 """The command line as a user meets it: results, one-line errors, exit codes, Ctrl-C."""
 
+import contextlib
 import inspect
 import json
 import os
@@ -553,48 +554,55 @@ def test_ctrl_c_ends_with_a_checkpoint_and_resume_goes_on(tiny: Path) -> None:
     assert b"Traceback" not in err
 
 
+# Readers that press Ctrl-C as a terminal does, for parent and workers alike: while a worker still
+# imports what it needs, or while it reads a file.
 CTRL_C_AT_THE_START = """
-class Interrupted(workers._Worker):
-    def __init__(self, read):
-        super().__init__(read)
-        os.killpg(0, signal.SIGINT)  # as a terminal does: the workers get it too
+import multiprocessing, os, signal
 
-workers._Worker = Interrupted
+if multiprocessing.current_process().name != "MainProcess":
+    os.kill(os.getpid(), signal.SIGINT)  # the worker is the first to hear it
+    os.killpg(0, signal.SIGINT)
+
+def extract_file(path, **settings):
+    signal.pause()
 """
 CTRL_C_WHILE_READING = """
-import interrupting
-scores.extract_file = interrupting.extract_file
-"""
-READER = """
 import os, signal
 
 def extract_file(path, **settings):
     os.killpg(0, signal.SIGINT)
     signal.pause()
 """
+PREPARE = """
+import interrupting
+from seqvae import cli
+from seqvae.corpus import scores
+
+scores.extract_file = interrupting.extract_file
+cli.main()
+"""
 
 
 @pytest.mark.parametrize(
-    "moment", [CTRL_C_AT_THE_START, CTRL_C_WHILE_READING], ids=["start", "reading"]
+    "reader", [CTRL_C_AT_THE_START, CTRL_C_WHILE_READING], ids=["start", "reading"]
 )
-def test_ctrl_c_ends_workers_at_once_and_leaves_nothing(tmp_path: Path, moment: str) -> None:
+def test_ctrl_c_ends_workers_at_once_and_leaves_nothing(tmp_path: Path, reader: str) -> None:
     write_tunes(tmp_path / "tunes", 40)
-    (tmp_path / "interrupting.py").write_text(READER)
-    program = (
-        "import os, signal, sys\n"
-        "from seqvae import cli\n"
-        f"from seqvae.corpus import scores, workers\n{moment}\n"
-        "cli.main()\n"
-    )
+    (tmp_path / "interrupting.py").write_text(reader)
     process = subprocess.Popen(
         [
-            sys.executable, "-c", program, "prepare", str(ROOT / "configs/melody_2bar.yaml"),
+            sys.executable, "-c", PREPARE, "prepare", str(ROOT / "configs/melody_2bar.yaml"),
             "--data.source", "tunes", "--data.corpus", "made/corpus", "--data.num_workers", "1",
         ],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE,
         start_new_session=True,
     )  # fmt: skip
-    _, err = process.communicate(timeout=60)  # until all that share its output have ended
+    try:
+        _, err = process.communicate(timeout=60)  # until all that share its output have ended
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     assert process.returncode == 130, err.decode()
     assert err.endswith(b"interrupted\n")
     assert b"Traceback" not in err
