@@ -542,6 +542,7 @@ def test_ctrl_c_ends_with_a_checkpoint_and_resume_goes_on(tiny: Path) -> None:
     assert process.returncode == 130
     assert b"--resume goes on" in err
     assert b"Traceback" not in err
+    assert b"litlogger" not in err.lower()  # nor any other advice of Lightning
     resumed = subprocess.Popen(
         [*command, "--resume"], cwd=tiny, env=environment, stderr=subprocess.PIPE
     )

@@ -72,9 +72,9 @@ def _fit(module: VAETraining, *, on_gpu: bool) -> None:
     """
     schedule, settings = module.schedule, module.config.trainer
     epochs_left = settings.max_epochs - module.step // schedule.steps_per_epoch
-    trainer = _make_trainer(settings, max_epochs=epochs_left, on_gpu=on_gpu)
     try:
         with _quiet_lightning(), first_interrupt_to(module.interrupt):
+            trainer = _make_trainer(settings, max_epochs=epochs_left, on_gpu=on_gpu)
             trainer.fit(module)
     except SystemExit:  # which Lightning makes of a second Ctrl-C
         if not module.interrupted:
