@@ -69,7 +69,9 @@ def seconds_per_file(
 
 def speed(folder: Path, config: str, beats: str | None = None) -> dict[str, float]:
     """Files a second, and how many times that of pretty_midi."""
-    tokenizer = make_tokenizer(yaml.safe_load((CONFIGS / config).read_text())["data"]["tokenizer"])
+    tokenizer = make_tokenizer(
+        yaml.safe_load((CONFIGS / config).read_text(encoding="utf-8"))["data"]["tokenizer"]
+    )
     assert tokenizer.modality == "music"
     paths = find_midi(folder)
     if beats is not None:
@@ -94,7 +96,9 @@ def speed(folder: Path, config: str, beats: str | None = None) -> dict[str, floa
 
 def memory(folder: Path, config: str) -> dict[str, float]:
     """Peak MiB while a collection and ten of its size are collected; what that adds a file."""
-    tokenizer = make_tokenizer(yaml.safe_load((CONFIGS / config).read_text())["data"]["tokenizer"])
+    tokenizer = make_tokenizer(
+        yaml.safe_load((CONFIGS / config).read_text(encoding="utf-8"))["data"]["tokenizer"]
+    )
     assert tokenizer.modality == "music"
     paths, peaks = find_midi(folder), []
     for copies in (1, 10):

@@ -196,7 +196,7 @@ def shuffled_pitches(ids: Ids, vae: TrainedVAE, rng: np.random.Generator) -> lis
 def windows_of(vae: TrainedVAE, other: Path, rng: np.random.Generator) -> list[Ids]:
     """A random choice of the windows of a folder of MIDI files, or of the lines of a text."""
     if vae.tokenizer.modality == "text":
-        sources = [line for line in other.read_text().splitlines() if line.strip()]
+        sources = [line for line in other.read_text(encoding="utf-8").splitlines() if line.strip()]
     else:
         sources = [str(file) for file in sorted(other.rglob("*.mid"))]
     windows: list[Ids] = []
@@ -344,7 +344,7 @@ def main() -> None:
     """Make a row of each run."""
     options = make_parser().parse_args()
     if options.table:
-        print(table(json.loads(options.results.read_text())))
+        print(table(json.loads(options.results.read_text(encoding="utf-8"))))
         return
     for run in options.runs:
         corpus = open_corpus(run, options.corpus)

@@ -155,7 +155,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def read(file: Path) -> tuple[list[str], Tensor]:
     """Sentences and their labels."""
-    lines = [line.split("\t") for line in file.read_text().splitlines()]
+    lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()]
     return [text for _, text in lines], torch.tensor([float(label) for label, _ in lines])
 
 
@@ -176,7 +176,7 @@ def main() -> None:
     parser = make_parser()
     options = parser.parse_args()
     if options.table:
-        print(table(json.loads(options.results.read_text())))
+        print(table(json.loads(options.results.read_text(encoding="utf-8"))))
         return
     if options.test is None:
         parser.error("give a run and two files of labelled sentences")

@@ -50,7 +50,7 @@ class Benchmark:
         flags, for_train = split_at_dashes(sys.argv[1:])
         options = self.parser().parse_args(flags)
         if options.table:
-            print(self.table(json.loads(options.results.read_text())))
+            print(self.table(json.loads(options.results.read_text(encoding="utf-8"))))
             return
         names = names_of_rows(options.rows, self.rows, self.not_in_all)
         if options.data is None or not names or options.iw_samples < 1:
@@ -118,16 +118,18 @@ def figures_of(run: Path, training: Sequence[str], evaluation: Sequence[str]) ->
         resume = ["--resume"] if (run / "last.ckpt").is_file() else []
         seqvae("train", *training, "--name", run.name, "--runs", str(run.parent), *resume)
         seqvae("evaluate", str(run), "--json", str(file), *evaluation)
-        about.write_text(json.dumps(flags | {"device": device()}, indent=2) + "\n")
-    made = json.loads(about.read_text())
+        about.write_text(
+            json.dumps(flags | {"device": device()}, indent=2) + "\n", encoding="utf-8"
+        )
+    made = json.loads(about.read_text(encoding="utf-8"))
     for verb, wanted in flags.items():
         if made[verb] != wanted:
             print(f"{run}: made by {verb} {shlex.join(made[verb])}; remove it or give another "
                   "--runs", file=sys.stderr)  # fmt: skip
             sys.exit(2)
-    with (run / "metrics.csv").open(newline="") as opened:
+    with (run / "metrics.csv").open(newline="", encoding="utf-8") as opened:
         minutes = float(list(csv.DictReader(opened))[-1]["minutes"])
-    figures: Row = json.loads(file.read_text())
+    figures: Row = json.loads(file.read_text(encoding="utf-8"))
     return figures | {"seconds": round(minutes * 60), "device": made["device"]}
 
 
@@ -157,13 +159,13 @@ def device() -> str:
 
 def write_row(file: Path, row: Row, order: Sequence[str]) -> None:
     """Replace the row of the same name and seed; rows are kept in the given order of names."""
-    rows = json.loads(file.read_text()) if file.is_file() else []
+    rows = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
     rows = [other for other in rows if (other["name"], other["seed"]) != (row["name"], row["seed"])]
     rows.append(row)
     place = {name: number for number, name in enumerate(order)}
     rows.sort(key=lambda each: (place.get(each["name"], len(place)), each["seed"]))
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(rows, indent=2) + "\n")
+    file.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
 
 def markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -48,12 +48,12 @@ def make_music(vae: TrainedVAE, folder: Path) -> None:
 def make_text(vae: TrainedVAE, folder: Path) -> None:
     """Write a file of samples and one of interpolations."""
     samples = vae.sample(16, temperature=0.6, seed=SEED)
-    (folder / "samples.txt").write_text("".join(f"{line}\n" for line in samples))
+    (folder / "samples.txt").write_text("".join(f"{line}\n" for line in samples), encoding="utf-8")
     blocks = []
     for start, end in PAIRS:
         path = vae.interpolate(start, end, num_steps=5)
         blocks.append("".join(f"{line}\n" for line in [f"[{start}]", *path, f"[{end}]"]))
-    (folder / "interpolations.txt").write_text("\n".join(blocks))
+    (folder / "interpolations.txt").write_text("\n".join(blocks), encoding="utf-8")
 
 
 if __name__ == "__main__":

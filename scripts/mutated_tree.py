@@ -18,7 +18,7 @@ class Failures:
     def __init__(self, file: Path) -> None:
         """`file` takes a line per failure."""
         self.file = file
-        file.write_text("")
+        file.write_text("", encoding="utf-8")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A test failed, or what it needs."""
@@ -31,7 +31,7 @@ class Failures:
     def note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
         """Write the name of a test that failed."""
         if report.failed:
-            with self.file.open("a") as opened:
+            with self.file.open("a", encoding="utf-8") as opened:
                 opened.write(f"{report.nodeid}\n")
 
 
@@ -58,7 +58,7 @@ class Copy:
         source = mutation.source(self.root)
         assert source is not None
         file = self.root / mutation.file
-        file.write_text(source)
+        file.write_text(source, encoding="utf-8")
         self.stamp += 1
         os.utime(file, (self.stamp, self.stamp))
 
@@ -91,9 +91,13 @@ class Copy:
 
     def failures(self) -> list[str]:
         """The tests that failed in the last run."""
-        return self.failed.read_text().splitlines() if self.failed.exists() else []
+        return self.failed.read_text(encoding="utf-8").splitlines() if self.failed.exists() else []
 
     def last_line(self) -> str:
         """How pytest ended."""
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        lines = (
+            self.log.read_text(errors="replace", encoding="utf-8").splitlines()
+            if self.log.exists()
+            else []
+        )
         return next(filter(None, reversed(lines)), "no output")

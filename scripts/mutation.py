@@ -35,7 +35,7 @@ class Mutation:
     def source(self, root: Path) -> str | None:
         """The mutated file, or None where the text to replace does not occur exactly once."""
         file = root / self.file
-        text = file.read_text() if file.is_file() else ""
+        text = file.read_text(encoding="utf-8") if file.is_file() else ""
         return text.replace(self.old, self.new) if text.count(self.old) == 1 else None
 
 
@@ -47,7 +47,7 @@ def read_list(file: Path) -> list[Mutation]:
     """The mutations of one room."""
     keys = {"name", "file", "from", "to", "tests", "allowed"}
     mutations = []
-    for entry in tomllib.loads(file.read_text()).get("mutation", []):
+    for entry in tomllib.loads(file.read_text(encoding="utf-8")).get("mutation", []):
         name = entry.get("name", "a mutation without a name")
         missing, unknown = keys - entry.keys() - {"allowed"}, entry.keys() - keys
         if missing or unknown:

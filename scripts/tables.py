@@ -38,7 +38,7 @@ BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def read(name: str) -> Any:
     """A file of results."""
-    return json.loads((RESULTS / name).read_text())
+    return json.loads((RESULTS / name).read_text(encoding="utf-8"))
 
 
 def rows_of(name: str) -> dict[str, Row]:
@@ -117,7 +117,7 @@ def presets() -> str:
     """Every file of `configs/`, by its first line."""
     lines = []
     for file in sorted(CONFIGS.glob("*.yaml")):
-        text = file.read_text()
+        text = file.read_text(encoding="utf-8")
         about = text[: text.index("name:")].replace("\n# ", " ").removeprefix("# ").strip()
         settings = yaml.safe_load(text)
         model, objective = settings["model"], settings.get("objective", {})
@@ -234,10 +234,10 @@ def readmes() -> list[Path]:
 def main() -> None:
     """Bring all READMEs up to date."""
     for file in readmes():
-        before = file.read_text()
+        before = file.read_text(encoding="utf-8")
         after = fill(before)
         if after != before:
-            file.write_text(after)
+            file.write_text(after, encoding="utf-8")
             print(f"{file.relative_to(ROOT)}: tables made anew")
 
 

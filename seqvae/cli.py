@@ -84,7 +84,7 @@ def evaluate(arguments: Sequence[str]) -> None:
         )
         Path(file).parent.mkdir(parents=True, exist_ok=True)
         about = {"split": chosen["split"], **figures.known(), **made}
-        Path(file).write_text(json.dumps(about, indent=2) + "\n")
+        Path(file).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
 def sample(arguments: Sequence[str]) -> None:
@@ -228,7 +228,7 @@ def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[s
         if not file.is_file():
             raise InputError(f"{file}: no such config file")
         try:
-            yaml.safe_load(file.read_text())
+            yaml.safe_load(file.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise InputError(f"{file}: not YAML ({error})") from error
     try:
@@ -268,7 +268,7 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
     print(text, end="")
     if out:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{verb}.txt").write_text(text)
+        (folder / f"{verb}.txt").write_text(text, encoding="utf-8")
 
 
 def _run_parser(kind: type) -> Parser:

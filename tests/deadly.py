@@ -9,7 +9,7 @@ from seqvae.corpus.workers import BYTES_PER_WORKER
 
 def read(path: Path) -> str:
     """What stands in a file; some words are deadly."""
-    match path.read_text():
+    match path.read_text(encoding="utf-8"):
         case "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         case "exit":
@@ -30,4 +30,4 @@ def read(path: Path) -> str:
             return str(1 / 0)
         case "where":
             return str(os.getpid())
-    return path.read_text()
+    return path.read_text(encoding="utf-8")

@@ -28,7 +28,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 def imports(file: Path) -> set[str]:
     """Every module that a file imports, wherever in it."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

@@ -91,7 +91,7 @@ class Corpus:
         if not (folder / ABOUT).is_file():
             raise InputError(f"{folder}: no prepared corpus (corpus.json is missing)")
         try:
-            about = json.loads((folder / ABOUT).read_text())
+            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
             tokens = np.load(folder / "tokens.npy", mmap_mode="r")
             offsets = np.load(folder / "offsets.npy")
             self.num_sequences: dict[str, int] = about["num_sequences"]
@@ -113,7 +113,7 @@ class Corpus:
             InputError: the file is damaged.
         """
         try:
-            lines = (self.folder / "manifest.jsonl").read_text().splitlines()
+            lines = (self.folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
             return [SourceRow(**json.loads(line)) for line in lines]
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{self.folder}: damaged manifest ({error})") from error
@@ -196,8 +196,8 @@ def write_corpus(
     spool.take(np.concatenate([splits[name] for name in SPLITS]), folder)
     save_tokenizer(spool.tokenizer, folder)
     rows = "".join(json.dumps(asdict(row)) + "\n" for row in manifest)
-    (folder / "manifest.jsonl").write_text(rows)
-    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+    (folder / "manifest.jsonl").write_text(rows, encoding="utf-8")
+    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -77,7 +77,7 @@ class Movement:
             name: value.tolist() if isinstance(value, Tensor) else value
             for name, value in vars(self).items()
         }
-        (folder / FILE).write_text(json.dumps(plain, indent=2) + "\n")
+        (folder / FILE).write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "Movement | None":
@@ -89,7 +89,7 @@ class Movement:
         if not (folder / FILE).is_file():
             return None
         try:
-            plain = json.loads((folder / FILE).read_text())
+            plain = json.loads((folder / FILE).read_text(encoding="utf-8"))
             tensors = {
                 name: torch.tensor(plain.pop(name))
                 for name in ("change", "success", "success_of_movable")
@@ -198,7 +198,7 @@ def read_labels(codec: Codec, file: Path) -> tuple[list[Example], Float[Tensor, 
         InputError: the file cannot be read, or lines of it cannot be used; it says which.
     """
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise InputError(f"{file}: cannot be read ({reason})") from error

@@ -62,10 +62,11 @@ def open_corpus(run: Path, folder: Path | None = None) -> Corpus:
     config_file = run / RUN_CONFIG
     if not config_file.is_file():
         raise InputError(f"{config_file} is missing; name a run, or the corpus with --corpus")
-    config = yaml.safe_load(config_file.read_text())
+    config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
     corpus = Corpus(Path(config["data"]["corpus"] or f"corpora/{config['name']}").expanduser())
     about = run / ABOUT
-    if about.is_file() and json.loads(about.read_text())["fingerprint"] != corpus.fingerprint:
+    trained_on = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else None
+    if trained_on and trained_on["fingerprint"] != corpus.fingerprint:
         logger.warning(
             "%s was prepared again after %s was trained: its held-out sequences may have been "
             "training sequences then", corpus.folder, run,
@@ -113,7 +114,7 @@ def read_config(file: Path) -> tuple[ModelConfig, Steps]:
         InputError: the file is damaged, or was written by another version of the format.
     """
     try:
-        saved = json.loads(file.read_text())
+        saved = json.loads(file.read_text(encoding="utf-8"))
         written = saved.get("format")
     except (ValueError, AttributeError) as error:  # not JSON, or not an object
         raise InputError(f"{file}: damaged ({error}); copy the bundle again") from error
@@ -142,7 +143,7 @@ def save_bundle(
     with replaced_folder(folder) as beside:
         save_weights(beside, model, training)
         save_tokenizer(tokenizer, beside)
-        (beside / CARD).write_text(card)
+        (beside / CARD).write_text(card, encoding="utf-8")
 
 
 def save_weights(folder: Path, model: SequenceVAE, training: Mapping[str, Any]) -> None:
@@ -156,7 +157,7 @@ def save_weights(folder: Path, model: SequenceVAE, training: Mapping[str, Any]) 
         "steps": asdict(model.steps),
         "training": {name: value for name, value in training.items() if name != "model"},
     }
-    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def model_card(

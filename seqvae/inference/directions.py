@@ -96,7 +96,7 @@ class Directions:
         (folder / ABOUT).unlink(missing_ok=True)  # an interruption must not leave half of each
         save_file(self.score.state_dict(), folder / WEIGHTS)
         (folder / WEIGHTS).chmod(0o644)  # safetensors writes it as private
-        (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+        (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
     @staticmethod
     def are_in(folder: Path) -> bool:
@@ -113,7 +113,7 @@ class Directions:
         if not (folder / ABOUT).is_file():
             raise InputError(f"{folder}: no attributes yet; fit them with seqvae attributes")
         try:
-            about = json.loads((folder / ABOUT).read_text())
+            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
             weights = load_file(folder / WEIGHTS)
             names, spread, gap = (tuple(about[name]) for name in ("names", "spread", "gap"))
             score = make_score(weights["0.weight"].shape[1], len(names), about["method"])

@@ -74,7 +74,7 @@ def complete_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def save_tokenizer(tokenizer: AnyTokenizer, folder: Path) -> None:
     """Write the tokenizer's file."""
-    (folder / TOKENIZER_FILE).write_text(json.dumps(tokenizer.to_json()) + "\n")
+    (folder / TOKENIZER_FILE).write_text(json.dumps(tokenizer.to_json()) + "\n", encoding="utf-8")
 
 
 def load_tokenizer(folder: Path) -> AnyTokenizer:
@@ -87,7 +87,7 @@ def load_tokenizer(folder: Path) -> AnyTokenizer:
     if not file.is_file():
         raise InputError(f"{folder}: {file.name} is missing; is this a seqvae bundle?")
     try:
-        saved = json.loads(file.read_text())
+        saved = json.loads(file.read_text(encoding="utf-8"))
         return TOKENIZERS[saved["kind"]].from_json(saved)
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise InputError(f"{file}: damaged ({error}); copy the bundle again") from error

@@ -28,13 +28,13 @@ FORMAT = 1  # of last.ckpt
 def begin_run(run: Path, config: Config, corpus: Corpus) -> None:
     """Write what is trained on what."""
     run.mkdir(parents=True, exist_ok=True)
-    (run / CONFIG).write_text(yaml.safe_dump(asdict(config), sort_keys=False))
+    (run / CONFIG).write_text(yaml.safe_dump(asdict(config), sort_keys=False), encoding="utf-8")
     shutil.copy(corpus.folder / ABOUT, run / ABOUT)
 
 
 def write_metrics(run: Path, history: list[dict[str, float]]) -> None:
     """Write one row per validation."""
-    with (run / METRICS).open("w", newline="") as opened:
+    with (run / METRICS).open("w", newline="", encoding="utf-8") as opened:
         writer = csv.DictWriter(opened, fieldnames=list(history[0]))
         writer.writeheader()
         writer.writerows(history)
@@ -48,7 +48,7 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
     """
     if not (run / METRICS).is_file():
         raise InputError(f"{run}: no run ({METRICS} is missing)")
-    with (run / METRICS).open(newline="") as opened:
+    with (run / METRICS).open(newline="", encoding="utf-8") as opened:
         return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(opened)]
 
 
@@ -85,8 +85,8 @@ def check_unchanged(run: Path, config: Config) -> None:
         InputError: a setting or the data differ, or the run's record of them is damaged.
     """
     try:
-        saved = dict(yaml.safe_load((run / CONFIG).read_text()))
-        fingerprint = json.loads((run / ABOUT).read_text())["fingerprint"]
+        saved = dict(yaml.safe_load((run / CONFIG).read_text(encoding="utf-8")))
+        fingerprint = json.loads((run / ABOUT).read_text(encoding="utf-8"))["fingerprint"]
     except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
         raise InputError(f"{run}: {CONFIG} or {ABOUT} is damaged; give another --name") from error
     wanted = json.loads(json.dumps(asdict(config)))  # tuples become lists, as in the file

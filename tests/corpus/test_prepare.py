@@ -84,7 +84,7 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     thesis = Path(write_lines(tmp_path / "corpus" / "thesis.tex", ["years of work"]))
     with pytest.raises(InputError, match="holds other files; name another folder"):
         prepare_in(tmp_path / "corpus", WORDS, source=source)
-    assert thesis.read_text() == "years of work\n"
+    assert thesis.read_text(encoding="utf-8") == "years of work\n"
 
 
 def test_a_file_in_the_place_of_the_corpus_is_an_input_error(tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ def scramble(file: Path) -> None:
 
 
 def make_list(file: Path) -> None:
-    file.write_text("[]\n")
+    file.write_text("[]\n", encoding="utf-8")
 
 
 @pytest.mark.parametrize("damage", [truncate, empty, remove, scramble])

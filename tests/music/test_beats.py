@@ -13,7 +13,9 @@ from seqvae.music.midi import find_midi, read_midi
 
 
 def write_beats(path: Path, times: list[float], in_bar: list[int]) -> Path:
-    path.write_text("".join(f"{t:.4f}\t{n}\n" for t, n in zip(times, in_bar, strict=True)))
+    path.write_text(
+        "".join(f"{t:.4f}\t{n}\n" for t, n in zip(times, in_bar, strict=True)), encoding="utf-8"
+    )
     return path
 
 

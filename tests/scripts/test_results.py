@@ -35,7 +35,7 @@ PUBLISHED = {"102.54", "107.64", "102.10", "105.48"}  # texar's, in the text on 
 
 
 def rows_in(file: Path) -> list[Row]:
-    content = json.loads(file.read_text())
+    content = json.loads(file.read_text(encoding="utf-8"))
     return content if isinstance(content, list) else [content]
 
 
@@ -98,7 +98,7 @@ def figures(content: Any) -> Iterable[float]:
 
 @pytest.mark.parametrize("readme", [tables.ROOT / "README.md", tables.RESULTS / "README.md"])
 def test_decimals_in_the_text_are_figures_of_the_results(readme: Path) -> None:
-    text = tables.BLOCK.sub("", readme.read_text())
+    text = tables.BLOCK.sub("", readme.read_text(encoding="utf-8"))
     text = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)", "", text, flags=re.S)
     text = re.sub(r"(Python|TensorFlow) [\d.]+", "", text)  # versions
     shown = set(re.findall(r"(?<![\w.+])\d+\.\d+(?![\w.])", text))

@@ -51,7 +51,7 @@ def grooves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
         "objective": {"beta": {"max_beta": 0.1}},
         "trainer": {"max_epochs": 1, "batch_size": 8, "precision": "fp32", "accelerator": "cpu"},
     }
-    Path("groove.yaml").write_text(yaml.safe_dump(config))
+    Path("groove.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     one, other = (write_groove(tmp_path / f"{number}.mid", 99, number) for number in (1, 2))
     return one, other
 

@@ -123,7 +123,7 @@ def test_every_verb_takes_up_a_new_kind(
         "objective": {"beta": {"max_beta": 0.1}},
         "trainer": {"max_epochs": 1, "batch_size": 8, "precision": "fp32", "accelerator": "cpu"},
     }
-    Path("new.yaml").write_text(yaml.safe_dump(config))
+    Path("new.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     commands = {
         "prepare": ["new.yaml"],
         "train": ["new.yaml"],
@@ -145,8 +145,8 @@ def test_every_verb_takes_up_a_new_kind(
         monkeypatch.setattr(sys, "argv", ["seqvae", verb, *arguments])
         cli.main()
         printed[verb] = capsys.readouterr().out.splitlines()
-    assert json.loads(Path("figures.json").read_text())["num_sequences"] > 0
-    assert tokenizer.kind in Path("page.html").read_text()
+    assert json.loads(Path("figures.json").read_text(encoding="utf-8"))["num_sequences"] > 0
+    assert tokenizer.kind in Path("page.html").read_text(encoding="utf-8")
     num_outputs = {
         "sample": 2, "reconstruct": 2, "interpolate": 3, "blend": 3, "vary": 2, "analogy": 1,
         "shift": 1, "score": 3,
