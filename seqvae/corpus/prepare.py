@@ -1,8 +1,6 @@
 """Sources -> a prepared corpus: find, read, split, tokenize, write."""
 
 import logging
-from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 from seqvae.corpus.config import DataConfig
@@ -10,6 +8,7 @@ from seqvae.corpus.scores import prepare_scores
 from seqvae.corpus.sources import find_sources, fingerprint_of
 from seqvae.corpus.store import (
     ABOUT,
+    MANIFEST,
     SPLITS,
     Corpus,
     Numbers,
@@ -17,10 +16,15 @@ from seqvae.corpus.store import (
     drop_leaks,
     replaced_folder,
     write_corpus,
+    write_manifest,
 )
+from seqvae.corpus.summary import left_out_of, summary
 from seqvae.corpus.texts import prepare_texts
 from seqvae.errors import InputError
+from seqvae.reasons import amount, ranked
 from seqvae.tokenizers import make_tokenizer
+
+MAX_MESSAGE = 300  # characters
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +49,7 @@ def prepare(data: DataConfig, folder: Path) -> Corpus:
         else:
             spool, splits, manifest = prepare_scores(data, tokenizer, sources, beside)
         splits, num_leaked = drop_leaks(spool.digests, splits, drop=data.dedupe)
-        _require_all_splits(splits, manifest)
+        _require_all_splits(splits, manifest, folder)
         write_corpus(
             beside,
             spool=spool,
@@ -55,6 +59,7 @@ def prepare(data: DataConfig, folder: Path) -> Corpus:
             num_leaked=num_leaked,
             deduped=data.dedupe,
         )
+    _manifest_beside(folder).unlink(missing_ok=True)
     corpus = Corpus(folder)
     for line in summary(manifest):
         logger.info(line)
@@ -69,7 +74,9 @@ def _unchanged_corpus(folder: Path, fingerprint: str) -> Corpus | None:
         InputError: the folder holds something else than a corpus.
     """
     if not (folder / ABOUT).is_file():
-        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        if folder.exists() and not (
+            folder.is_dir() and {p.name for p in folder.iterdir()} <= {MANIFEST}
+        ):
             raise InputError(f"{folder}: holds other files; name another folder with data.corpus")
         return None
     try:
@@ -90,29 +97,37 @@ def _describe(corpus: Corpus) -> str:
     return f"sequences {counts}; verbatim in an earlier split ({done}): {leaked}"
 
 
-def _require_all_splits(splits: dict[str, Numbers], manifest: list[SourceRow]) -> None:
+def _require_all_splits(
+    splits: dict[str, Numbers], manifest: list[SourceRow], folder: Path
+) -> None:
+    """Refuse to go on without sequences, and say in a manifest what became of all sources."""
     empty = [name for name in SPLITS if not len(splits[name])]
     if not empty:
         return
-    reasons = [line for line in summary(manifest) if not line.startswith("sources used")]
-    why = f" ({'; '.join(reasons)})" if reasons else ""
-    raise InputError(
-        f"no sequences for {', '.join(empty)}: {len(manifest)} sources gave "
-        f"{sum(map(len, splits.values()))}{why}; "
-        "give at least 3 usable sources, or all of data.train, data.valid and data.test"
-    )
+    file = _keep_manifest(manifest, folder)
+    parts = [
+        f"no sequences for {', '.join(empty)}: {amount(len(manifest), 'source')} gave "
+        f"{sum(map(len, splits.values()))}",
+        "give at least 3 usable sources, or all of data.train, data.valid and data.test",
+        f"{file} has all reasons",
+    ]
+    for reason, count in ranked(left_out_of(manifest)):
+        why = f"{amount(count, reason.unit)}: {reason}"
+        if len("; ".join([*parts, why])) <= MAX_MESSAGE:
+            parts.insert(-2, why)
+    raise InputError("; ".join(parts))
 
 
-def summary(manifest: Iterable[SourceRow]) -> list[str]:
-    """The number of usable sources, and a line per reason, with its count."""
-    num_used, refused, dropped = 0, Counter[str](), Counter[str]()
-    for row in manifest:
-        if row.reason is None:
-            num_used += 1
-        else:
-            refused[row.reason] += 1
-        dropped.update(row.dropped)
-    lines = [f"sources used: {num_used}"]
-    lines += [f"sources that gave nothing: {n}: {reason}" for reason, n in refused.most_common()]
-    lines += [f"left out: {n} times: {reason}" for reason, n in dropped.most_common()]
-    return lines
+def _keep_manifest(manifest: list[SourceRow], folder: Path) -> Path:
+    """Write a manifest where the corpus would be, or beside the one that stays; the file."""
+    if (folder / ABOUT).is_file():
+        file = _manifest_beside(folder)
+    else:
+        file = folder / MANIFEST
+        folder.mkdir(parents=True, exist_ok=True)
+    write_manifest(manifest, file)
+    return file
+
+
+def _manifest_beside(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.{MANIFEST}")

@@ -2,7 +2,6 @@
 
 import hashlib
 from array import array
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +17,10 @@ from seqvae.errors import InputError
 from seqvae.music.beats import file_beside, read_beats
 from seqvae.music.chords import read_chords
 from seqvae.music.midi import read_midi
+from seqvae.reasons import Dropped, Reason, main_reason
 from seqvae.tokenizers.contract import Extraction, MusicTokenizer
+
+NO_CHORD_FILE = Reason("file", "no chord file: the notes suggest the chords")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,7 @@ class FileResult:
     @classmethod
     def refused(cls, reason: str) -> "FileResult":
         """The result of a file that gives nothing."""
-        return cls("", Extraction([], Counter()), reason)
+        return cls("", Extraction([], Dropped()), reason)
 
 
 def extract_file(
@@ -48,15 +50,22 @@ def extract_file(
         piece = read_midi(path, tokenizer.steps_per_quarter, beat_track, chord_track)
         extraction, dtype = tokenizer.extract(piece), token_type(tokenizer)
     except InputError as error:
-        return FileResult.refused(str(error).removeprefix(f"{path}: "))
+        return FileResult.refused(_about(str(error), path, beats, chords))
     except MemoryError:
         return FileResult.refused(f"needs more than {BYTES_PER_WORKER >> 20} MiB of memory")
     if chord_file and chord_track is None:
-        extraction.dropped["no chord file: the notes suggest the chords"] += 1
+        extraction.noted[NO_CHORD_FILE] += 1
     played = piece.notes.tobytes() + repr(piece.metres).encode()
     digest = hashlib.blake2b(played, digest_size=16).hexdigest()
     narrow = [ids.astype(dtype) for ids in extraction.sequences]  # they go between processes
     return FileResult(digest, replace(extraction, sequences=narrow))
+
+
+def _about(message: str, path: Path, *patterns: str | None) -> str:
+    """A message without the names that differ from file to file."""
+    for pattern in filter(None, patterns):
+        message = message.replace(str(file_beside(path, pattern)), pattern)
+    return message.removeprefix(f"{path}: ")
 
 
 def extract_files(
@@ -95,11 +104,13 @@ def prepare_scores(
     def take(index: int, result: FileResult) -> None:
         digests[index] = result.digest
         sequences[index] = spool.add(result.extraction.sequences)
-        dropped = dict(result.extraction.dropped)
-        reason = result.refusal
+        dropped, reason = result.extraction.dropped, result.refusal
         if reason is None and not sequences[index]:
-            reason = "; ".join(dropped) or "no window"
-        manifest[index] = replace(manifest[index], reason=reason, dropped=dropped)
+            why = main_reason(dropped)
+            reason = why.text if why else "no window"
+        manifest[index] = replace(
+            manifest[index], reason=reason, dropped=dropped, noted=result.extraction.noted
+        )
 
     extract_files(paths, tokenizer, data.num_workers, data.beats, data.chords, take=take)
     _refuse_copies(manifest, digests)

@@ -25,11 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
+from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers import AnyTokenizer, load_tokenizer, save_tokenizer
 from seqvae.tokenizers.contract import Ids, Tokenizer
 
 SPLITS = ("train", "valid", "test")
 ABOUT = "corpus.json"
+MANIFEST = "manifest.jsonl"
 SPOOL_CHUNK = 4096  # sequences that are copied together
 
 Numbers: TypeAlias = NDArray[np.int64]  # of sequences in a spool
@@ -44,8 +46,35 @@ class SourceRow:
     """Number of sequences that each split has from it."""
     reason: str | None = None
     """Why nothing was taken, if nothing was."""
-    dropped: dict[str, int] = field(default_factory=dict)
-    """How much was left out, by reason: windows, lines, tracks, notes."""
+    dropped: Dropped = field(default_factory=Dropped)
+    """What was left out of it."""
+    noted: Dropped = field(default_factory=Dropped)
+    """What was taken otherwise than it is written."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A line of the manifest."""
+        return {
+            "source": self.source,
+            "taken": self.taken,
+            "reason": self.reason,
+            "dropped": _counts_to_json(self.dropped),
+            "noted": _counts_to_json(self.noted),
+        }
+
+    @classmethod
+    def from_json(cls, saved: dict[str, Any]) -> "SourceRow":
+        """The row that `to_json` wrote."""
+        counts = {name: _counts_from_json(saved[name]) for name in ("dropped", "noted")}
+        return cls(**saved | counts)
+
+
+def _counts_to_json(counts: Dropped) -> list[dict[str, Any]]:
+    return [{**asdict(reason), "count": count} for reason, count in counts.most_common()]
+
+
+def _counts_from_json(saved: list[dict[str, Any]]) -> Dropped:
+    reasons = [Reason(row["unit"], row["text"], row["remedy"]) for row in saved]
+    return Dropped(dict(zip(reasons, [row["count"] for row in saved], strict=True)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +142,9 @@ class Corpus:
             InputError: the file is damaged.
         """
         try:
-            lines = (self.folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
-            return [SourceRow(**json.loads(line)) for line in lines]
-        except (OSError, ValueError, TypeError) as error:
+            lines = (self.folder / MANIFEST).read_text(encoding="utf-8").splitlines()
+            return [SourceRow.from_json(json.loads(line)) for line in lines]
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise InputError(f"{self.folder}: damaged manifest ({error})") from error
 
 
@@ -195,9 +224,14 @@ def write_corpus(
     }
     spool.take(np.concatenate([splits[name] for name in SPLITS]), folder)
     save_tokenizer(spool.tokenizer, folder)
-    rows = "".join(json.dumps(asdict(row)) + "\n" for row in manifest)
-    (folder / "manifest.jsonl").write_text(rows, encoding="utf-8")
+    write_manifest(manifest, folder / MANIFEST)
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+
+
+def write_manifest(manifest: Iterable[SourceRow], file: Path) -> None:
+    """Write a line per source."""
+    rows = "".join(json.dumps(row.to_json()) + "\n" for row in manifest)
+    file.write_text(rows, encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -15,9 +15,12 @@ from seqvae.corpus.config import DataConfig
 from seqvae.corpus.sources import assign_splits
 from seqvae.corpus.store import SPLITS, Prepared, SourceRow, Spool
 from seqvae.errors import InputError
+from seqvae.reasons import Dropped, Reason, main_reason
 from seqvae.tokenizers.contract import Ids, TextTokenizer
 
 Lines: TypeAlias = dict[str, list[str]]  # of each source
+
+EMPTY_LINE = Reason("line", "an empty line")
 
 logger = logging.getLogger(__name__)
 
@@ -44,12 +47,12 @@ def prepare_texts(
     splits = {split: _encode_split(split, lines[split], tokenizer, rows, spool) for split in SPLITS}
     for source, row in rows.items():
         if not row.taken:
-            reasons = ", ".join(row.dropped) or "empty file"
-            rows[source] = replace(row, reason=f"no usable line ({reasons})")
+            why = main_reason(row.dropped)
+            rows[source] = replace(row, reason=why.text if why else "the file is empty")
     return spool, splits, list(rows.values())
 
 
-def _read_lines(path: Path, dropped: dict[str, int]) -> list[str]:
+def _read_lines(path: Path, dropped: Dropped) -> list[str]:
     """The lines of a file without empty ones. Invalid UTF-8 is replaced (U+FFFD) and reported."""
     try:
         raw = path.read_bytes()
@@ -65,7 +68,7 @@ def _read_lines(path: Path, dropped: dict[str, int]) -> list[str]:
         else:
             num_empty += 1
     if num_empty:
-        dropped["an empty line"] = num_empty
+        dropped[EMPTY_LINE] = num_empty
     if invalid:
         logger.warning(
             "%s: invalid UTF-8 or NUL in %d lines, the first is line %d; "
@@ -104,8 +107,9 @@ def _encode_split(
             if added:
                 rows[source].taken[split] = len(added)
             if num_too_long := len(part) - len(added):
-                reason = f"longer than {tokenizer.max_steps} tokens (data.tokenizer.max_steps)"
-                rows[source].dropped[reason] = rows[source].dropped.get(reason, 0) + num_too_long
+                text = f"longer than {tokenizer.max_steps} tokens"
+                too_long = Reason("line", text, "--data.tokenizer.max_steps")
+                rows[source].dropped[too_long] += num_too_long
     return np.array(numbers, np.int64)
 
 

@@ -7,9 +7,8 @@ Axes: B sequences, T steps, C channels, K condition columns.
 """
 
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from seqvae.model.config import Steps
 from seqvae.music.notes import DEFAULT_QPM, Piece
+from seqvae.reasons import Dropped
 
 Ids = NDArray[np.int64]  # (T, C + K), without padding
 Kind = TypeVar("Kind", bound="Tokenizer")
@@ -35,11 +35,13 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Extraction:
-    """The training sequences of a source, and how often something was left out for which reason."""
+    """The training sequences of a source, and what was left out of it."""
 
     sequences: list[NDArray[Any]]
     """Tokens (T, C + K) of any integer type."""
-    dropped: Counter[str]
+    dropped: Dropped
+    noted: Dropped = field(default_factory=Dropped)
+    """What was taken otherwise than it is written."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,6 @@ A hit has no length, velocity or timing; decoded hits last a step.
 Axes: N windows, T steps, C = 1 channel, K condition columns.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from seqvae.errors import within
 from seqvae.music.notes import Notes, Piece
+from seqvae.reasons import Dropped
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
 from seqvae.tokenizers.grid import Conditions, GridSettings, grid_windows, in_quarters, taken_steps
 from seqvae.tokenizers.kits import (
@@ -59,14 +59,14 @@ class DrumsTokenizer(GridSettings, MusicTokenizer):
 
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of the kit."""
-        dropped: Counter[str] = Counter()
+        dropped = Dropped()
         hits = kit_hits(piece.notes, dropped)
         cuts = [partial(self._cut, hits, self.conditions(piece))] if len(hits) else []
         return extract_windows(self, piece, cuts, dropped)
 
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
         """The windows of the kit end to end, or the one that begins at `bar`."""
-        dropped: Counter[str] = Counter()
+        dropped = Dropped()
         hits = kit_hits(piece.notes, dropped)
         if len(piece.notes) and not len(hits):
             raise no_part(self, dropped)

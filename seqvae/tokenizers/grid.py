@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from seqvae.music.chords import NO_CHORD, NUM_CHORDS, half_bars, suggested_chords
 from seqvae.music.notes import Piece
+from seqvae.reasons import Reason
 from seqvae.tokenizers.windows import Span, Windows, WindowSettings, taken_bars
 
 Conditions: TypeAlias = NDArray[np.int64] | None
@@ -52,7 +53,7 @@ class Roll:
     """(N, T, C)"""
     silent: NDArray[np.bool_]
     """Steps at which nothing sounds that was struck in the window: (N, T)."""
-    refused: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    refused: Mapping[Reason, NDArray[np.bool_]] = field(default_factory=dict)
     """For each reason, which windows it rules out: (N,)."""
 
 
@@ -62,7 +63,7 @@ def grid_windows(rolls: Sequence[Roll], span: Span, conditions: Conditions) -> W
     if conditions is not None:
         steps = span.steps()
         columns.append(conditions[np.where(steps < span.end_step, steps, len(conditions) - 1)])
-    refused: dict[str, NDArray[np.bool_]] = {}
+    refused: dict[Reason, NDArray[np.bool_]] = {}
     for roll in rolls:
         for reason, which in roll.refused.items():
             refused[reason] = refused[reason] | which if reason in refused else which

@@ -12,7 +12,6 @@ was struck, so that a rhythm tapped on one drum comes back as a kit.
 Axes: N windows, T steps, C = 19 channels, K condition columns.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -29,6 +28,7 @@ from seqvae.music.notes import (
     make_notes,
     velocity_bins,
 )
+from seqvae.reasons import Dropped
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
 from seqvae.tokenizers.grid import (
     Conditions,
@@ -108,14 +108,14 @@ class GrooveTokenizer(GridSettings, MusicTokenizer):
 
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of the kit."""
-        dropped: Counter[str] = Counter()
+        dropped = Dropped()
         hits = kit_hits(piece.notes, dropped)
         cuts = [partial(self._cut, hits, self.conditions(piece))] if len(hits) else []
         return extract_windows(self, piece, cuts, dropped)
 
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
         """The windows of the kit end to end, or the one that begins at `bar`."""
-        dropped: Counter[str] = Counter()
+        dropped = Dropped()
         hits = kit_hits(piece.notes, dropped)
         if len(piece.notes) and not len(hits):
             raise no_part(self, dropped)

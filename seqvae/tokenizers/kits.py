@@ -7,12 +7,11 @@ so there are 512: 5 = 0b101 is kick and closed hi-hat.
 Axes: N windows, T steps.
 """
 
-from collections import Counter
-
 import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.music.notes import Notes, make_notes
+from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.grid import Roll
 from seqvae.tokenizers.windows import Span
 
@@ -35,15 +34,18 @@ CLASS_OF = np.full(128, -1)
 for _number, _pitches in enumerate(CLASSES.values()):
     CLASS_OF[list(_pitches)] = _number
 
+NO_DRUMS = Reason("file", "no drums")
+OTHER_DRUM = Reason("note", "a drum outside the nine classes")
 
-def kit_hits(notes: Notes, dropped: Counter[str]) -> Notes:
+
+def kit_hits(notes: Notes, dropped: Dropped) -> Notes:
     """The notes of all drum tracks that belong to a class."""
     drums = notes[notes["is_drum"]]
     hits: Notes = drums[CLASS_OF[drums["pitch"]] >= 0]
     if len(notes) and not len(drums):
-        dropped["no drum track"] += 1
+        dropped[NO_DRUMS] += 1
     if len(hits) < len(drums):
-        dropped["a drum note outside the nine classes"] += len(drums) - len(hits)
+        dropped[OTHER_DRUM] += len(drums) - len(hits)
     return hits
 
 

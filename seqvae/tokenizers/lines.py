@@ -7,7 +7,6 @@ Silence is legal anywhere: whatever a model decodes can be encoded again.
 Axes: N windows, T steps, C channels, each of them a line.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,10 +15,13 @@ from numpy.typing import NDArray
 
 from seqvae.errors import InputError, at_least, within
 from seqvae.music.notes import NOTE_NAMES, Notes, chord_share, make_notes, melody_line
+from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.grid import Roll
 from seqvae.tokenizers.windows import Span
 
 NO_EVENT, NOTE_OFF, FIRST_PITCH = 0, 1, 2
+DRUM_TRACK = Reason("track", "drums")
+CHORD_TRACK = Reason("track", "mostly chords", "--data.tokenizer.max_chord_share")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,15 +55,15 @@ class LineSettings:
         return FIRST_PITCH + self.max_pitch - self.min_pitch + 1
 
 
-def pitched_lines(notes: Notes, max_chord_share: float, dropped: Counter[str]) -> list[Notes]:
+def pitched_lines(notes: Notes, max_chord_share: float, dropped: Dropped) -> list[Notes]:
     """A line for each pitched track that is not an accompaniment of chords."""
     lines = []
     for track in np.unique(notes["track"]):
         track_notes = notes.compress(notes["track"] == track)
         if track_notes["is_drum"].any():
-            dropped["a drum track"] += 1
+            dropped[DRUM_TRACK] += 1
         elif chord_share(track_notes) > max_chord_share:
-            dropped["a track of chords"] += 1
+            dropped[CHORD_TRACK] += 1
         else:
             lines.append(melody_line(track_notes))
     return lines
@@ -93,8 +95,14 @@ def line_roll(line: Notes, span: Span, min_pitch: int, max_pitch: int) -> Roll:
     return Roll(
         tokens=np.where(heard, events[steps], NO_EVENT)[..., None],
         silent=(changes.cumsum() == 0)[steps] | ~heard,
-        refused={f"a note outside {min_pitch}..{max_pitch}": np.any(outside[steps], axis=1)},
+        refused={out_of_range(min_pitch, max_pitch): np.any(outside[steps], axis=1)},
     )
+
+
+def out_of_range(min_pitch: int, max_pitch: int) -> Reason:
+    """Why a window is left out that holds a higher or a lower note."""
+    remedy = "--data.tokenizer.min_pitch, --data.tokenizer.max_pitch"
+    return Reason("window", f"a note outside {min_pitch}..{max_pitch}", remedy)
 
 
 def line_notes(tokens: NDArray[np.int64], min_pitch: int, *, program: int, track: int = 0) -> Notes:

@@ -6,7 +6,6 @@ represented by the highest one.
 Axes: N windows, T steps, C = 1 channel, K condition columns.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from seqvae.music.chords import transpose_chords
 from seqvae.music.notes import Notes, Piece
+from seqvae.reasons import Dropped
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
 from seqvae.tokenizers.grid import Conditions, GridSettings, grid_windows, in_quarters
 from seqvae.tokenizers.lines import (
@@ -57,7 +57,7 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of every melody."""
-        dropped: Counter[str] = Counter()
+        dropped = Dropped()
         lines = pitched_lines(piece.notes, self.max_chord_share, dropped)
         chords = self.conditions(piece)
         cuts = [partial(self._cut, line, chords) for line in lines]
@@ -65,7 +65,7 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
         """The windows of the highest melody end to end, or the one that begins at `bar`."""
-        dropped: Counter[str] = Counter()
+        dropped = Dropped()
         lines = pitched_lines(piece.notes, self.max_chord_share, dropped)
         if len(piece.notes) and not lines:
             raise no_part(self, dropped)

@@ -8,7 +8,6 @@ began before a window are left out of it, and notes that last beyond its end are
 Axes: N windows, T notes and the end, C = 5 channels.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -26,6 +25,7 @@ from seqvae.music.notes import (
     make_notes,
     velocity_bins,
 )
+from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
 from seqvae.tokenizers.windows import (
     Span,
@@ -42,6 +42,7 @@ END = 0
 DRUMS = 128  # the program that means a drum kit
 NUM_PITCHES = 128
 TIME = 2**21  # more than the steps of any piece
+STRUCK_TWICE = Reason("note", "struck twice at once")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +92,10 @@ class PolyphonyTokenizer(WindowSettings, MusicTokenizer):
 
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of all notes."""
-        dropped: Counter[str] = Counter()
+        dropped = Dropped()
         notes = without_overlaps(piece.notes)
         if len(notes) < len(piece.notes):
-            dropped["a note struck twice at once"] += len(piece.notes) - len(notes)
+            dropped[STRUCK_TWICE] += len(piece.notes) - len(notes)
         return extract_windows(self, piece, [partial(self._cut, notes)], dropped)
 
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
@@ -127,7 +128,13 @@ class PolyphonyTokenizer(WindowSettings, MusicTokenizer):
         ids[is_end] = END
         begins, ends = edges[:-1].tolist(), edges[1:].tolist()
         windows = [ids[begin:end] for begin, end in zip(begins, ends, strict=True)]
-        return Windows(windows, rests, {f"more than {self.max_notes} notes": crowded})
+        return Windows(windows, rests, {self.too_many_notes: crowded})
+
+    @property
+    def too_many_notes(self) -> Reason:
+        """Why a window of more than `max_notes` is left out."""
+        text = f"more than {self.max_notes} notes"
+        return Reason("window", text, "--data.tokenizer.max_notes")
 
     def _note_tokens(self, notes: Notes) -> Ids:
         """Tokens (notes + 1, 5) of notes as if they were one window, and a row for the end."""

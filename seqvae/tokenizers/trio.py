@@ -8,7 +8,6 @@ Axes: N windows, T steps, C = 3 channels, K condition columns.
 """
 
 import itertools
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from seqvae.errors import within
 from seqvae.music.chords import transpose_chords
 from seqvae.music.notes import Notes, Piece, sort_notes
+from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
 from seqvae.tokenizers.grid import Conditions, GridSettings, grid_windows, in_quarters, taken_steps
 from seqvae.tokenizers.kits import (
@@ -50,6 +50,7 @@ from seqvae.tokenizers.windows import (
 
 MELODY_PROGRAMS, BASS_PROGRAMS = range(32), range(32, 40)
 WRITTEN_BASS = 33  # electric bass, fingered
+NEITHER = Reason("track", "neither melody nor bass by its program")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of every melody with every bass, and the kit."""
-        dropped: Counter[str] = Counter()
+        dropped = Dropped()
         melodies, basses, hits = self._voices(piece.notes, dropped)
         chords = self.conditions(piece)
         cuts = [
@@ -95,7 +96,7 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
         One of the three voices is enough; the others are then silent.
         """
-        dropped: Counter[str] = Counter()
+        dropped = Dropped()
         melodies, basses, hits = self._voices(piece.notes, dropped)
         if len(piece.notes) and not (melodies or basses or len(hits)):
             raise no_part(self, dropped)
@@ -106,9 +107,7 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
         cut = partial(self._cut, melody, bass, hits, self.conditions(piece))
         return encode_windows(self, piece, cut, bar, program)
 
-    def _voices(
-        self, notes: Notes, dropped: Counter[str]
-    ) -> tuple[list[Notes], list[Notes], Notes]:
+    def _voices(self, notes: Notes, dropped: Dropped) -> tuple[list[Notes], list[Notes], Notes]:
         """All melodies, all basses, and the hits of the kit."""
         hits = kit_hits(notes, dropped)
         melodies, basses = [], []
@@ -118,10 +117,10 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
             elif line["program"][0] in BASS_PROGRAMS:
                 basses.append(line)
             else:
-                dropped["a track that is neither melody nor bass by its program"] += 1
+                dropped[NEITHER] += 1
         for name, lines in (("melody", melodies), ("bass", basses)):
             if len(notes) and not lines:
-                dropped[f"no {name} track"] += 1
+                dropped[Reason("file", f"no {name}")] += 1
         return melodies, basses, hits
 
     def _cut(

@@ -9,7 +9,6 @@ Axes: N windows, T steps, C channels, K condition columns.
 
 import logging
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from seqvae.errors import InputError, at_least
 from seqvae.music.notes import (
-    Metre,
+    Bar,
     Notes,
     Piece,
     Tempo,
@@ -29,9 +28,12 @@ from seqvae.music.notes import (
     steps_per_bar,
     stretches,
 )
+from seqvae.reasons import Dropped, Reason, in_words, main_reason
 from seqvae.tokenizers.contract import Example, Extraction, Ids
 
 logger = logging.getLogger(__name__)
+
+NO_NOTES = Reason("file", "no notes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +115,7 @@ class Windows:
     """Tokens (T, C + K) of each window."""
     rests: NDArray[np.int64]
     """The longest rest of any voice in each window, in steps: (N,)."""
-    refused: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    refused: Mapping[Reason, NDArray[np.bool_]] = field(default_factory=dict)
     """For each reason, which windows it rules out: (N,)."""
 
 
@@ -121,14 +123,14 @@ Cut: TypeAlias = Callable[[Span], Windows]
 
 
 def extract_windows(
-    settings: WindowSettings, piece: Piece, cuts: Iterable[Cut], dropped: Counter[str]
+    settings: WindowSettings, piece: Piece, cuts: Iterable[Cut], dropped: Dropped
 ) -> Extraction:
     """All training windows of the parts of a piece, one after the other.
 
     What is left out is added to `dropped`, which already counts what belongs to no part.
     """
     if not len(piece.notes):
-        dropped["no notes"] += 1
+        dropped[NO_NOTES] += 1
         return Extraction([], dropped)
     sequences: list[Ids] = []
     for cut in cuts:
@@ -138,7 +140,7 @@ def extract_windows(
             hops = range(0, max(num_bars - settings.num_bars, 0) + 1, settings.hop_bars)
             starts = stretch.start_step + settings.steps_per_bar * np.array(hops)
             if str(stretch.metre) not in settings.metres:
-                dropped[_other_metre(stretch.metre, settings)] += len(starts)
+                dropped[other_metre(stretch.metre)] += len(starts)
                 continue
             windows = cut(Span(starts, settings.window_length, stretch.end_step))
             refused = {**windows.refused, **_long_rests(windows, settings)}
@@ -156,7 +158,7 @@ def encode_windows(
     Raises:
         InputError: no window can be used; the reason is named.
     """
-    dropped: Counter[str] = Counter()
+    dropped = Dropped()
     examples: list[Example] = []
     free_from = 0
     all_bars = list(bars(piece))
@@ -165,7 +167,7 @@ def encode_windows(
         if (start < free_from) if bar is None else (candidate.number != bar):
             continue
         if str(metre) not in settings.metres:
-            dropped[_other_metre(metre, settings)] += 1
+            dropped[other_metre(metre)] += 1
             continue
         end_step = candidate.stretch.end_step
         windows = cut(Span(np.array([start]), settings.window_length, end_step))
@@ -174,17 +176,27 @@ def encode_windows(
         examples += [Example(ids, qpm, program) for ids in usable]
         free_from = min(start + settings.window_length, end_step)
     if not examples:
-        reason = "; ".join(dropped) or f"bar is {bar}; it has bars 1 to {len(all_bars)}"
-        raise InputError(f"no usable window: {reason}")
+        raise InputError(f"no usable window: {_why_no_window(settings, dropped, bar, all_bars)}")
     if dropped:
-        counts = "; ".join(f"{count} times {reason}" for reason, count in dropped.items())
-        logger.warning("left out of the clip: %s", counts)
+        logger.warning("left out of the clip: %s", in_words(dropped))
     return examples
 
 
-def no_part(settings: WindowSettings, dropped: Counter[str]) -> InputError:
+def _why_no_window(
+    settings: WindowSettings, dropped: Dropped, bar: int | None, all_bars: Sequence[Bar]
+) -> str:
+    reason = main_reason(dropped)
+    if reason is None:
+        return f"bar is {bar}; it has bars 1 to {len(all_bars)}"
+    if reason in {other_metre(candidate.stretch.metre) for candidate in all_bars}:
+        return f"{reason.text}; the model takes {' or '.join(settings.metres)}"
+    return reason.text
+
+
+def no_part(settings: WindowSettings, dropped: Dropped) -> InputError:
     """The error of a clip that has notes, but none for this representation."""
-    return InputError(f"no {settings.kind} in it: {'; '.join(dropped)}")
+    of_parts = Dropped({reason: n for reason, n in dropped.items() if reason.unit != "file"})
+    return InputError(f"no {settings.kind} in it" + f": {in_words(of_parts)}" * bool(of_parts))
 
 
 def window_piece(settings: WindowSettings, notes: Notes, qpm: float) -> Piece:
@@ -198,13 +210,14 @@ def window_piece(settings: WindowSettings, notes: Notes, qpm: float) -> Piece:
     )
 
 
-def long_rest(gap_bars: float) -> str:
-    """The reason why training leaves out a window with a rest of `gap_bars`."""
+def long_rest(gap_bars: float) -> Reason:
+    """Why training leaves out a window with a rest of `gap_bars`."""
     plural = "" if gap_bars == 1 else "s"
-    return f"a rest of {gap_bars:g} bar{plural} or more, counting silence after the piece"
+    text = f"a rest of {gap_bars:g} bar{plural} or more, counting silence after the piece"
+    return Reason("window", text, "--data.tokenizer.gap_bars")
 
 
-def _long_rests(windows: Windows, settings: WindowSettings) -> dict[str, NDArray[np.bool_]]:
+def _long_rests(windows: Windows, settings: WindowSettings) -> dict[Reason, NDArray[np.bool_]]:
     """Which windows rest for `gap_bars`, or throughout, where windows are shorter than that."""
     if settings.gap_bars == 0:
         return {}
@@ -214,8 +227,8 @@ def _long_rests(windows: Windows, settings: WindowSettings) -> dict[str, NDArray
 
 def _usable(
     windows: Sequence[Ids] | NDArray[np.int64],
-    refused: Mapping[str, NDArray[np.bool_]],
-    dropped: Counter[str],
+    refused: Mapping[Reason, NDArray[np.bool_]],
+    dropped: Dropped,
 ) -> list[Ids]:
     """The windows that nothing rules out; others are counted under the first reason that does."""
     is_refused = np.zeros(len(windows), np.bool_)
@@ -227,8 +240,9 @@ def _usable(
     return [ids for ids, gone in zip(windows, is_refused.tolist(), strict=True) if not gone]
 
 
-def _other_metre(metre: Metre, settings: WindowSettings) -> str:
-    return f"{metre}, model expects {' or '.join(settings.metres)}"
+def other_metre(metre: object) -> Reason:
+    """Why a window is left out whose metre is none of the model's."""
+    return Reason("window", f"metre {metre}", "--data.tokenizer.metres")
 
 
 def taken_bars(

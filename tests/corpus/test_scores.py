@@ -12,9 +12,9 @@ import pytest
 from corpora import MELODY, assert_adds_up, prepare_in, rows_of, write_tune, write_tunes
 
 from seqvae.corpus import scores
-from seqvae.corpus.prepare import summary
-from seqvae.corpus.scores import FileResult, extract_file, extract_files
+from seqvae.corpus.scores import NO_CHORD_FILE, FileResult, extract_file, extract_files
 from seqvae.corpus.store import SPLITS
+from seqvae.corpus.summary import summary
 from seqvae.errors import InputError
 from seqvae.music.midi import read_midi, to_pretty_midi
 from seqvae.music.notes import Metre, Piece, Tempo, make_notes
@@ -91,10 +91,9 @@ def test_a_missing_chord_file_is_counted_and_a_missing_beat_file_refuses(tmp_pat
     path = write_line(tmp_path / "a.mid", 60)
     with_chords = MelodyTokenizer(num_bars=1, chords=True)
     result = extract_file(path, with_chords, chords="absent.txt")
-    assert result.extraction.dropped["no chord file: the notes suggest the chords"] == 1
+    assert result.extraction.noted == {NO_CHORD_FILE: 1}
     refusal = extract_file(path, with_chords, beats="absent.txt").refusal
-    assert refusal is not None
-    assert "absent.txt: cannot be read" in refusal
+    assert refusal == "absent.txt: cannot be read (No such file or directory)"
 
 
 # Many files
@@ -202,22 +201,19 @@ def test_reasons_and_counts_of_tunes(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert reasons == {
         "z_copy.mid": "a copy of another file",
         "z_copy_2.mid": "a copy of another file",
-        "waltz.mid": "3/4, model expects 4/4 or 2/2 or 2/4",
+        "waltz.mid": "metre 3/4",
         "broken.mid": "not a MIDI file (no MThd header)",
         "empty.mid": "the file is empty",
         "silent.mid": "no notes",
-        "drums.mid": "a drum track",
-        "chords.mid": "a track of chords",
+        "drums.mid": "drums",
+        "chords.mid": "mostly chords",
     }
     # used, but not the whole of it: two bars of silence between two with a note
     assert rows["gap.mid"].dropped == {long_rest(1): 2}
     assert sum(rows["gap.mid"].taken.values()) == 2
     report = summary(corpus.manifest())
-    assert report[:2] == [
-        "sources used: 9",
-        "sources that gave nothing: 2: a copy of another file",
-    ]
-    assert f"left out: 2 times: {long_rest(1)}" in report
+    assert report[0] == "files used: 9 of 17, 34 sequences"
+    assert f"        2 windows  {long_rest(1)}" in report
     assert report == [r.getMessage() for r in caplog.records][: len(report)]
 
 
@@ -227,10 +223,13 @@ def test_too_few_usable_tunes_name_the_reasons(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         prepare_in(tmp_path / "corpus", MELODY, source=str(tmp_path / "data"))
     message = str(caught.value)
-    assert message.startswith("no sequences for train, valid, test: 5 sources gave 0 (")
-    assert "sources that gave nothing: 5: 3/4, model expects 4/4 or 2/2 or 2/4" in message
+    assert message.startswith(
+        "no sequences for train, valid, test: 5 sources gave 0; "
+        "5 files: metre 3/4 (--data.tokenizer.metres); "
+    )
+    assert len(message) <= 300
+    assert message.endswith(f"; {tmp_path}/corpus/manifest.jsonl has all reasons")
     assert "\n" not in message
-    assert not (tmp_path / "corpus").exists()
 
 
 def test_the_nasty_folder_is_prepared(data_folder: Path, tmp_path: Path) -> None:

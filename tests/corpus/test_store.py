@@ -18,6 +18,7 @@ from seqvae.corpus.store import (
     write_corpus,
 )
 from seqvae.errors import InputError
+from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Ids
 from seqvae.tokenizers.melody import MelodyTokenizer
@@ -26,8 +27,8 @@ from seqvae.tokenizers.words import WordTokenizer
 
 FILES = {"corpus.json", "manifest.jsonl", "offsets.npy", "tokenizer.json", "tokens.npy"}
 MANIFEST = [
-    SourceRow("a.txt", {"train": 3, "valid": 1}, None, {"an empty line": 2}),
-    SourceRow("ä b.txt", {}, "no usable line (empty file)", {}),
+    SourceRow("a.txt", {"train": 3, "valid": 1}, None, Dropped({Reason("line", "empty"): 2})),
+    SourceRow("ä b.txt", {}, "the file is empty"),
 ]
 
 

@@ -11,7 +11,9 @@ import pytest
 from corpora import WORDS, assert_adds_up, lines_of, prepare_in, rows_of, write_lines
 
 from seqvae.corpus.store import SPLITS, SourceRow
+from seqvae.corpus.texts import EMPTY_LINE
 from seqvae.errors import InputError
+from seqvae.reasons import Reason
 from seqvae.tokenizers.text import SubwordTokenizer
 
 
@@ -81,7 +83,7 @@ def test_crlf_bom_and_empty_lines(tmp_path: Path) -> None:
     lines = [line for found in lines_of(corpus).values() for line in found]
     assert sorted(lines) == [" three", "five", "four", "one", "two "]
     (row,) = corpus.manifest()
-    assert row.dropped == {"an empty line": 3}
+    assert row.dropped == {EMPTY_LINE: 3}
     assert_adds_up(corpus, 1)
 
 
@@ -126,8 +128,8 @@ def test_an_empty_file_among_others_has_a_reason(tmp_path: Path) -> None:
     write_lines(tmp_path / "data" / "06.txt", ["", " "])
     corpus = prepare_in(tmp_path / "corpus", WORDS, source=str(tmp_path / "data"))
     assert_adds_up(corpus, 12)
-    assert rows_of(corpus)["05.txt"].reason == "no usable line (empty file)"
-    assert rows_of(corpus)["06.txt"].reason == "no usable line (an empty line)"
+    assert rows_of(corpus)["05.txt"].reason == "the file is empty"
+    assert rows_of(corpus)["06.txt"].reason == "an empty line"
 
 
 @pytest.mark.parametrize("empty", range(4))
@@ -142,7 +144,7 @@ def test_an_empty_file_makes_up_no_split(tmp_path: Path, empty: int) -> None:
 @pytest.mark.parametrize("lines", [["one"], ["one a", "two b"], ["one"] * 10])
 def test_too_few_distinct_lines_are_an_input_error(tmp_path: Path, lines: list[str]) -> None:
     source = write_lines(tmp_path / "a.txt", lines)
-    with pytest.raises(InputError, match=r"no sequences for valid, test: 1 sources gave \d+"):
+    with pytest.raises(InputError, match=r"no sequences for valid, test: 1 source gave \d+"):
         prepare_in(tmp_path / "corpus", WORDS, source=source)
 
 
@@ -159,9 +161,8 @@ def test_lines_that_are_too_long_are_counted(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "a.txt", lines)
     corpus = prepare_in(tmp_path / "corpus", {"kind": "words", "max_steps": 4}, source=source)
     (row,) = corpus.manifest()
-    assert row.dropped == {
-        "longer than 4 tokens (data.tokenizer.max_steps)": 20
-    }  # four words and the end are five
+    too_long = Reason("line", "longer than 4 tokens", "--data.tokenizer.max_steps")
+    assert row.dropped == {too_long: 20}  # four words and the end are five
     assert sum(row.taken.values()) == 30
     assert max(len(split[i]) for split in corpus.splits.values() for i in range(len(split))) == 4
     assert_adds_up(corpus, 1)
@@ -169,7 +170,7 @@ def test_lines_that_are_too_long_are_counted(tmp_path: Path) -> None:
 
 def test_lines_that_are_all_too_long_are_an_input_error(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "a.txt", [f"a b c {i}" for i in range(9)])
-    with pytest.raises(InputError, match="left out: 9 times: longer than 3 tokens"):
+    with pytest.raises(InputError, match="1 file: longer than 3 tokens"):
         prepare_in(tmp_path / "corpus", {"kind": "words", "max_steps": 3}, source=source)
 
 

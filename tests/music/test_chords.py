@@ -11,7 +11,7 @@ import pytest
 import torch
 from tiny import random_ids, tiny_vae
 
-from seqvae.corpus.scores import extract_file
+from seqvae.corpus.scores import NO_CHORD_FILE, extract_file
 from seqvae.errors import InputError
 from seqvae.inference.codec import Codec
 from seqvae.inference.prior import Prior
@@ -319,7 +319,7 @@ def test_a_file_without_chords_beside_it_takes_what_the_notes_suggest(tmp_path: 
     tokenizer = MelodyTokenizer(num_bars=1, chords=True)
     suggested = extract_file(tmp_path / "a.mid", tokenizer, None, "{stem}.txt").extraction
     assert named(suggested.sequences[0][:, 1]) == ["C"] * 16
-    assert suggested.dropped == {"no chord file: the notes suggest the chords": 1}
+    assert suggested.noted == {NO_CHORD_FILE: 1}
     (tmp_path / "a.txt").write_text("0 1 Am\n1 2 F\n")
     told = extract_file(tmp_path / "a.mid", tokenizer, None, "{stem}.txt").extraction
     assert named(told.sequences[0][:, 1]) == ["Am"] * 8 + ["F"] * 8

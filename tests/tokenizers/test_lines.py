@@ -1,11 +1,10 @@
 """Lines of notes: what melody and trio share."""
 
-from collections import Counter
-
 import numpy as np
 
 from seqvae.music.notes import make_notes, sort_notes
-from seqvae.tokenizers.lines import line_roll, mean_pitch, pitched_lines
+from seqvae.reasons import Dropped
+from seqvae.tokenizers.lines import CHORD_TRACK, DRUM_TRACK, line_roll, mean_pitch, pitched_lines
 from seqvae.tokenizers.windows import Span
 
 
@@ -28,10 +27,10 @@ def test_every_track_is_a_line_of_its_own() -> None:
         make_notes([0, 4], [4, 8], [36, 38], is_drum=True, track=1),
     ]
     notes = sort_notes(np.concatenate(tracks))
-    dropped: Counter[str] = Counter()
+    dropped = Dropped()
     lines = pitched_lines(notes, 0.5, dropped)
     assert [line["pitch"].tolist() for line in lines] == [[40, 41], [64, 62]]
     assert [mean_pitch(line) for line in lines] == [40.5, 63.0]
-    assert dropped == {"a drum track": 1}
+    assert dropped == {DRUM_TRACK: 1}
     assert len(pitched_lines(notes, 0.49, dropped)) == 1
-    assert dropped == {"a drum track": 2, "a track of chords": 1}
+    assert dropped == {DRUM_TRACK: 2, CHORD_TRACK: 1}

@@ -12,8 +12,9 @@ from seqvae.music.midi import find_midi, read_midi, to_pretty_midi
 from seqvae.music.notes import Metre, Piece, Tempo, make_notes
 from seqvae.tokenizers import complete_settings, make_tokenizer
 from seqvae.tokenizers.contract import Example, Ids
+from seqvae.tokenizers.lines import CHORD_TRACK, DRUM_TRACK, out_of_range
 from seqvae.tokenizers.melody import MelodyTokenizer
-from seqvae.tokenizers.windows import long_rest
+from seqvae.tokenizers.windows import NO_NOTES, long_rest, other_metre
 
 Row = tuple[int, int, int]  # start, end, pitch
 
@@ -189,7 +190,7 @@ def test_an_odd_number_of_2_4_bars_is_padded() -> None:
     assert windows_of(ONE_BAR.encode(piece))[1] == tokens("64 . . . . . . . - . . . . . . .")
 
 
-WRONG_METRE = "3/4, model expects 4/4 or 2/2 or 2/4"
+WRONG_METRE = "metre 3/4; the model takes 4/4 or 2/2 or 2/4"
 
 
 def test_another_metre_is_named() -> None:
@@ -198,11 +199,11 @@ def test_another_metre_is_named() -> None:
         TWO_BARS.encode(piece)
     assert str(caught.value) == f"no usable window: {WRONG_METRE}"
     only = MelodyTokenizer(metres=("4/4",))
-    with pytest.raises(InputError, match=r": 3/4, model expects 4/4$"):
+    with pytest.raises(InputError, match=r": metre 3/4; the model takes 4/4$"):
         only.encode(piece)
     extraction = TWO_BARS.extract(piece)
     assert extraction.sequences == []
-    assert extraction.dropped == {WRONG_METRE: 2}
+    assert extraction.dropped == {other_metre("3/4"): 2}
 
 
 CHANGING = piece_of(
@@ -316,7 +317,7 @@ def test_pitches_outside_the_range_are_left_out(pitch: int) -> None:
     piece = piece_of((0, 16, 48), (16, 32, pitch), (32, 48, 72))
     extraction = tokenizer.extract(piece)
     assert [ids[0, 0] for ids in extraction.sequences] == [2, 26]
-    assert extraction.dropped == {"a note outside 48..72": 1}
+    assert extraction.dropped == {out_of_range(48, 72): 1}
     with pytest.raises(InputError, match=r"no usable window: a note outside 48\.\.72$"):
         tokenizer.encode(piece, bar=2)
 
@@ -331,8 +332,9 @@ def test_drums_and_chords_are_no_melody() -> None:
     assert windows_of(ONE_BAR.encode(whole)) == expected
     extraction = ONE_BAR.extract(whole)
     assert [ids[:, 0].tolist() for ids in extraction.sequences] == expected
-    assert extraction.dropped == {"a track of chords": 1, "a drum track": 1}
-    with pytest.raises(InputError, match=r"^no melody in it: a track of chords; a drum track$"):
+    assert extraction.dropped == {CHORD_TRACK: 1, DRUM_TRACK: 1}
+    why = "1 track: mostly chords; 1 track: drums"
+    with pytest.raises(InputError, match=f"^no melody in it: {why}$"):
         ONE_BAR.encode(merge(chords, drums))
 
 
@@ -340,7 +342,7 @@ def test_some_chords_are_no_accompaniment() -> None:
     half = piece_of((0, 8, 60), (0, 8, 64), (8, 16, 62))
     assert windows_of(ONE_BAR.encode(half)) == [tokens("64 . . . . . . . 62 . . . . . . .")]
     strict = MelodyTokenizer(num_bars=1, max_chord_share=0.4)
-    with pytest.raises(InputError, match="a track of chords"):
+    with pytest.raises(InputError, match="1 track: mostly chords"):
         strict.encode(half)
 
 
@@ -356,7 +358,7 @@ def test_encode_takes_the_highest_line_and_extract_all() -> None:
 def test_a_file_without_notes_has_a_reason() -> None:
     extraction = TWO_BARS.extract(Piece(make_notes([], [], []), 4))
     assert extraction.sequences == []
-    assert extraction.dropped == {"no notes": 1}
+    assert extraction.dropped == {NO_NOTES: 1}
 
 
 # Decoding
@@ -579,4 +581,4 @@ def test_what_is_left_out_of_a_clip_is_said(caplog: pytest.LogCaptureFixture) ->
     notes = make_notes([0, 4, 32, 44], [4, 8, 36, 48], [60, 62, 64, 65])
     piece = Piece(notes, 4, (Metre(0, 4, 4), Metre(32, 3, 4)))
     assert len(MelodyTokenizer().encode(piece)) == 1
-    assert "left out of the clip: 2 times 3/4, model expects 4/4" in caplog.text
+    assert "left out of the clip: 2 windows: metre 3/4" in caplog.text

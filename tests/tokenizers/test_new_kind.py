@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,6 +15,7 @@ import yaml
 from seqvae import cli
 from seqvae.music.midi import read_midi, to_pretty_midi
 from seqvae.music.notes import Notes, Piece, make_notes
+from seqvae.reasons import Dropped
 from seqvae.tokenizers import TOKENIZERS
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer, TextTokenizer
 from seqvae.tokenizers.grid import GridSettings, Roll, grid_windows
@@ -37,7 +37,7 @@ class PulseTokenizer(GridSettings, MusicTokenizer):
     vocab_sizes: ClassVar[tuple[int, ...]] = (2,)
 
     def extract(self, piece: Piece) -> Extraction:
-        return extract_windows(self, piece, [partial(self._cut, piece.notes)], Counter())
+        return extract_windows(self, piece, [partial(self._cut, piece.notes)], Dropped())
 
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
         return encode_windows(self, piece, partial(self._cut, piece.notes), bar)

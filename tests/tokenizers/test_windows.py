@@ -1,6 +1,5 @@
 """Which windows are taken, shown with a representation whose tokens say where a window begins."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +9,9 @@ from numpy.typing import NDArray
 
 from seqvae.errors import InputError
 from seqvae.music.notes import Metre, Piece, Tempo, make_notes
+from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.windows import (
+    NO_NOTES,
     Cut,
     Span,
     Windows,
@@ -19,9 +20,12 @@ from seqvae.tokenizers.windows import (
     extract_windows,
     long_rest,
     no_part,
+    other_metre,
     taken_bars,
     window_piece,
 )
+
+DRUMS = Reason("track", "drums")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +50,10 @@ def resting(*rests: int, **refused: list[bool]) -> Cut:
         return Windows(
             np.arange(num_windows)[:, None, None],
             np.array(rests[:num_windows]),
-            {reason: np.array(which[:num_windows]) for reason, which in refused.items()},
+            {
+                Reason("window", text): np.array(which[:num_windows])
+                for text, which in refused.items()
+            },
         )
 
     return cut
@@ -60,7 +67,7 @@ def piece(num_bars: int, *metres: Metre, last: int = 1) -> Piece:
 
 
 def starts_of(settings: Settings, whole: Piece) -> list[int]:
-    extraction = extract_windows(settings, whole, [where], Counter())
+    extraction = extract_windows(settings, whole, [where], Dropped())
     return [int(ids[0, 0]) for ids in extraction.sequences]
 
 
@@ -83,18 +90,17 @@ def test_training_windows_begin_at_bars_up_to_the_last_that_is_full(
 
 def test_windows_know_their_length_and_where_their_metre_ends() -> None:
     changing = piece(6, Metre(0, 4, 4), Metre(32, 3, 4), Metre(56, 2, 4))
-    dropped = Counter({"a drum track": 1})
+    dropped = Dropped({DRUMS: 1})
     extraction = extract_windows(Settings(), changing, [where, where], dropped)
     one_part = [[0, 32, 32], [56, 32, 96], [72, 32, 96]]  # the last bar of 2/4 is half a bar
     assert [ids[0].tolist() for ids in extraction.sequences] == one_part * 2
-    other = "3/4, model expects 4/4 or 2/2 or 2/4"
-    assert extraction.dropped == {"a drum track": 1, other: 2}  # a window for each part
+    assert extraction.dropped == {DRUMS: 1, other_metre("3/4"): 2}  # a window for each part
 
 
 def test_no_notes_are_no_windows() -> None:
     empty = Piece(make_notes([], [], []), 4, num_steps=64)
-    extraction = extract_windows(Settings(), empty, [where], Counter())
-    assert (extraction.sequences, extraction.dropped) == ([], {"no notes": 1})
+    extraction = extract_windows(Settings(), empty, [where], Dropped())
+    assert (extraction.sequences, extraction.dropped) == ([], {NO_NOTES: 1})
 
 
 @pytest.mark.parametrize(
@@ -110,7 +116,7 @@ def test_no_notes_are_no_windows() -> None:
 )
 def test_training_leaves_out_long_rests(gap_bars: float, kept: list[int]) -> None:
     settings = Settings(num_bars=2, gap_bars=gap_bars)
-    extraction = extract_windows(settings, piece(6), [resting(0, 15, 16, 31, 32)], Counter())
+    extraction = extract_windows(settings, piece(6), [resting(0, 15, 16, 31, 32)], Dropped())
     assert [int(ids[0, 0]) for ids in extraction.sequences] == kept
     num_left_out = 5 - len(kept)
     assert extraction.dropped == ({long_rest(gap_bars): num_left_out} if num_left_out else {})
@@ -118,9 +124,9 @@ def test_training_leaves_out_long_rests(gap_bars: float, kept: list[int]) -> Non
 
 def test_a_window_counts_under_its_first_reason() -> None:
     cut = resting(0, 32, 32, 0, high=[True, True, False, False], low=[True, False, False, False])
-    extraction = extract_windows(Settings(), piece(5), [cut], Counter())
+    extraction = extract_windows(Settings(), piece(5), [cut], Dropped())
     assert [int(ids[0, 0]) for ids in extraction.sequences] == [3]
-    assert extraction.dropped == {"high": 2, long_rest(1.0): 1}
+    assert extraction.dropped == {Reason("window", "high"): 2, long_rest(1.0): 1}
 
 
 def test_a_clip_is_cut_end_to_end() -> None:
@@ -155,8 +161,8 @@ def test_a_clip_without_a_usable_window_says_why(bar: int, reason: str) -> None:
 
 
 def test_reasons_of_a_clip_that_holds_nothing() -> None:
-    dropped = Counter({"a drum track": 2, "a track of chords": 1})
-    assert str(no_part(Settings(), dropped)) == "no planted in it: a drum track; a track of chords"
+    dropped = Dropped({DRUMS: 2, Reason("note", "low"): 1})
+    assert str(no_part(Settings(), dropped)) == "no planted in it: 2 tracks: drums; 1 note: low"
 
 
 def test_a_decoded_window_has_the_length_of_one() -> None:
