@@ -55,6 +55,17 @@ class Tempo:
     qpm: float
 
 
+@dataclass(frozen=True)
+class Track:
+    """What a file says of a track beside its notes."""
+
+    name: str = ""
+    channel: int | None = None
+    """MIDI channel, from 1 to 16; None if it is not known."""
+    program: int = 0
+    """General MIDI program, from 0."""
+
+
 @dataclass(frozen=True, eq=False)
 class Piece:
     """The contents of a file or a clip. The first metre and the first tempo start at step 0."""
@@ -67,6 +78,10 @@ class Piece:
     """Length in steps, with the silence after the last note; 0 if only the notes are known."""
     chords: tuple[tuple[int, int], ...] = ()
     """The step at which each chord begins, and its number; empty if they are not known."""
+    tracks: tuple[Track, ...] = ()
+    """What is known of the tracks, which notes name by number; empty if nothing is."""
+    name: str = ""
+    """Of the file, without its folder; empty if there is none."""
 
     @property
     def end_step(self) -> int:
@@ -251,4 +266,6 @@ def join(pieces: Sequence[Piece]) -> Piece:
         tuple(tempos),
         begins[-1],
         tuple(chords),
+        max((piece.tracks for piece in pieces), key=len),
+        pieces[0].name,
     )

@@ -4,8 +4,9 @@ symusic parses files; it is a hundred times faster than pretty_midi, which tries
 rejects. symusic raises nothing on impossible values: they are checked here and in `read`.
 """
 
+import itertools
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,7 +19,13 @@ from mido.midifiles.meta import KeySignatureError
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
-from seqvae.music.notes import NOTE, Notes
+from seqvae.music.midi.channels import (
+    DRUM_CHANNEL,
+    Channels,
+    changes,
+    with_channels_as_programs,
+)
+from seqvae.music.notes import NOTE, Notes, Track
 
 MidiSource: TypeAlias = str | Path | pretty_midi.PrettyMIDI
 
@@ -49,6 +56,10 @@ class Song:
     """Tick, numerator and denominator of time signatures, in the order of the file."""
     tempos: list[tuple[int, float]]
     """Tick and quarters per minute of tempo changes, in the order of the file."""
+    tracks: list[Track]
+    """What the file says of each track of the notes."""
+    file_name: str = ""
+    """Of the file, without its folder."""
 
 
 def find_midi(folder: Path) -> list[Path]:
@@ -63,12 +74,14 @@ def parse_file(path: Path) -> list[Song]:
         InputError: the file cannot be opened, is not MIDI, or is damaged.
     """
     data = _read_bytes(path)
-    patterns = _patterns(data) or [data]
-    try:  # sanitizing clears high bits of data bytes, and changes nothing in intact files
-        scores = [symusic.Score.from_midi(part, sanitize_data=True) for part in patterns]
-    except (RuntimeError, ValueError):
-        return [parse_object(_open_with_pretty_midi(path), str(path))]
-    return [_from_symusic(score, str(path)) for score in scores]
+    for parse in (_parse_tracks, _parse_whole):
+        try:
+            return parse(data, path)
+        except InputError:
+            raise
+        except (RuntimeError, ValueError):  # a damaged file
+            continue
+    return [parse_object(_open_with_pretty_midi(path), str(path))]
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -88,40 +101,116 @@ def _read_bytes(path: Path) -> bytes:
     return data[header:]
 
 
-def _patterns(data: bytes) -> list[bytes]:
-    """The tracks of a type 2 file, which are independent songs, as files; none of other types."""
-    if data[8:10] != b"\0\2":
-        return []
-    header = struct.pack(">4sIHH", b"MThd", 6, 0, 1) + data[12:14]
-    patterns: list[bytes] = []
+def _track_chunks(data: bytes) -> list[bytes]:
+    """The track chunks of a file."""
+    tracks: list[bytes] = []
     start = 8 + int.from_bytes(data[4:8], "big")
-    while start + 8 <= len(data) and len(patterns) < MAX_TRACKS:
+    while start + 8 <= len(data):
         end = start + 8 + int.from_bytes(data[start + 4 : start + 8], "big")
         if data[start : start + 4] == b"MTrk":
-            patterns.append(header + data[start:end])
+            tracks.append(data[start:end])
         start = end
-    return patterns
+    return tracks
 
 
-def _from_symusic(score: Any, name: str) -> Song:
-    """The song of a `symusic.Score` in ticks, which has no type stubs."""
-    if score.end() >= MAX_TICK or score.start() < 0:
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The notes of a track chunk that one sound plays."""
+
+    track: Track
+    is_drum: bool
+    columns: Mapping[str, NDArray[Any]]
+    """time, duration, pitch and velocity of the notes."""
+
+
+def _parse_tracks(data: bytes, path: Path) -> list[Song]:
+    """The songs of a file whose track chunks are sound."""
+    header = struct.pack(">4sIHH", b"MThd", 6, 0, 1) + data[12:14]
+    chunks = _track_chunks(data)
+    if not chunks:
+        raise ValueError("no track chunk")
+    if len(chunks) > MAX_TRACKS:
+        raise InputError(f"{path}: {len(chunks)} tracks; at most {MAX_TRACKS} are read")
+    songs = [[chunk] for chunk in chunks] if data[8:10] == b"\0\2" else [chunks]
+    return [_parse_song(header, song, path) for song in songs]
+
+
+def _parse_song(header: bytes, chunks: Sequence[bytes], path: Path) -> Song:
+    """The song of track chunks, with the programs that hold for their channels."""
+    named = [changes(chunk) for chunk in chunks]
+    scores = [
+        _score(header + with_channels_as_programs(chunk, changes))
+        for chunk, changes in zip(chunks, named, strict=True)
+    ]
+    without_notes = [number for number, score in enumerate(scores) if not score.note_num()]
+    channels = Channels.of(b"".join(chunks), named, without_notes)
+    return _song(path, scores, list(_parts_by_channel(scores, channels)))
+
+
+def _parts_by_channel(scores: Sequence[Any], channels: Channels) -> Iterator[Part]:
+    """The notes of each track chunk by channel, then program.
+
+    The name of a chunk that has all channels of a file is that of the piece.
+    """
+    for number, score in enumerate(scores):
+        tracks = [track for track in score.tracks if len(track.notes)]
+        is_whole = len(scores) == 1 and len(tracks) > 1
+        for track in tracks:
+            all_columns = track.notes.numpy()
+            for sound, which in channels.sounds(number, track.program, all_columns["time"]):
+                about = Track("" if is_whole else track.name, track.program + 1, sound.program)
+                columns = all_columns
+                if which is not None:
+                    columns = {name: column[which] for name, column in all_columns.items()}
+                yield Part(about, sound.is_drum, columns)
+
+
+def _parse_whole(data: bytes, path: Path) -> list[Song]:
+    """The song of a file as far as symusic understands it; of the channels only drums are known."""
+    score = _score(data)
+    parts = [
+        Part(
+            Track(track.name, DRUM_CHANNEL + 1 if track.is_drum else None, track.program),
+            track.is_drum,
+            track.notes.numpy(),
+        )
+        for track in score.tracks
+    ]
+    return [_song(path, [score], parts)]
+
+
+def _score(data: bytes) -> Any:
+    """A `symusic.Score`, which has no type stubs."""
+    # Sanitizing clears high bits of data bytes, and changes nothing in intact files.
+    return symusic.Score.from_midi(data, sanitize_data=True)
+
+
+def _song(path: Path, scores: Sequence[Any], parts: Sequence[Part]) -> Song:
+    """The song of scores, whose notes are those of the parts."""
+    name = str(path)
+    if any(score.end() >= MAX_TICK or score.start() < 0 for score in scores):
         raise InputError(f"{name}: times outside 0..{MAX_TICK} ticks")
-    if len(score.tracks) > MAX_TRACKS:
-        raise InputError(f"{name}: {len(score.tracks)} tracks; at most {MAX_TRACKS} are read")
-    tracks = [track.notes.numpy() for track in score.tracks]
-    sizes = [len(columns["time"]) for columns in tracks]
+    if len(parts) > MAX_TRACKS:
+        raise InputError(f"{name}: {len(parts)} tracks; at most {MAX_TRACKS} are read")
+    sizes = [len(part.columns["time"]) for part in parts]
     notes, ticks = _room_for(sizes, name)
-    for index, (place, columns) in enumerate(zip(_places(sizes), tracks, strict=True)):
-        track, track_notes = score.tracks[index], notes[place]
+    for index, (place, part) in enumerate(zip(_places(sizes), parts, strict=True)):
+        columns, track_notes = part.columns, notes[place]
         track_notes["pitch"], track_notes["velocity"] = columns["pitch"], columns["velocity"]
-        track_notes["program"], track_notes["is_drum"] = track.program, track.is_drum
+        track_notes["program"], track_notes["is_drum"] = part.track.program, part.is_drum
         track_notes["track"] = index
         ticks[:, place] = columns["time"]
         ticks[1, place] += columns["duration"]
-    metres = [(m.time, m.numerator, m.denominator) for m in score.time_signatures]
-    tempos = [(t.time, t.qpm) for t in score.tempos]
-    return Song(name, _resolution(score.ticks_per_quarter, name), notes, ticks, metres, tempos)
+    return Song(
+        name,
+        _resolution(scores[0].ticks_per_quarter, name),
+        notes,
+        ticks,
+        [(m.time, m.numerator, m.denominator) for score in scores for m in score.time_signatures],
+        [(t.time, t.qpm) for score in scores for t in score.tempos],
+        [part.track for part in parts],
+        path.name,
+    )
 
 
 def _open_with_pretty_midi(path: Path) -> pretty_midi.PrettyMIDI:
@@ -165,7 +254,15 @@ def parse_object(midi: pretty_midi.PrettyMIDI, name: str = "the PrettyMIDI objec
         (int(midi.time_to_tick(time)), float(qpm))
         for time, qpm in zip(*midi.get_tempo_changes(), strict=True)
     ]
-    return Song(name, resolution, notes, ticks, metres, tempos)
+    tracks = [
+        Track(
+            instrument.name,
+            DRUM_CHANNEL + 1 if instrument.is_drum else None,
+            int(instrument.program),
+        )
+        for instrument in midi.instruments
+    ]
+    return Song(name, resolution, notes, ticks, metres, tempos, tracks)
 
 
 def _resolution(ticks_per_quarter: int, name: str) -> int:
@@ -185,5 +282,5 @@ def _room_for(sizes: Sequence[int], name: str) -> tuple[Notes, NDArray[np.float6
 
 def _places(sizes: Sequence[int]) -> list[slice]:
     """Where the notes of each track lie in the table of all notes."""
-    ends = np.cumsum(sizes, dtype=int).tolist()
+    ends = itertools.accumulate(sizes)
     return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pretty_midi
@@ -27,6 +28,8 @@ from seqvae.music.notes import (
     steps_per_bar,
 )
 
+Times: TypeAlias = NDArray[np.float64]  # in ticks, seconds or steps; subscripts take time in `def`s
+
 MAX_STEPS = 1_000_000  # about 35 hours of sixteenths at 120 qpm: a damaged delta time, not music
 QPM_RANGE = (3.6, 2000.0)  # three bytes of microseconds per quarter cannot say a slower tempo
 
@@ -48,7 +51,8 @@ def read_midi(
     if isinstance(source, pretty_midi.PrettyMIDI):
         songs = [parse_object(source)]
     else:
-        songs = parse_file(Path(source).expanduser())
+        path = source if isinstance(source, Path) else Path(source)  # to copy one takes time
+        songs = parse_file(path.expanduser())
     if beats is None:
         pieces = [_by_ticks(song, chords, steps_per_quarter) for song in songs]
     else:
@@ -110,7 +114,7 @@ def _check_qpm(qpm: float, what: str) -> None:
 def _by_ticks(song: Song, chords: ChordTrack | None, steps_per_quarter: int) -> Piece:
     """Put a song on the grid of its ticks; MIDI's default metre holds before the first one."""
 
-    def positions(ticks: NDArray[np.float64]) -> NDArray[np.float64]:
+    def positions(ticks: Times) -> Times:
         return ticks * steps_per_quarter / song.resolution
 
     def steps(ticks: Sequence[int]) -> list[int]:
@@ -134,6 +138,8 @@ def _by_ticks(song: Song, chords: ChordTrack | None, steps_per_quarter: int) -> 
         metres=changes_of_metre(metre_at.values(), steps_per_quarter),
         tempos=tuple(Tempo(step, qpm) for step, qpm in qpm_at.items()),
         chords=chords.changes(positions(tempo_map.to_ticks(chords.times))) if chords else (),
+        tracks=tuple(song.tracks),
+        name=song.file_name,
     )
 
 
@@ -157,7 +163,7 @@ def _by_beats(
         what = f"{song.name}: tempo of {tempo.qpm:g} beats per minute in the beat file"
         _check_qpm(tempo.qpm, what)
 
-    def positions(quarters: NDArray[np.float64]) -> NDArray[np.float64]:
+    def positions(quarters: Times) -> Times:
         return (quarters + shift) * steps_per_quarter
 
     return Piece(
@@ -166,6 +172,8 @@ def _by_beats(
         metres=beats.metres(steps_per_quarter, shift),
         tempos=tempos,
         chords=chords.changes(positions(beats.quarters(chords.times))) if chords else (),
+        tracks=tuple(song.tracks),
+        name=song.file_name,
     )
 
 
