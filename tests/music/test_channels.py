@@ -59,6 +59,9 @@ def test_a_program_holds_for_its_channel_whatever_track_names_it(tmp_path: Path)
     piece = read(tmp_path, setup, chunk(notes(1, 1, 40)), chunk(notes(0, 1, 72)))
     assert sounds(piece) == [(0, 33, False), (0, 5, False)]
     assert piece.tracks == (Track("", 2, 33), Track("", 1, 5))
+    # A track that plays itself may name the programs of others.
+    first = chunk(program(0, 5), program(1, 33), notes(0, 1, 72))
+    assert sounds(read(tmp_path, first, chunk(notes(1, 1, 40)))) == [(0, 33, False), (0, 5, False)]
 
 
 def test_the_program_of_a_conductor_changes_in_the_middle(tmp_path: Path) -> None:
