@@ -16,6 +16,7 @@ from seqvae.corpus.workers import BYTES_PER_WORKER, read_files
 from seqvae.errors import InputError
 from seqvae.music.beats import file_beside, read_beats
 from seqvae.music.chords import read_chords
+from seqvae.music.loops import a_loop, repeated
 from seqvae.music.midi import read_midi
 from seqvae.reasons import Dropped, Reason, main_reason
 from seqvae.tokenizers.contract import Extraction, MusicTokenizer
@@ -48,11 +49,14 @@ def extract_file(
         beat_track = read_beats(file_beside(path, beats)) if beats else None
         chord_track = read_chords(chord_file) if chord_file and chord_file.is_file() else None
         piece = read_midi(path, tokenizer.steps_per_quarter, beat_track, chord_track)
-        extraction, dtype = tokenizer.extract(piece), token_type(tokenizer)
+        window = repeated(piece, tokenizer.window_length)
+        extraction, dtype = tokenizer.extract(window), token_type(tokenizer)
     except InputError as error:
         return FileResult.refused(_about(str(error), path, beats, chords))
     except MemoryError:
         return FileResult.refused(f"needs more than {BYTES_PER_WORKER >> 20} MiB of memory")
+    if window is not piece:
+        extraction.noted[a_loop(piece)] += 1
     if chord_file and chord_track is None:
         extraction.noted[NO_CHORD_FILE] += 1
     played = piece.notes.tobytes() + repr(piece.metres).encode()

@@ -7,6 +7,7 @@ Axes: N windows or codes, W windows of a clip, B sequences of a batch, T steps, 
 conditions, Z latent.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.beats import file_beside, read_beats
 from seqvae.music.chords import parse_chords, read_chords
+from seqvae.music.loops import a_loop, repeated
 from seqvae.music.midi import QPM_RANGE, read_midi, to_pretty_midi
 from seqvae.music.notes import DEFAULT_QPM, Piece, join
 from seqvae.tokenizers import AnyTokenizer
@@ -37,6 +39,8 @@ from seqvae.tokenizers.contract import Example, Ids
 
 BATCH_SIZE = 256  # codes or sequences that are computed together
 AS_IS = Reading()
+
+logger = logging.getLogger(__name__)
 
 Item: TypeAlias = str | pretty_midi.PrettyMIDI
 
@@ -102,10 +106,13 @@ class Codec:
             if reading.chord_file is not None:
                 chords = read_chords(file_beside(path, reading.chord_file))
         piece = read_midi(source, self.tokenizer.steps_per_quarter, beats, chords)
+        name = "the PrettyMIDI object" if isinstance(source, pretty_midi.PrettyMIDI) else source
+        whole = repeated(piece, self.tokenizer.window_length)
+        if whole is not piece:
+            logger.info("%s: %s", name, a_loop(piece))
         try:
-            return self.tokenizer.encode(piece, reading.bar)
+            return self.tokenizer.encode(whole, reading.bar)
         except InputError as error:
-            name = "the PrettyMIDI object" if isinstance(source, pretty_midi.PrettyMIDI) else source
             raise InputError(f"{name}: {error}") from error
 
     def _sentence(self, source: Source) -> Example:

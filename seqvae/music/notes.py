@@ -93,6 +93,24 @@ class Piece:
         """The tempo in quarters per minute at a step."""
         return [tempo.qpm for tempo in self.tempos if tempo.start_step <= step][-1]
 
+    def mean_qpm(self, starts: NDArray[np.int64], length: int) -> NDArray[np.float64]:
+        """The tempo at which each span (N,) of this many steps would last as long as it does."""
+        changes = np.array([tempo.start_step for tempo in self.tempos])
+        qpm = np.array([tempo.qpm for tempo in self.tempos])
+        times = np.append(0.0, np.cumsum(np.diff(changes) / qpm[:-1]))  # in steps / qpm
+
+        def time(steps: NDArray[np.int64]) -> NDArray[np.float64]:
+            tempo = np.searchsorted(changes, steps, side="right") - 1
+            at: NDArray[np.float64] = times[tempo] + (steps - changes[tempo]) / qpm[tempo]
+            return at
+
+        first, last = (
+            np.searchsorted(changes, steps, side="right") - 1
+            for steps in (starts, starts + length - 1)
+        )
+        mean = length / (time(starts + length) - time(starts))
+        return np.where(first == last, qpm[first], mean)  # an only tempo exactly
+
 
 def make_notes(
     start: object,
@@ -152,6 +170,15 @@ def bar_length(piece: Piece) -> int:
     """Steps in a bar of the first metre; four quarters if that bar is no whole number of steps."""
     steps = steps_per_bar(piece.metres[0], piece.steps_per_quarter)
     return steps or 4 * piece.steps_per_quarter
+
+
+def bars_end(piece: Piece) -> int:
+    """The bar line at which the last bar of a piece ends; its end where a bar is no whole steps."""
+    last = piece.metres[-1]
+    bar = steps_per_bar(last, piece.steps_per_quarter)
+    if bar is None or piece.end_step <= last.start_step:
+        return piece.end_step
+    return last.start_step + -(-(piece.end_step - last.start_step) // bar) * bar
 
 
 def pitched_notes(piece: Piece) -> Notes:

@@ -155,6 +155,11 @@ class MusicTokenizer(Tokenizer):
     def steps_per_bar(self) -> int:
         """Steps of the model's bar."""
 
+    @property
+    @abstractmethod
+    def window_length(self) -> int:
+        """Steps of the grid in a window."""
+
     @abstractmethod
     def extract(self, piece: Piece) -> Extraction:
         """All training sequences of a piece."""

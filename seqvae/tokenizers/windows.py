@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import compress
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -22,6 +23,7 @@ from seqvae.music.notes import (
     Bar,
     Notes,
     Piece,
+    Stretch,
     Tempo,
     bars,
     parse_metre,
@@ -144,7 +146,7 @@ def extract_windows(
                 continue
             windows = cut(Span(starts, settings.window_length, stretch.end_step))
             refused = {**windows.refused, **_long_rests(windows, settings)}
-            sequences += _usable(windows.ids, refused, dropped)
+            sequences += compress(windows.ids, _usable(len(starts), refused, dropped))
     return Extraction(sequences, dropped)
 
 
@@ -160,21 +162,26 @@ def encode_windows(
     """
     dropped = Dropped()
     examples: list[Example] = []
-    free_from = 0
+    length = settings.window_length
     all_bars = list(bars(piece))
+    starts_of: dict[Stretch, list[int]] = {}
+    free_from = 0
     for candidate in all_bars:
-        start, metre = candidate.start_step, candidate.stretch.metre
+        start, stretch = candidate.start_step, candidate.stretch
         if (start < free_from) if bar is None else (candidate.number != bar):
             continue
-        if str(metre) not in settings.metres:
-            dropped[other_metre(metre)] += 1
+        if str(stretch.metre) not in settings.metres:
+            dropped[other_metre(stretch.metre)] += 1
             continue
-        end_step = candidate.stretch.end_step
-        windows = cut(Span(np.array([start]), settings.window_length, end_step))
-        qpm = piece.qpm_at(start)
-        usable = _usable(windows.ids, windows.refused, dropped)
-        examples += [Example(ids, qpm, program) for ids in usable]
-        free_from = min(start + settings.window_length, end_step)
+        starts_of.setdefault(stretch, []).append(start)
+        free_from = min(start + length, stretch.end_step)
+    for stretch, chosen in starts_of.items():
+        starts = np.array(chosen)
+        windows = cut(Span(starts, length, stretch.end_step))
+        usable = _usable(len(starts), windows.refused, dropped)
+        tempos = piece.mean_qpm(starts, length).tolist()
+        timed = compress(zip(windows.ids, tempos, strict=True), usable)
+        examples += [Example(ids, qpm, program) for ids, qpm in timed]
     if not examples:
         raise InputError(f"no usable window: {_why_no_window(settings, dropped, bar, all_bars)}")
     if dropped:
@@ -226,18 +233,17 @@ def _long_rests(windows: Windows, settings: WindowSettings) -> dict[Reason, NDAr
 
 
 def _usable(
-    windows: Sequence[Ids] | NDArray[np.int64],
-    refused: Mapping[Reason, NDArray[np.bool_]],
-    dropped: Dropped,
-) -> list[Ids]:
-    """The windows that nothing rules out; others are counted under the first reason that does."""
-    is_refused = np.zeros(len(windows), np.bool_)
+    num_windows: int, refused: Mapping[Reason, NDArray[np.bool_]], dropped: Dropped
+) -> list[bool]:
+    """Which windows nothing rules out; others are counted under the first reason that does."""
+    is_refused = np.zeros(num_windows, np.bool_)
     for reason, which in refused.items():
         newly = which & ~is_refused
         if newly.any():
             dropped[reason] += int(newly.sum())
         is_refused |= which
-    return [ids for ids, gone in zip(windows, is_refused.tolist(), strict=True) if not gone]
+    usable: list[bool] = (~is_refused).tolist()
+    return usable
 
 
 def other_metre(metre: object) -> Reason:

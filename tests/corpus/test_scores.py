@@ -242,3 +242,22 @@ def test_the_nasty_folder_is_prepared(data_folder: Path, tmp_path: Path) -> None
     for row in corpus.manifest():
         assert row.reason is None or (row.reason and "\n" not in row.reason)
         assert row.reason is None or not row.reason.startswith("/")
+
+
+def test_loops_are_repeated_and_the_manifest_says_so(tmp_path: Path) -> None:
+    for i in range(6):
+        steps = np.array([0, 4 + i, 13])
+        loop = Piece(make_notes(steps, steps + 1, 36, is_drum=True), 4)
+        (tmp_path / "loops").mkdir(exist_ok=True)
+        to_pretty_midi(loop).write(str(tmp_path / "loops" / f"{i}.mid"))
+    shutil.copy(tmp_path / "loops" / "0.mid", tmp_path / "loops" / "copy.mid")
+    drums = {"kind": "drums", "num_bars": 2}
+    corpus = prepare_in(tmp_path / "corpus", drums, source=str(tmp_path / "loops"))
+    rows = rows_of(corpus)
+    assert rows.pop("copy.mid").reason == "a copy of another file"
+    for row in rows.values():
+        assert sum(row.taken.values()) == 1
+        assert not row.dropped
+        assert [reason.text for reason in row.noted] == ["a loop of 1 bar, repeated to fill a window"]
+    ids = corpus.splits["train"][0][:, 0]
+    assert np.array_equal(ids[:16], ids[16:])

@@ -257,3 +257,10 @@ def test_a_bin_has_the_velocity_in_its_middle(num_bins: int) -> None:
     means = np.array([velocities[bins == n].mean() for n in range(num_bins)])
     middles = bin_velocities(np.arange(num_bins), num_bins)
     assert (np.abs(middles - means) <= 0.5).all()
+
+
+def test_the_mean_tempo_of_a_span_keeps_how_long_it_lasts() -> None:
+    piece = Piece(make_notes([0], [1], [60]), 4, tempos=(Tempo(0, 60.0), Tempo(8, 120.0)))
+    starts = np.array([0, 4, 6, 8, 20])
+    assert piece.mean_qpm(starts, 4).tolist() == pytest.approx([60, 60, 80, 120, 120])
+    assert piece.mean_qpm(starts, 4)[0] == 60.0  # exactly

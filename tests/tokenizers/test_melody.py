@@ -160,7 +160,7 @@ def test_a_short_clip_is_padded_with_silence() -> None:
 
 def test_tempo_and_program_are_kept() -> None:
     notes = make_notes([0, 16, 40], [4, 20, 44], [60, 62, 64], program=73)
-    piece = Piece(notes, 4, tempos=(Tempo(0, 100.0), Tempo(16, 50.0), Tempo(33, 80.0)))
+    piece = Piece(notes, 4, tempos=(Tempo(0, 100.0), Tempo(16, 50.0), Tempo(48, 80.0)))
     examples = ONE_BAR.encode(piece)
     assert [(e.qpm, e.program) for e in examples] == [(100, 73), (50, 73), (50, 73)]
     decoded = ONE_BAR.decode(examples[1])

@@ -142,7 +142,8 @@ def test_a_clip_keeps_its_rests_and_the_tempo_of_each_window() -> None:
     tempos = (Tempo(0, 100.0), Tempo(30, 80.0), Tempo(33, 60.0))
     whole = Piece(piece(4).notes, 4, tempos=tempos)
     examples = encode_windows(Settings(gap_bars=0.1), whole, resting(32), None)
-    assert [e.qpm for e in examples] == [100.0, 80.0]
+    lasting = [30 / 100 + 2 / 80, 1 / 80 + 31 / 60]
+    assert [e.qpm for e in examples] == pytest.approx([32 / time for time in lasting])
 
 
 @pytest.mark.parametrize(("bar", "start"), [(1, 0), (2, 16), (3, 32), (6, 80)])

@@ -21,11 +21,11 @@ from seqvae.music.notes import (
     Notes,
     Piece,
     Tempo,
+    bars_end,
     changes_of_metre,
     join,
     nearest_steps,
     sort_notes,
-    steps_per_bar,
 )
 
 Times: TypeAlias = NDArray[np.float64]  # in ticks, seconds or steps; subscripts take time in `def`s
@@ -198,12 +198,7 @@ def _on_grid(song: Song, positions: Float[np.ndarray, "2 N"]) -> Notes:
 
 def _join_at_bar_lines(pieces: Sequence[Piece], name: str) -> Piece:
     """The pieces joined, with each one's last bar completed."""
-    completed = []
-    for piece in pieces:
-        last = piece.metres[-1]
-        bar = steps_per_bar(last, piece.steps_per_quarter) or 1
-        num_bars = -(-(piece.end_step - last.start_step) // bar)
-        completed.append(replace(piece, num_steps=last.start_step + num_bars * bar))
+    completed = [replace(piece, num_steps=bars_end(piece)) for piece in pieces]
     num_steps = sum(piece.end_step for piece in completed)
     if num_steps > MAX_STEPS:
         raise InputError(f"{name}: {num_steps} steps; at most {MAX_STEPS} are read")

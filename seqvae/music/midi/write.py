@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 import pretty_midi
 
-from seqvae.music.notes import Piece
+from seqvae.music.midi.midi_clip import MidiClip
+from seqvae.music.notes import Piece, bars_end
 
 RESOLUTION = 480  # ticks per quarter: exact for 3, 4, 6, 12 and 24 steps per quarter
 
 
-def to_pretty_midi(piece: Piece) -> pretty_midi.PrettyMIDI:
+def to_pretty_midi(piece: Piece) -> MidiClip:
     """Render a clip at its first tempo with one instrument per track, program and kind.
+
+    It ends on a bar line: that of its length, or the next after its last note.
 
     Onsets keep their offsets from the grid. Nothing can sound before the clip begins, so an early
     first note comes on the beat.
@@ -23,7 +26,8 @@ def to_pretty_midi(piece: Piece) -> pretty_midi.PrettyMIDI:
     _check_notes(piece)
     qpm = piece.tempos[0].qpm
     seconds_per_step = 60 / qpm / piece.steps_per_quarter
-    midi = pretty_midi.PrettyMIDI(resolution=RESOLUTION, initial_tempo=qpm)
+    midi = MidiClip(resolution=RESOLUTION, initial_tempo=qpm)
+    midi.end_time = bars_end(piece) * seconds_per_step
     midi.time_signature_changes = [
         pretty_midi.TimeSignature(m.numerator, m.denominator, m.start_step * seconds_per_step)
         for m in piece.metres

@@ -1,0 +1,61 @@
+"""Loops: pieces of a bar or a few that are meant to be repeated.
+
+They fill a window by being repeated, where they fit into it a whole number of times. Others of its
+size end in silence.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from seqvae.music.notes import Piece, join, steps_per_bar
+from seqvae.reasons import Reason, amount
+
+
+def a_loop(piece: Piece) -> Reason:
+    """What is said of a piece that was repeated."""
+    num_bars = loop_bars(piece) or 0
+    return Reason("file", f"a loop of {amount(num_bars, 'bar')}, repeated to fill a window")
+
+
+def loop_bars(piece: Piece) -> int | None:
+    """The bars of a piece if it were a loop; None if it has no notes, or more than one metre.
+
+    The length of the piece counts where it is known to end on a bar line. Otherwise the bar of the
+    last onset is the last, unless notes sound for more than a quarter beyond it: a release that
+    comes late makes no bar.
+    """
+    bar = steps_per_bar(piece.metres[0], piece.steps_per_quarter)
+    num_metres = sum(metre.start_step < piece.end_step for metre in piece.metres)
+    if not len(piece.notes) or num_metres > 1 or bar is None:
+        return None
+    last_onset, last_end = int(piece.notes["start"].max()), int(piece.notes["end"].max())
+    num_bars = max(last_onset // bar + 1, -(-(last_end - piece.steps_per_quarter) // bar))
+    whole_bars, rest = divmod(piece.num_steps, bar)
+    return num_bars if rest else max(num_bars, whole_bars)
+
+
+def repeated(piece: Piece, num_steps: int) -> Piece:
+    """A loop repeated to this many steps; the same piece if it is none that fits in them evenly.
+
+    What sounds beyond the end of the loop is cut there.
+    """
+    num_bars = loop_bars(piece)
+    bar = steps_per_bar(piece.metres[0], piece.steps_per_quarter)
+    if num_bars is None or bar is None:
+        return piece
+    times, rest = divmod(num_steps, num_bars * bar)
+    if times < 2 or rest:
+        return piece
+    end = num_bars * bar
+    notes = piece.notes.copy()
+    notes["end"] = np.minimum(notes["end"], end)
+    loop = replace(
+        piece,
+        notes=notes,
+        metres=piece.metres[:1],
+        tempos=tuple(tempo for tempo in piece.tempos if tempo.start_step < end),
+        num_steps=end,
+        chords=tuple(chord for chord in piece.chords if chord[0] < end),
+    )
+    return join([loop] * times)
