@@ -162,9 +162,26 @@ def encode_windows(
     """
     dropped = Dropped()
     examples: list[Example] = []
-    length = settings.window_length
     all_bars = list(bars(piece))
-    starts_of: dict[Stretch, list[int]] = {}
+    for stretch, chosen in _clip_starts(settings, all_bars, bar, dropped).items():
+        starts = np.array(chosen)
+        windows = cut(Span(starts, settings.window_length, stretch.end_step))
+        usable = _usable(len(starts), windows.refused, dropped)
+        tempos = piece.mean_qpm(starts, settings.window_length).tolist()
+        timed = compress(zip(windows.ids, tempos, strict=True), usable)
+        examples += [Example(ids, qpm, program) for ids, qpm in timed]
+    if not examples:
+        raise InputError(f"no usable window: {_why_no_window(settings, dropped, bar, all_bars)}")
+    if dropped:
+        logger.warning("left out of the clip: %s", in_words(dropped))
+    return examples
+
+
+def _clip_starts(
+    settings: WindowSettings, all_bars: Sequence[Bar], bar: int | None, dropped: Dropped
+) -> dict[Stretch, list[int]]:
+    """Where the windows of a clip begin in each stretch: end to end, or at `bar` alone."""
+    starts: dict[Stretch, list[int]] = {}
     free_from = 0
     for candidate in all_bars:
         start, stretch = candidate.start_step, candidate.stretch
@@ -173,20 +190,9 @@ def encode_windows(
         if str(stretch.metre) not in settings.metres:
             dropped[other_metre(stretch.metre)] += 1
             continue
-        starts_of.setdefault(stretch, []).append(start)
-        free_from = min(start + length, stretch.end_step)
-    for stretch, chosen in starts_of.items():
-        starts = np.array(chosen)
-        windows = cut(Span(starts, length, stretch.end_step))
-        usable = _usable(len(starts), windows.refused, dropped)
-        tempos = piece.mean_qpm(starts, length).tolist()
-        timed = compress(zip(windows.ids, tempos, strict=True), usable)
-        examples += [Example(ids, qpm, program) for ids, qpm in timed]
-    if not examples:
-        raise InputError(f"no usable window: {_why_no_window(settings, dropped, bar, all_bars)}")
-    if dropped:
-        logger.warning("left out of the clip: %s", in_words(dropped))
-    return examples
+        starts.setdefault(stretch, []).append(start)
+        free_from = min(start + settings.window_length, stretch.end_step)
+    return starts
 
 
 def _why_no_window(

@@ -258,6 +258,8 @@ def test_loops_are_repeated_and_the_manifest_says_so(tmp_path: Path) -> None:
     for row in rows.values():
         assert sum(row.taken.values()) == 1
         assert not row.dropped
-        assert [reason.text for reason in row.noted] == ["a loop of 1 bar, repeated to fill a window"]
+        assert [reason.text for reason in row.noted] == [
+            "a loop of 1 bar, repeated to fill a window"
+        ]
     ids = corpus.splits["train"][0][:, 0]
     assert np.array_equal(ids[:16], ids[16:])

@@ -145,7 +145,9 @@ def test_unusable_inputs_name_the_reason(
 ) -> None:
     waltz = to_pretty_midi(scale(4, Metre(0, 3, 4)))
     waltz.write(str(tmp_path / "waltz.mid"))
-    with pytest.raises(InputError, match=r"waltz.mid: no usable window: 3/4, model expects 4/4"):
+    with pytest.raises(
+        InputError, match=r"waltz.mid: no usable window: metre 3/4; the model takes"
+    ):
         melodies.vae.interpolate(tmp_path / "waltz.mid", to_pretty_midi(scale(2)))
     with pytest.raises(InputError, match="bar is 9; it has bars 1 to 4"):
         melodies.vae.reconstruct([to_pretty_midi(scale(4))], bar=9)
@@ -256,3 +258,16 @@ def test_a_damaged_bundle_is_refused_by_name(
             (tmp_path / file.name).write_bytes(data[: len(data) // 2])
     with pytest.raises(InputError, match=name):
         seqvae.load(tmp_path)
+
+
+def test_a_loop_comes_back_as_a_whole_window(
+    melodies: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The model's windows have two bars; a loop of one is repeated, and the verb says so."""
+    path = tmp_path / "loop.mid"
+    to_pretty_midi(scale(1)).write(str(path))
+    with caplog.at_level("INFO"):
+        (clip,) = melodies.vae.reconstruct(str(path))
+    assert f"{path}: a loop of 1 bar, repeated to fill a window" in caplog.text
+    assert len(melodies.vae.encode(path).mean) == 1
+    assert clip.get_end_time() == pytest.approx(8 * 60 / 100)
