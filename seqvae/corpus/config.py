@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from seqvae.corpus.encodings import check_encoding
 from seqvae.errors import InputError, at_least, within
 from seqvae.tokenizers import complete_settings
 
@@ -12,17 +13,26 @@ class DataConfig:
     """Where the data come from and how they become sequences."""
 
     source: str | list[str] | None = None
-    """A folder, a file, a glob or a list of them, to be split by source file (fewer than three
-    files of text: by line)."""
-    train: str | None = None
-    """The training file or folder, where the data come in splits; then `valid` and `test` too."""
-    valid: str | None = None
-    """The validation file or folder."""
-    test: str | None = None
-    """The test file or folder."""
+    """Folders, files or globs, to be split by source file (fewer than three files of text: by
+    line)."""
+    train: str | list[str] | None = None
+    """The training files or folders, where the data come in splits; then `valid` and `test` too."""
+    valid: str | list[str] | None = None
+    """The validation files or folders."""
+    test: str | list[str] | None = None
+    """The test files or folders."""
     table: str | None = None
     """A CSV file with the columns midi_filename and split (train, validation or test), as in Groove
     and MAESTRO; paths are relative to it."""
+    column: str | None = None
+    """The column of the text in CSV, TSV, JSONL, JSON or Parquet: its name, or its number from 1
+    where there is no header."""
+    label_column: str | None = None
+    """The column of labels beside the text: numbers, or two classes. `attributes` fits them as one
+    more attribute."""
+    encoding: str | None = None
+    """Encoding of texts, such as cp1252 or gb18030; by default UTF-8, or UTF-16 or UTF-32 where the
+    bytes show it."""
     beats: str | None = None
     """Name of the beat file beside each MIDI file, for performances whose grid means nothing;
     {stem} stands for the name of the MIDI file. Each line has seconds, and 1 at a downbeat."""
@@ -33,9 +43,11 @@ class DataConfig:
     """`kind` (text, words, melody, drums, groove, trio or polyphony) and the settings of that
     tokenizer."""
     valid_share: float = 0.1
-    """Share of the sources held out for validation; at least one."""
+    """Share of the sequences held out for validation, as nearly as whole sources allow; at least
+    one source."""
     test_share: float = 0.1
-    """Share of the sources held out for the test; at least one."""
+    """Share of the sequences held out for the test, as nearly as whole sources allow; at least one
+    source."""
     split_seed: int = 0
     """Seed of the split."""
     dedupe: bool = False
@@ -54,6 +66,14 @@ class DataConfig:
             raise InputError("valid_share and test_share leave nothing to train on")
         if self.num_workers is not None:
             at_least(self, 0, "num_workers")
+        if self.encoding is not None:
+            check_encoding(self.encoding)
+        if self.label_column is not None and self.column is None:
+            raise InputError("data.label_column is set but data.column is not; give both")
+        for name in ("source", "train", "valid", "test"):
+            match getattr(self, name):
+                case [str(place)]:
+                    object.__setattr__(self, name, place)
         if self.tokenizer:
             object.__setattr__(self, "tokenizer", complete_settings(self.tokenizer))
         self._check_sources()

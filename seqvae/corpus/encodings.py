@@ -6,6 +6,7 @@ encoding. What is compressed is unpacked as it is read; what is no text is refus
 
 import bz2
 import codecs
+import contextlib
 import gzip
 import io
 import lzma
@@ -13,7 +14,6 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,7 +21,6 @@ from typing import Any, BinaryIO
 from seqvae.errors import InputError
 
 HEAD_BYTES = 2**16  # that show what a file is
-MAX_INVALID_SHARE = 0.1  # of lines, in a file that is taken to be of its encoding
 MAX_CONTROL_SHARE = 0.02  # of characters, in text
 SAMPLE_BYTES = 2**14  # of invalid lines, from which their encoding is guessed
 
@@ -42,7 +41,7 @@ NO_TEXT = {
     b"\x89HDF": "an HDF5 file", b"\x93NUMPY": "a NumPy array", b"\x7fELF": "a program",
     b"bplist": "a property list",
 }  # fmt: skip
-UNPACKED = {
+PACKED = {
     b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd",
 }  # fmt: skip
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
@@ -50,53 +49,41 @@ DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError)  # of compressed files
 INVALID = re.compile("[\udc80-\udcff\0]")  # bytes that are not of the encoding
 
 
-@dataclass(frozen=True)
-class Text:
-    """A file of text, open for reading; lines keep their ends."""
-
-    path: Path
-    stream: io.TextIOWrapper
-    encoding: str
-
-    def __iter__(self) -> Iterator[str]:
-        """The lines, in which surrogates stand for invalid bytes of UTF-8.
-
-        Raises:
-            InputError: the file is damaged.
-        """
-        try:
-            yield from self.stream
-        except DAMAGE as error:
-            raise InputError(f"{self.path}: damaged ({_first_line(error)})") from error
-
-    def __enter__(self) -> "Text":
-        """Itself; the file is closed with the block."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close the file."""
-        self.stream.close()
+# UTF-16 and UTF-32 have no handler of their own that keeps a mark of what is invalid.
+codecs.register_error("escape_unit", lambda error: ("\udcff", error.end))  # type: ignore[attr-defined]
 
 
-def open_text(path: Path, encoding: str | None = None) -> Text:
-    """Open a file of text; `encoding` is that of the user, for files that do not show theirs.
+@contextlib.contextmanager
+def open_text(path: Path, encoding: str | None = None) -> Iterator[Iterator[str]]:
+    """The lines of a file of text, with their ends; lone surrogates stand for invalid bytes.
+
+    `encoding` is what the user says; a mark at the beginning of the file outweighs it.
 
     Raises:
-        InputError: it cannot be read, or is no text.
+        InputError: the file cannot be read, or is no text.
     """
+    with contextlib.ExitStack() as opened:
+        try:
+            raw = io.BufferedReader(_unpacked(path, opened), HEAD_BYTES)
+            head = raw.peek(HEAD_BYTES)[:HEAD_BYTES]
+        except DAMAGE as error:
+            raise InputError(f"{path}: cannot be read ({_first_line(error)})") from error
+        found = next((name for bom, name in BOMS.items() if head.startswith(bom)), None)
+        if found is None:
+            _refuse_no_text(path, head)
+            found = codecs.lookup(encoding or _wide_encoding(head) or "utf-8").name
+        is_wide = found.startswith(("utf-16", "utf-32"))
+        if not is_wide:
+            _refuse_control_characters(path, head)
+        errors = "escape_unit" if is_wide else "surrogateescape"
+        yield _lines(path, opened.enter_context(io.TextIOWrapper(raw, found, errors, newline="")))
+
+
+def _lines(path: Path, stream: io.TextIOWrapper) -> Iterator[str]:
     try:
-        raw = io.BufferedReader(_unpacked(path), HEAD_BYTES)  # type: ignore[type-var]
-        head = raw.peek(HEAD_BYTES)[:HEAD_BYTES]
+        yield from stream
     except DAMAGE as error:
-        raise InputError(f"{path}: cannot be read ({_first_line(error)})") from error
-    found = next((name for bom, name in BOMS.items() if head.startswith(bom)), None)
-    if found is None:
-        _refuse_no_text(path, head)
-        found = codecs.lookup(encoding or _wide_encoding(head) or "utf-8").name
-    if not found.startswith(("utf-16", "utf-32")):
-        _refuse_control_characters(path, head)
-    errors = "surrogateescape" if found.startswith("utf-8") else "replace"
-    return Text(path, io.TextIOWrapper(raw, found, errors, newline=""), found)
+        raise InputError(f"{path}: damaged ({_first_line(error)})") from error
 
 
 def read_text(path: Path) -> str:
@@ -127,33 +114,32 @@ def check_encoding(name: str) -> None:
         ) from error
 
 
-def _unpacked(path: Path) -> Any:
+def _unpacked(path: Path, opened: contextlib.ExitStack) -> Any:
     """The bytes of a file, unpacked by what its first bytes say."""
-    opened = path.open("rb")
-    kind = next((kind for magic, kind in UNPACKED.items() if opened.peek(8).startswith(magic)), "")
+    raw = opened.enter_context(path.open("rb"))
+    kind = next((kind for magic, kind in PACKED.items() if raw.peek(8).startswith(magic)), "")
     if kind == "gzip":
-        return gzip.GzipFile(fileobj=opened)
+        return opened.enter_context(gzip.GzipFile(fileobj=raw))
     if kind == "bzip2":
-        return bz2.BZ2File(opened)
+        return opened.enter_context(bz2.BZ2File(raw))
     if kind == "xz":
-        return lzma.LZMAFile(opened)
-    return _open_zstd(path, opened) if kind == "zstd" else opened
+        return opened.enter_context(lzma.LZMAFile(raw))
+    return opened.enter_context(_open_zstd(path, raw)) if kind == "zstd" else raw
 
 
-def _open_zstd(path: Path, opened: BinaryIO) -> Any:
+def _open_zstd(path: Path, raw: BinaryIO) -> Any:
     """Unpack with Python 3.14 or later, or with a package that is installed."""
     try:
-        from compression import zstd  # type: ignore[import-not-found]
+        from compression.zstd import ZstdFile  # type: ignore[import-not-found]
     except ImportError:
         try:
-            import zstandard  # type: ignore[import-not-found]
+            from zstandard import ZstdDecompressor
         except ImportError as error:
-            opened.close()
             raise InputError(
                 f"{path}: a zstd file; unpack it, or install zstandard (pip install zstandard)"
             ) from error
-        return zstandard.ZstdDecompressor().stream_reader(opened, read_across_frames=True)
-    return zstd.ZstdFile(opened)
+        return ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+    return ZstdFile(raw)
 
 
 def _refuse_no_text(path: Path, head: bytes) -> None:
@@ -204,13 +190,9 @@ def _is_sane(character: str) -> bool:
     return character in "\t\n\r\ufeff" or unicodedata.category(character) not in ("Cc", "Cn", "Co")
 
 
-def is_invalid(line: str, encoding: str) -> bool:
+def is_invalid(line: str) -> bool:
     """Whether a line of `open_text` has bytes that are not of its encoding, or NUL."""
-    if line.isascii():
-        return "\0" in line
-    if encoding.startswith("utf-8"):
-        return INVALID.search(line) is not None
-    return "\ufffd" in line or "\0" in line
+    return "\0" in line if line.isascii() else INVALID.search(line) is not None
 
 
 def replaced(line: str) -> str:

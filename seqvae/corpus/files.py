@@ -111,14 +111,16 @@ def _walk(folder: Path, passed_over: Counter[str]) -> Iterator[Path]:
         passed_over["folders that cannot be read"] += 1
 
     for where, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
-        status = os.stat(where)
+        status = Path(where).stat()
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()
             continue
         seen.add((status.st_dev, status.st_ino))
         kept = sorted(name for name in folders if not is_of_systems(name))
         if len(kept) < len(folders):
-            passed_over["folders that are hidden, or of systems and tools"] += len(folders) - len(kept)
+            passed_over["folders that are hidden, or of systems and tools"] += len(folders) - len(
+                kept
+            )
         folders[:] = kept
         yield from (Path(where, name) for name in names)
 
@@ -132,7 +134,7 @@ def why_no_data(name: str) -> str | None:
     """Why a file of this name is passed over, if it is."""
     lowered = name.lower()
     if lowered.startswith("._"):
-        return "companions of macOS (._*)"
+        return "companions of macOS"
     if lowered.startswith("."):
         return "hidden files"
     if lowered in FILES_OF_SYSTEMS or lowered.startswith("~$") or lowered.endswith(BACKUP_SUFFIXES):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.scores import prepare_scores
-from seqvae.corpus.sources import find_sources, fingerprint_of
+from seqvae.corpus.sources import find_sources, fingerprint_of, in_words
 from seqvae.corpus.store import (
     ABOUT,
     MANIFEST,
@@ -58,9 +58,12 @@ def prepare(data: DataConfig, folder: Path) -> Corpus:
             fingerprint=fingerprint,
             num_leaked=num_leaked,
             deduped=data.dedupe,
+            label=data.label_column,
         )
     _manifest_beside(folder).unlink(missing_ok=True)
     corpus = Corpus(folder)
+    if sources.passed_over:
+        logger.info("passed over: %s", in_words(sources.passed_over))
     for line in summary(manifest):
         logger.info(line)
     logger.info("%s: %s", folder, _describe(corpus))

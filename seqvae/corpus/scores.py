@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from seqvae.corpus.config import DataConfig
-from seqvae.corpus.sources import assign_splits
+from seqvae.corpus.sources import Sources, assign_splits
 from seqvae.corpus.store import SPLITS, Prepared, SourceRow, Spool, token_type
 from seqvae.corpus.workers import BYTES_PER_WORKER, read_files
 from seqvae.errors import InputError
@@ -91,15 +91,15 @@ def extract_files(
 
 
 def prepare_scores(
-    data: DataConfig, tokenizer: MusicTokenizer, sources: dict[str, list[Path]], folder: Path
+    data: DataConfig, tokenizer: MusicTokenizer, sources: Sources, folder: Path
 ) -> Prepared:
     """Read and tokenize files in parallel, leave out copies, then split by file.
 
     Raises:
         InputError: worker processes cannot run here.
     """
-    paths = [path for group in sources.values() for path in group]
-    named_splits = [split for split, group in sources.items() for _ in group]
+    paths = sources.files
+    named_splits = [split for split, group in sources.splits.items() for _ in group]
     spool = Spool(folder, tokenizer)
     manifest = [SourceRow(str(path)) for path in paths]
     digests = [""] * len(paths)
@@ -119,8 +119,8 @@ def prepare_scores(
     extract_files(paths, tokenizer, data.num_workers, data.beats, data.chords, take=take)
     _refuse_copies(manifest, digests)
     usable = [index for index, row in enumerate(manifest) if row.reason is None]
-    if "source" in sources:
-        splits = assign_splits(len(usable), data)
+    if "source" in sources.splits:
+        splits = assign_splits([len(sequences[index]) for index in usable], data)
     else:
         splits = [named_splits[index] for index in usable]
     numbers = {split: array("q") for split in SPLITS}

@@ -1,9 +1,10 @@
 """Sources on disk: which files there are, the split of each, and a fingerprint of all."""
 
-import csv
-import glob
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
@@ -12,98 +13,161 @@ from typing import Any
 import numpy as np
 
 from seqvae.corpus.config import DataConfig
+from seqvae.corpus.encodings import COMPRESSED_SUFFIXES
+from seqvae.corpus.files import Found, expanded, find_files
 from seqvae.corpus.store import SPLITS
+from seqvae.corpus.tables import TABLE_SUFFIXES, is_table, open_table
 from seqvae.errors import InputError
 from seqvae.music.beats import file_beside
-from seqvae.music.midi import MIDI_SUFFIXES, find_midi
+from seqvae.music.midi import MIDI_SUFFIXES
 from seqvae.tokenizers import AnyTokenizer
 
 SPLIT_NAMES = {"train": "train", "validation": "valid", "valid": "valid", "test": "test"}
-TEXT_SUFFIXES = frozenset({".txt", ".text", ".tsv", ".md"})
+TEXT_SUFFIXES = (".txt", ".text", ".md")
 
 
-def find_sources(data: DataConfig, tokenizer: AnyTokenizer) -> dict[str, list[Path]]:
-    """The files of each split that the user names, or of "source" where none is named.
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """The files that a corpus is made of."""
+
+    splits: dict[str, list[Path]]
+    """Of each split that the user names, or of "source" where none is named."""
+    passed_over: Counter[str] = field(default_factory=Counter)
+    """How many files lie among them that are no data, by reason."""
+
+    @property
+    def files(self) -> list[Path]:
+        """All of them."""
+        return [path for paths in self.splits.values() for path in paths]
+
+
+def find_sources(data: DataConfig, tokenizer: AnyTokenizer) -> Sources:
+    """The files that the settings name.
 
     Raises:
         InputError: there are no data, or a place holds none.
     """
+    if tokenizer.modality == "music":
+        for name in ("column", "label_column", "encoding"):
+            if getattr(data, name) is not None:
+                raise InputError(f"data.{name} is for texts; {tokenizer.kind} is music")
     if data.table is not None:
-        return read_table(Path(data.table).expanduser())
+        return Sources(read_table(expanded(data.table)))
+    places = {"source": data.source}
     if data.train is not None:
         places = {"train": data.train, "valid": data.valid, "test": data.test}
-        return {split: _expand(place or "", tokenizer) for split, place in places.items()}
-    if data.source is None:
+    if not any(places.values()):
         raise InputError(
             "no data: give data.source, data.table, or data.train, data.valid and data.test"
         )
-    sources = [data.source] if isinstance(data.source, str) else data.source
-    paths = [path for place in sources for path in _expand(place, tokenizer)]
-    return {"source": list(dict.fromkeys(paths))}
+    sources = Sources({})
+    for split, named in places.items():
+        files: list[Path] = []
+        for place in [named] if isinstance(named, str) else named or []:
+            found = find_files(place, _suffixes(tokenizer))
+            files += _of_one_kind(place, found, data, tokenizer)
+            sources.passed_over.update(found.passed_over)
+        sources.splits[split] = list(dict.fromkeys(files))
+    return sources
 
 
-def _expand(place: str, tokenizer: AnyTokenizer) -> list[Path]:
-    """The files of a folder, a file, or a glob."""
-    path = Path(place).expanduser()
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        if tokenizer.modality == "music":
-            files, kind, suffixes = find_midi(path), "MIDI", MIDI_SUFFIXES
-        else:
-            named = (p for p in path.rglob("*") if p.suffix.lower() in TEXT_SUFFIXES)
-            files = sorted(p for p in named if p.is_file())
-            kind, suffixes = "text", TEXT_SUFFIXES
-        if not files:
-            known = ", ".join(sorted(suffixes))
-            raise InputError(f"{place}: the folder holds no {kind} files (named {known})")
-        return files
-    files = sorted(Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file())
+def _suffixes(tokenizer: AnyTokenizer) -> tuple[str, ...]:
+    """How the names of data end."""
+    if tokenizer.modality == "music":
+        return tuple(MIDI_SUFFIXES)
+    plain = (*TEXT_SUFFIXES, *TABLE_SUFFIXES)
+    return (*plain, *(name + packed for name in plain for packed in COMPRESSED_SUFFIXES))
+
+
+def _of_one_kind(place: str, found: Found, data: DataConfig, tokenizer: AnyTokenizer) -> list[Path]:
+    """The files of a place; of texts and tables those that the settings are for.
+
+    Raises:
+        InputError: there are none.
+    """
+    kind, files = "MIDI", found.files
+    if tokenizer.modality == "text":
+        kind = "text"
+        tables = [file for file in files if is_table(file)]
+        texts = [file for file in files if not is_table(file)]
+        if tables and texts:
+            files, rest = (texts, tables) if data.column is None else (tables, texts)
+            why = "tables, which need --data.column" if rest is tables else "texts beside tables"
+            found.passed_over[why] += len(rest)
     if not files:
-        raise InputError(f"{place}: no such file or folder, and no file matches it as a glob")
+        known = ", ".join(sorted(MIDI_SUFFIXES if kind == "MIDI" else TEXT_SUFFIXES))
+        others = f"; it holds {in_words(found.passed_over)}" if found.passed_over else ""
+        raise InputError(f"{place}: the folder holds no {kind} files (named {known}){others}")
     return files
 
 
+def in_words(passed_over: Counter[str]) -> str:
+    """What was passed over, the most frequent first."""
+    counts = [f"{why} ({count})" for why, count in passed_over.most_common()]
+    return ", ".join(counts[:5] + (["..."] if len(counts) > 5 else []))
+
+
 def read_table(file: Path) -> dict[str, list[Path]]:
-    """The files of each split, by the columns `midi_filename` and `split` of a CSV file.
+    """The files of each split, by the columns `midi_filename` and `split` of a table.
 
     Raises:
         InputError: it cannot be read, a column is missing, or a row names an unknown split.
     """
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as opened:  # Excel begins with a BOM
-            rows = list(csv.DictReader(opened))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file}: cannot be read as a CSV file ({error})") from error
+    table = open_table(file)
+    if table is None:
+        raise InputError(f"{file}: no table of CSV")
+    columns = ("midi_filename", "split")
     sources: dict[str, list[Path]] = {name: [] for name in SPLITS}
-    for number, row in enumerate(rows, start=2):
-        for column in ("midi_filename", "split"):
-            if not row.get(column):
-                raise InputError(f"{file}: line {number} has no {column}")
-        split = SPLIT_NAMES.get(row["split"])
-        if split is None:
+    for number, cells in table.read(columns):
+        for column, cell in zip(columns, cells or ("", ""), strict=True):
+            if not cell:
+                raise InputError(f"{file}: {table.at(number)} has no {column}")
+        name, split = cells
+        if split not in SPLIT_NAMES:
             raise InputError(
-                f"{file}: line {number} has the split {row['split']!r}; "
+                f"{file}: {table.at(number)} has the split {split!r}; "
                 f"choose one of {', '.join(SPLIT_NAMES)}"
             )
-        sources[split].append(file.parent / row["midi_filename"])
+        sources[SPLIT_NAMES[split]].append(file.parent / name)
     return sources
 
 
-def assign_splits(num_items: int, data: DataConfig) -> list[str]:
-    """A random split for each item. Of three items or more, each split has at least one."""
-    if num_items < 3:
-        return ["train"] * num_items
-    order = np.random.default_rng(data.split_seed).permutation(num_items)
-    num_valid = min(max(1, round(num_items * data.valid_share)), num_items - 2)
-    num_test = min(max(1, round(num_items * data.test_share)), num_items - 1 - num_valid)
-    splits = np.full(num_items, "train", dtype=object)
-    splits[order[:num_valid]] = "valid"
-    splits[order[num_valid : num_valid + num_test]] = "test"
-    return list(splits)
+def assign_splits(sizes: Sequence[int], data: DataConfig) -> list[str]:
+    """A random split for each source, of so many sequences; of three or more, each split has one.
+
+    The held-out splits come as near to their shares of all sequences as whole sources allow.
+    """
+    splits = ["train"] * len(sizes)
+    if len(sizes) < 3:
+        return splits
+    order = np.random.default_rng(data.split_seed).permutation(len(sizes)).tolist()
+    shares = {"valid": data.valid_share, "test": data.test_share}
+    for num_left, (split, share) in zip((2, 1), shares.items(), strict=True):
+        for index in _nearest(order, sizes, share * sum(sizes), len(order) - num_left):
+            splits[index] = split
+        order = [index for index in order if splits[index] == "train"]
+    return splits
 
 
-def fingerprint_of(data: DataConfig, sources: dict[str, list[Path]]) -> str:
+def _nearest(order: list[int], sizes: Sequence[int], target: float, most: int) -> list[int]:
+    """Up to `most` sources, in this order, whose total comes near the target.
+
+    Each that fits is taken, then one more if that is nearer than none; the smallest at least.
+    """
+    taken: list[int] = []
+    missing = target
+    for index in order:
+        if len(taken) < most and sizes[index] <= missing:
+            taken.append(index)
+            missing -= sizes[index]
+    others = set(order).difference(taken)
+    nearer = (index for index in order if index in others and sizes[index] - missing < missing)
+    if len(taken) < most and (one_more := next(nearer, None)) is not None:
+        return [*taken, one_more]
+    return taken or [min(order, key=lambda index: sizes[index])]
+
+
+def fingerprint_of(data: DataConfig, sources: Sources) -> str:
     """A digest of everything that the tokens of a corpus depend on.
 
     Files count by their bytes, their order and their names within the folder that holds them all,
@@ -114,13 +178,15 @@ def fingerprint_of(data: DataConfig, sources: dict[str, list[Path]]) -> str:
         "split": [data.valid_share, data.test_share, data.split_seed, data.dedupe],
         "sources": {
             split: list(zip(_names(paths), map(_digest, paths), strict=True))
-            for split, paths in sources.items()
+            for split, paths in sources.splits.items()
         },
     }
-    paths = [path for group in sources.values() for path in group]
+    for name in ("column", "label_column", "encoding"):
+        if getattr(data, name) is not None:
+            about[name] = getattr(data, name)
     for name, pattern in (("beats", data.beats), ("chords", data.chords)):
         if pattern is not None:
-            about[name] = [_digest(file_beside(path, pattern)) for path in paths]
+            about[name] = [_digest(file_beside(path, pattern)) for path in sources.files]
     return hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 

@@ -3,6 +3,7 @@
 A corpus is a folder:
     tokens.npy      (steps of all sequences, C), the smallest unsigned type that fits
     offsets.npy     (sequences + 1,): sequence i is tokens[offsets[i]:offsets[i + 1]]
+    labels.npy      (sequences,), if the settings name a column of labels
     corpus.json     number of sequences of each split, in file order, and a fingerprint of the data
     tokenizer.json  the tokenizer
     manifest.jsonl  a row per source: what was taken from it, or why nothing was
@@ -32,6 +33,7 @@ from seqvae.tokenizers.contract import Ids, Tokenizer
 SPLITS = ("train", "valid", "test")
 ABOUT = "corpus.json"
 MANIFEST = "manifest.jsonl"
+LABELS = "labels.npy"
 SPOOL_CHUNK = 4096  # sequences that are copied together
 
 Numbers: TypeAlias = NDArray[np.int64]  # of sequences in a spool
@@ -83,6 +85,7 @@ class Split:
 
     tokens: NDArray[Any]  # (steps, C) of the whole corpus
     offsets: NDArray[np.int64]  # (sequences of this split + 1,)
+    labels: NDArray[np.float32] | None = None  # (sequences of this split,)
 
     def __len__(self) -> int:
         """Number of sequences."""
@@ -127,12 +130,19 @@ class Corpus:
             self.fingerprint: str = about["fingerprint"]
             self.num_leaked: dict[str, int] = about["num_leaked"]
             self.deduped: bool = about["deduped"]
+            self.label: str | None = about.get("label")
+            labels = None if self.label is None else np.load(folder / LABELS)
             ends = np.cumsum([0, *(self.num_sequences[name] for name in SPLITS)])
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise InputError(f"{folder}: damaged corpus ({error}); prepare it again") from error
         self.tokenizer = load_tokenizer(folder)
         self.splits = {
-            name: Split(tokens, offsets[ends[i] : ends[i + 1] + 1]) for i, name in enumerate(SPLITS)
+            name: Split(
+                tokens,
+                offsets[ends[i] : ends[i + 1] + 1],
+                None if labels is None else labels[ends[i] : ends[i + 1]],
+            )
+            for i, name in enumerate(SPLITS)
         }
 
     def manifest(self) -> list[SourceRow]:
@@ -159,7 +169,9 @@ class Spool:
     def __init__(self, folder: Path, tokenizer: AnyTokenizer) -> None:
         """Write to a file in `folder`; `take` removes it."""
         self.tokenizer, self.file = tokenizer, folder / "spool"
-        self.file.touch()
+        self.file.write_bytes(b"")
+        self.labels = array("f")
+        """Of the sequences, if they have any."""
         self._lengths, self._digests = array("q"), array("Q")
 
     def add(self, sequences: Iterable[NDArray[Any]]) -> range:
@@ -214,6 +226,7 @@ def write_corpus(
     fingerprint: str,
     num_leaked: dict[str, int],
     deduped: bool,
+    label: str | None = None,
 ) -> None:
     """Write a corpus into a folder: the sequences of the spool whose numbers are in `splits`."""
     about = {
@@ -221,8 +234,12 @@ def write_corpus(
         "num_leaked": num_leaked,
         "deduped": deduped,
         "fingerprint": fingerprint,
+        "label": label,
     }
-    spool.take(np.concatenate([splits[name] for name in SPLITS]), folder)
+    numbers = np.concatenate([splits[name] for name in SPLITS])
+    spool.take(numbers, folder)
+    if label is not None:
+        np.save(folder / LABELS, np.array(spool.labels, np.float32)[numbers])
     save_tokenizer(spool.tokenizer, folder)
     write_manifest(manifest, folder / MANIFEST)
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")

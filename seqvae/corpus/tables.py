@@ -19,6 +19,7 @@ KINDS = {
     ".csv": "CSV", ".tsv": "TSV", ".tab": "TSV", ".jsonl": "JSONL", ".ndjson": "JSONL",
     ".json": "JSON", ".parquet": "Parquet",
 }  # fmt: skip
+TABLE_SUFFIXES = tuple(KINDS)
 DELIMITERS = ",;\t|"
 NUM_HEAD_LINES = 30  # that tell what a file is
 HEADER = re.compile(r'"?[\w.-]+"?([,;|]"?[\w.-]+"?)+')  # in a file that is not named like a table
@@ -108,8 +109,15 @@ def open_table(path: Path, encoding: str | None = None) -> Table | None:
 
 
 def is_table(path: Path) -> bool:
-    """Whether a file is named like a table."""
-    return _suffix(path) in KINDS
+    """Whether a file is named like a table; a .tsv without tabs is a text."""
+    kind = KINDS.get(_suffix(path))
+    if kind != "TSV":
+        return kind is not None
+    try:
+        with open_text(path) as lines:
+            return any("\t" in line for line in islice(lines, NUM_HEAD_LINES))
+    except InputError:
+        return True  # reading it will say why
 
 
 def _suffix(path: Path) -> str:

@@ -1,8 +1,7 @@
 """Lines of text -> a spool of token sequences."""
 
-import logging
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, TypeAlias
@@ -12,111 +11,169 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from seqvae.corpus.config import DataConfig
-from seqvae.corpus.sources import assign_splits
+from seqvae.corpus.labels import as_numbers
+from seqvae.corpus.lines import SourceLines, read_lines
+from seqvae.corpus.sources import Sources, assign_splits
 from seqvae.corpus.store import SPLITS, Prepared, SourceRow, Spool
 from seqvae.errors import InputError
 from seqvae.reasons import Dropped, Reason, main_reason
 from seqvae.tokenizers.contract import Ids, TextTokenizer
 
-Lines: TypeAlias = dict[str, list[str]]  # of each source
+COPY = "a copy of another file"
+MIN_DISTINCT = 3  # lines: one for each split
 
-EMPTY_LINE = Reason("line", "an empty line")
-
-logger = logging.getLogger(__name__)
+Texts: TypeAlias = dict[Path, SourceLines]
+Chosen: TypeAlias = dict[Path, Sequence[int]]  # numbers of lines of each source
+Rows: TypeAlias = dict[Path, SourceRow]
 
 
 def prepare_texts(
-    data: DataConfig, tokenizer: TextTokenizer, sources: dict[str, list[Path]], folder: Path
+    data: DataConfig, tokenizer: TextTokenizer, sources: Sources, folder: Path
 ) -> Prepared:
     """Read lines, split them, train the tokenizer on the training lines, encode all.
 
     Raises:
-        InputError: a file cannot be read, or there is no line to train on.
+        InputError: no source can be read, or there is no line to train on.
     """
-    rows = {str(path): SourceRow(str(path)) for paths in sources.values() for path in paths}
-    lines = {
-        split: {str(path): _read_lines(path, rows[str(path)].dropped) for path in paths}
-        for split, paths in sources.items()
-    }
-    if "source" in lines:
-        lines = _split_lines(lines["source"], data)
-    if not any(lines["train"].values()):
-        raise InputError(f"{next(iter(rows))}: no lines to train on")
-    tokenizer = tokenizer.train(line for part in lines["train"].values() for line in part)
-    spool = Spool(folder, tokenizer)
-    splits = {split: _encode_split(split, lines[split], tokenizer, rows, spool) for split in SPLITS}
-    for source, row in rows.items():
-        if not row.taken:
-            why = main_reason(row.dropped)
-            rows[source] = replace(row, reason=why.text if why else "the file is empty")
-    return spool, splits, list(rows.values())
+    texts, rows = _read_sources(sources, data)
+    if "source" not in sources.splits:
+        chosen: dict[str, Chosen] = {
+            split: {path: range(len(texts[path].lines)) for path in paths if path in texts}
+            for split, paths in sources.splits.items()
+        }
+        return _encode(chosen, texts, tokenizer, rows, folder)
+    while True:
+        made = _encode(_split(texts, data), texts, tokenizer, rows, folder)
+        # Only a tokenizer tells that all lines of a file are too long; then the rest is split.
+        usable = {path: text for path, text in texts.items() if rows[path].taken}
+        if all(map(len, made[1].values())) or len(usable) in (0, len(texts)):
+            return made
+        texts = usable
 
 
-def _read_lines(path: Path, dropped: Dropped) -> list[str]:
-    """The lines of a file without empty ones. Invalid UTF-8 is replaced (U+FFFD) and reported."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    lines, num_empty, invalid = [], 0, []
-    for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
-        text = line.decode("utf-8", errors="replace").replace("\0", "\ufffd")
-        if "\ufffd" in text and "\ufffd".encode() not in line:
-            invalid.append(number)
-        if text.strip():
-            lines.append(text)
+def _read_sources(sources: Sources, data: DataConfig) -> tuple[Texts, Rows]:
+    """The sources that hold lines, and a row for each of all.
+
+    Raises:
+        InputError: none holds any, or the labels cannot be used.
+    """
+    texts: Texts = {}
+    rows: Rows = {}
+    refusals: list[InputError] = []
+    copies: set[int] = set()
+    for path in sources.files:
+        try:
+            text = read_lines(path, data)
+        except InputError as error:
+            refusals.append(error)
+            rows[path] = SourceRow(str(path), reason=str(error).removeprefix(f"{path}: "))
+            continue
+        why = main_reason(text.dropped)
+        rows[path] = SourceRow(str(path), dropped=text.dropped, noted=text.noted)
+        digest = hash(tuple(text.lines))
+        if not text.lines:
+            rows[path] = replace(rows[path], reason=why.text if why else "the file is empty")
+        elif "source" in sources.splits and digest in copies:
+            rows[path] = SourceRow(str(path), reason=COPY)
         else:
-            num_empty += 1
-    if num_empty:
-        dropped[EMPTY_LINE] = num_empty
-    if invalid:
-        logger.warning(
-            "%s: invalid UTF-8 or NUL in %d lines, the first is line %d; "
-            "the bytes were replaced by U+FFFD",
-            path, len(invalid), invalid[0],
-        )  # fmt: skip
-    return lines
+            texts[path] = text
+        copies.add(digest)
+    if not texts:
+        raise refusals[0] if refusals else InputError(f"{next(iter(rows))}: no lines to train on")
+    return _with_numbers(texts) if data.label_column else texts, rows
 
 
-def _split_lines(lines: Lines, data: DataConfig) -> dict[str, Lines]:
-    """Splits by file, or by distinct line where fewer than three files have lines."""
-    usable = [source for source in lines if lines[source]]
-    splits: dict[str, Lines] = {split: {} for split in SPLITS}
-    if len(usable) >= 3:
-        for source, split in zip(usable, assign_splits(len(usable), data), strict=True):
-            splits[split][source] = lines[source]
+def _with_numbers(texts: Texts) -> Texts:
+    """The same texts, whose labels are numbers; words are the same two in all files."""
+    places = [(path, number) for path, text in texts.items() for number in text.numbers]
+    labels = [label for text in texts.values() for label in text.labels]
+    numbers = iter(as_numbers(labels, lambda i: f"{places[i][0]}: line {places[i][1]}"))
+    return {
+        path: replace(text, values=[next(numbers) for _ in text.labels])
+        for path, text in texts.items()
+    }
+
+
+def _split(texts: Texts, data: DataConfig) -> dict[str, Chosen]:
+    """Splits by file, or by distinct line where fewer than three files have lines.
+
+    Raises:
+        InputError: there are fewer than three distinct lines.
+    """
+    splits: dict[str, Chosen] = {split: {} for split in SPLITS}
+    if len(texts) >= 3:
+        sizes = [len(text.lines) for text in texts.values()]
+        for path, split in zip(texts, assign_splits(sizes, data), strict=True):
+            splits[split][path] = range(len(texts[path].lines))
         return splits
-    distinct = list(dict.fromkeys(line for source in usable for line in lines[source]))
-    split_of = dict(zip(distinct, assign_splits(len(distinct), data), strict=True))
-    for split in SPLITS:
-        for source in usable:
-            splits[split][source] = [line for line in lines[source] if split_of[line] == split]
+    distinct = list(dict.fromkeys(line for text in texts.values() for line in text.lines))
+    if len(distinct) < MIN_DISTINCT:
+        places, shown = " and ".join(map(str, texts)), " or ".join(repr(d[:60]) for d in distinct)
+        total = sum(len(text.lines) for text in texts.values())
+        all_of = "the only line is" if total == 1 else f"all {total} lines are"
+        raise InputError(f"{places}: {all_of} {shown}; give at least 3 different lines")
+    split_of = dict(zip(distinct, assign_splits([1] * len(distinct), data), strict=True))
+    for path, text in texts.items():
+        by_split: dict[str, array[int]] = {split: array("q") for split in SPLITS}
+        for number, line in enumerate(text.lines):
+            by_split[split_of[line]].append(number)
+        for split in SPLITS:
+            splits[split][path] = by_split[split]
     return splits
 
 
+def _encode(
+    chosen: dict[str, Chosen], texts: Texts, tokenizer: TextTokenizer, rows: Rows, folder: Path
+) -> Prepared:
+    """Train the tokenizer, spool the sequences of all splits, and note in `rows` what came of it.
+
+    Raises:
+        InputError: there is no line to train on.
+    """
+    if not any(chosen["train"].values()):
+        raise InputError("no lines to train on: the training files hold none")
+    trained = tokenizer.train(
+        texts[path].lines[number] for path, numbers in chosen["train"].items() for number in numbers
+    )
+    spool = Spool(folder, trained)
+    for path in texts:
+        rows[path] = replace(rows[path], taken={}, dropped=Dropped(texts[path].dropped))
+    splits = {split: _encode_split(split, chosen[split], texts, rows, spool) for split in SPLITS}
+    for path in texts:
+        why = main_reason(rows[path].dropped)
+        if not rows[path].taken and why is not None:
+            rows[path] = replace(rows[path], reason=why.text)
+    return spool, splits, list(rows.values())
+
+
 def _encode_split(
-    split: str, lines: Lines, tokenizer: TextTokenizer, rows: dict[str, SourceRow], spool: Spool
+    split: str, chosen: Chosen, texts: Texts, rows: Rows, spool: Spool
 ) -> NDArray[np.int64]:
     """Spool the sequences of a split, and count in `rows` what each source gave; the numbers."""
-    numbers = array("q")
-    num_lines = sum(map(len, lines.values()))
+    tokenizer, spooled = spool.tokenizer, array("q")
+    text = f"longer than {tokenizer.max_steps} tokens"
+    too_long = Reason("line", text, "--data.tokenizer.max_steps")
+    num_lines = sum(map(len, chosen.values()))
     with tqdm(total=num_lines, desc=f"tokenize {split}", unit=" lines", delay=1) as bar:
-        for source, part in lines.items():
-            added = spool.add(_encode(part, tokenizer, bar))
-            numbers.extend(added)
+        for path, numbers in chosen.items():
+            added = spool.add(_short(texts[path], numbers, spool, bar))
+            spooled.extend(added)
             if added:
-                rows[source].taken[split] = len(added)
-            if num_too_long := len(part) - len(added):
-                text = f"longer than {tokenizer.max_steps} tokens"
-                too_long = Reason("line", text, "--data.tokenizer.max_steps")
-                rows[source].dropped[too_long] += num_too_long
-    return np.array(numbers, np.int64)
+                rows[path].taken[split] = len(added)
+            if num_too_long := len(numbers) - len(added):
+                rows[path].dropped[too_long] += num_too_long
+    return np.array(spooled, np.int64)
 
 
-def _encode(lines: Iterable[str], tokenizer: TextTokenizer, bar: "tqdm[NoReturn]") -> Iterator[Ids]:
-    """The tokens of the lines that are short enough."""
-    for line in lines:
-        ids = tokenizer.encode(line)
-        if len(ids) <= tokenizer.max_steps:
+def _short(
+    text: SourceLines, numbers: Sequence[int], spool: Spool, bar: "tqdm[NoReturn]"
+) -> Iterator[Ids]:
+    """The tokens of the lines that are short enough; their labels go to the spool."""
+    assert spool.tokenizer.modality == "text"
+    for number in numbers:
+        ids = spool.tokenizer.encode(text.lines[number])
+        if len(ids) <= spool.tokenizer.max_steps:
+            if text.values:
+                spool.labels.append(text.values[number])
             yield ids
         bar.update()

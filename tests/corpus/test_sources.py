@@ -38,7 +38,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("e.py", WORDS, ["e.py"]),  # a file is taken whatever its name
         ("*.txt", WORDS, ["b.txt"]),
         ("**/*.m*", WORDS, ["f.mid", "sub/c.md", "sub/g.midi"]),
-        ("s*", WORDS, None),  # a folder, no file
+        ("s*", WORDS, ["sub/c.md", "sub/deep/d.tsv"]),  # a folder, as a shell would name it
         (["sub", "b.txt"], WORDS, ["sub/c.md", "sub/deep/d.tsv", "b.txt"]),
         (["b.txt", "*.txt", "."], WORDS, ["b.txt", "a.TXT", "sub/c.md", "sub/deep/d.tsv"]),
         ("absent", WORDS, None),
@@ -55,7 +55,7 @@ def test_sources_are_found(
         with pytest.raises(InputError, match="no such file or folder, and no file matches"):
             find_sources(data, tokens)
         return
-    paths = find_sources(data, tokens)["source"]
+    paths = find_sources(data, tokens).splits["source"]
     assert [path.resolve().relative_to(tree).as_posix() for path in paths] == expected
 
 
@@ -83,7 +83,7 @@ def test_a_folder_named_like_a_text_is_walked_and_a_dead_link_passed_over(tmp_pa
 
 def test_each_split_that_is_named_has_its_own_place(tree: Path) -> None:
     data = DataConfig(train="a.TXT", valid="b.txt", test="sub", tokenizer=WORDS)
-    assert find_sources(data, make_tokenizer(WORDS)) == {
+    assert find_sources(data, make_tokenizer(WORDS)).splits == {
         "train": [Path("a.TXT")],
         "valid": [Path("b.txt")],
         "test": [Path("sub/c.md"), Path("sub/deep/d.tsv")],
@@ -117,7 +117,7 @@ def test_a_table_gives_each_file_its_split(tmp_path: Path) -> None:
     }
     assert read_table(file) == expected
     data = DataConfig(table=str(file), tokenizer=MELODY)
-    assert find_sources(data, make_tokenizer(MELODY)) == expected
+    assert find_sources(data, make_tokenizer(MELODY)).splits == expected
 
 
 def test_a_table_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_table_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     [
         ("midi_filename,split\na.mid,train\nb.mid,\n", "line 3 has no split"),
         ("midi_filename,split\n,train\n", "line 2 has no midi_filename"),
-        ("file,split\na.mid,train\n", "line 2 has no midi_filename"),
+        ("file,split\na.mid,train\n", "no column 'midi_filename'; it is a CSV table with the"),
         (
             "midi_filename,split\na.mid,dev\n",
             "line 2 has the split 'dev'; choose one of train, validation, valid, test",
@@ -145,9 +145,10 @@ def test_a_table_that_is_not_complete_is_an_input_error(
 
 
 def test_a_table_that_cannot_be_read_is_an_input_error(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_bytes(b"\xff\xfe,\n")
-    for file in (tmp_path / "t.csv", tmp_path / "absent.csv"):
-        with pytest.raises(InputError, match="cannot be read as a CSV file"):
+    (tmp_path / "t.csv").write_bytes(b"%PDF-1.4\n")
+    for name, reason in (("t.csv", "a PDF, no text"), ("absent.csv", "cannot be read")):
+        file = tmp_path / name
+        with pytest.raises(InputError, match=reason):
             read_table(file)
 
 
@@ -156,10 +157,10 @@ def test_a_table_that_cannot_be_read_is_an_input_error(tmp_path: Path) -> None:
 
 def test_splits_are_seeded() -> None:
     data = DataConfig(valid_share=0.2, test_share=0.1)
-    splits = assign_splits(50, data)
+    splits = assign_splits([1] * 50, data)
     assert Counter(splits) == {"train": 35, "valid": 10, "test": 5}
-    assert assign_splits(50, data) == splits
-    other = assign_splits(50, DataConfig(valid_share=0.2, test_share=0.1, split_seed=1))
+    assert assign_splits([1] * 50, data) == splits
+    other = assign_splits([1] * 50, DataConfig(valid_share=0.2, test_share=0.1, split_seed=1))
     assert Counter(other) == Counter(splits)
     assert other != splits
 
@@ -167,14 +168,14 @@ def test_splits_are_seeded() -> None:
 @pytest.mark.parametrize("num_items", range(3, 30))
 @pytest.mark.parametrize("shares", [(0.0, 0.0), (0.01, 0.01), (0.1, 0.1), (0.5, 0.4), (0.33, 0.33)])
 def test_each_split_has_an_item(num_items: int, shares: tuple[float, float]) -> None:
-    splits = assign_splits(num_items, DataConfig(valid_share=shares[0], test_share=shares[1]))
+    splits = assign_splits([1] * num_items, DataConfig(valid_share=shares[0], test_share=shares[1]))
     assert len(splits) == num_items
     assert set(splits) == set(SPLITS)
 
 
 @pytest.mark.parametrize("num_items", [0, 1, 2])
 def test_too_few_items_are_for_training(num_items: int) -> None:
-    assert assign_splits(num_items, DataConfig()) == ["train"] * num_items
+    assert assign_splits([1] * num_items, DataConfig()) == ["train"] * num_items
 
 
 # Fingerprints

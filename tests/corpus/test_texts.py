@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,8 @@ import numpy as np
 import pytest
 from corpora import WORDS, assert_adds_up, lines_of, prepare_in, rows_of, write_lines
 
+from seqvae.corpus.lines import EMPTY_LINE, INVALID_BYTES
 from seqvae.corpus.store import SPLITS, SourceRow
-from seqvae.corpus.texts import EMPTY_LINE
 from seqvae.errors import InputError
 from seqvae.reasons import Reason
 from seqvae.tokenizers.text import SubwordTokenizer
@@ -22,11 +21,9 @@ def test_several_text_files_are_split_by_file(tmp_path: Path) -> None:
         write_lines(tmp_path / "data" / f"{i:02d}.txt", [f"file{i} line{j}" for j in range(i + 1)])
     corpus = prepare_in(tmp_path / "corpus", WORDS, source=str(tmp_path / "data"), valid_share=0.2)
     assert_adds_up(corpus, 20)
-    assert Counter(tuple(row.taken) for row in corpus.manifest()) == {
-        ("train",): 14,
-        ("valid",): 4,
-        ("test",): 2,
-    }
+    assert {tuple(row.taken) for row in corpus.manifest()} == {("train",), ("valid",), ("test",)}
+    # a fifth and a tenth of 210 lines, as nearly as files of 1 to 20 lines allow
+    assert corpus.num_sequences == {"train": 148, "valid": 42, "test": 20}
     assert [sum(row.taken.values()) for row in corpus.manifest()] == list(range(1, 21))
     # only training lines are learned from
     learned = set(corpus.tokenizer.words[2:])
@@ -99,13 +96,15 @@ def test_invalid_utf8_is_replaced_and_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Latin-1, a byte that is never UTF-8 and NUL; the third line may hold its U+FFFD
-    raw = b"good\n\xe9t\xe9\nfine \xef\xbf\xbd\n\nb\xffd\nn\x00l\nlast\n"
+    raw = b"good\n\xe9t\xe9\nfine \xef\xbf\xbd\n\nb\xffd\nn\x00l\nlast\n" + b"plain\n" * 30
     (tmp_path / "a.txt").write_bytes(raw)
     text = {"kind": "text", "vocab_size": 280}
     with caplog.at_level(logging.WARNING):
         corpus = prepare_in(tmp_path / "corpus", text, source=str(tmp_path / "a.txt"))
     lines = sorted(line for found in lines_of(corpus).values() for line in found)
-    assert lines == ["b\ufffdd", "fine \ufffd", "good", "last", "n\ufffdl", "\ufffdt\ufffd"]
+    assert lines[:4] == ["b\ufffdd", "fine \ufffd", "good", "last"]
+    assert lines[4:] == ["n\ufffdl", *["plain"] * 30, "\ufffdt\ufffd"]
+    assert rows_of(corpus)["a.txt"].noted == {INVALID_BYTES: 3}
     (message,) = [r.getMessage() for r in caplog.records if "UTF-8" in r.getMessage()]
     assert message.startswith(f"{tmp_path / 'a.txt'}: invalid UTF-8 or NUL in 3 lines, ")
     assert "the first is line 2;" in message
@@ -141,10 +140,19 @@ def test_an_empty_file_makes_up_no_split(tmp_path: Path, empty: int) -> None:
     assert corpus.num_sequences == {"train": 1, "valid": 1, "test": 1}
 
 
-@pytest.mark.parametrize("lines", [["one"], ["one a", "two b"], ["one"] * 10])
-def test_too_few_distinct_lines_are_an_input_error(tmp_path: Path, lines: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (["one"], "the only line is 'one'"),
+        (["one a", "two b"], "all 2 lines are 'one a' or 'two b'"),
+        (["one"] * 500, "all 500 lines are 'one'"),
+    ],
+)
+def test_too_few_distinct_lines_are_an_input_error(
+    tmp_path: Path, lines: list[str], reason: str
+) -> None:
     source = write_lines(tmp_path / "a.txt", lines)
-    with pytest.raises(InputError, match=r"no sequences for valid, test: 1 source gave \d+"):
+    with pytest.raises(InputError, match=rf"a\.txt: {reason}; give at least 3 different lines"):
         prepare_in(tmp_path / "corpus", WORDS, source=source)
 
 
