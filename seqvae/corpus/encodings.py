@@ -76,7 +76,8 @@ def open_text(path: Path, encoding: str | None = None) -> Iterator[Iterator[str]
         if not is_wide:
             _refuse_control_characters(path, head)
         errors = "escape_unit" if is_wide else "surrogateescape"
-        yield _lines(path, opened.enter_context(io.TextIOWrapper(raw, found, errors, newline="")))
+        stream = io.TextIOWrapper(raw, encoding=found, errors=errors, newline="")
+        yield _lines(path, opened.enter_context(stream))
 
 
 def _lines(path: Path, stream: io.TextIOWrapper) -> Iterator[str]:
