@@ -22,7 +22,7 @@ import yaml
 
 from seqvae.corpus.scores import FileResult, extract_file, extract_files
 from seqvae.corpus.store import Spool
-from seqvae.music.beats import file_beside, read_beats
+from seqvae.music.beat_files import file_beside, read_beats
 from seqvae.music.midi import find_midi, read_midi
 from seqvae.music.notes import Piece
 from seqvae.tokenizers import make_tokenizer

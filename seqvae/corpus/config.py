@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seqvae.corpus.encodings import check_encoding
-from seqvae.errors import InputError, at_least, within
+from seqvae.errors import InputError, at_least, one_of, within
+from seqvae.music.notes import parse_metre
 from seqvae.tokenizers import complete_settings
 
 
@@ -35,7 +36,14 @@ class DataConfig:
     bytes show it."""
     beats: str | None = None
     """Name of the beat file beside each MIDI file, for performances whose grid means nothing;
-    {stem} stands for the name of the MIDI file. Each line has seconds, and 1 at a downbeat."""
+    {stem} stands for the name of the MIDI file. A line has seconds, and the number of the beat in
+    its bar (POP909, madmom), a label (ASAP), or bar.beat (Sonic Visualiser)."""
+    beats_metre: str | None = None
+    """Metre of beat files that name none, such as 6/8, where a beat is a dotted quarter. By it bars
+    are counted in files of seconds alone. By default a beat is a quarter."""
+    grid: str = "checked"
+    """`checked`: a performance whose onsets follow no beat of its file is refused, as its bars mean
+    nothing; beats mend it. `none`: it is taken by the tempo and the metre of the file."""
     chords: str | None = None
     """Name of the chord file beside each MIDI file. Each line has begin and end in seconds, and a
     chord. Only a tokenizer with `chords: true` reads them."""
@@ -62,6 +70,7 @@ class DataConfig:
         """Refuse impossible values."""
         within(self, 0.0, 1.0, "valid_share", "test_share")
         at_least(self, 0, "split_seed")
+        one_of(self, "grid", ("checked", "none"), section="data.")
         if self.valid_share + self.test_share >= 1:
             raise InputError("valid_share and test_share leave nothing to train on")
         if self.num_workers is not None:
@@ -76,6 +85,8 @@ class DataConfig:
                     object.__setattr__(self, name, place)
         if self.tokenizer:
             object.__setattr__(self, "tokenizer", complete_settings(self.tokenizer))
+        if self.beats_metre is not None:
+            parse_metre(self.beats_metre)
         self._check_sources()
 
     def _check_sources(self) -> None:

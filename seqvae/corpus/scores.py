@@ -1,6 +1,7 @@
 """MIDI files -> training sequences."""
 
 import hashlib
+import logging
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,14 +15,18 @@ from seqvae.corpus.sources import Sources, assign_splits
 from seqvae.corpus.store import SPLITS, Prepared, SourceRow, Spool, token_type
 from seqvae.corpus.workers import BYTES_PER_WORKER, read_files
 from seqvae.errors import InputError
-from seqvae.music.beats import file_beside, read_beats
+from seqvae.music.beat_files import beats_beside, file_beside, read_beats
 from seqvae.music.chords import read_chords
 from seqvae.music.loops import a_loop, repeated
 from seqvae.music.midi import read_midi
+from seqvae.music.timing import NO_GRID, OFF_GRID, OTHER_BEATS, has_grid, off_grid
 from seqvae.reasons import Dropped, Reason, main_reason
 from seqvae.tokenizers.contract import Extraction, MusicTokenizer
 
+logger = logging.getLogger(__name__)
+
 NO_CHORD_FILE = Reason("file", "no chord file: the notes suggest the chords")
+FILES_SEARCHED = 20  # for beat files beside them
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,14 +46,23 @@ class FileResult:
 
 
 def extract_file(
-    path: Path, tokenizer: MusicTokenizer, beats: str | None = None, chords: str | None = None
+    path: Path,
+    tokenizer: MusicTokenizer,
+    beats: str | None = None,
+    chords: str | None = None,
+    *,
+    beats_metre: str | None = None,
+    grid: str = "checked",
 ) -> FileResult:
     """Read and tokenize one file, with the beat and chord files beside it where they are named."""
     chord_file = file_beside(path, chords) if chords and tokenizer.condition_sizes else None
     try:
-        beat_track = read_beats(file_beside(path, beats)) if beats else None
+        beat_track = read_beats(file_beside(path, beats), beats_metre) if beats else None
         chord_track = read_chords(chord_file) if chord_file and chord_file.is_file() else None
         piece = read_midi(path, tokenizer.steps_per_quarter, beat_track, chord_track)
+        if grid == "checked" and not has_grid(piece, by_beats=beats is not None):
+            why = OTHER_BEATS if beats else NO_GRID
+            return FileResult("", Extraction([], Dropped({why: 1})), why.text)
         window = repeated(piece, tokenizer.window_length)
         extraction, dtype = tokenizer.extract(window), token_type(tokenizer)
     except InputError as error:
@@ -57,6 +71,10 @@ def extract_file(
         return FileResult.refused(f"needs more than {BYTES_PER_WORKER >> 20} MiB of memory")
     if window is not piece:
         extraction.noted[a_loop(piece)] += 1
+    extraction.noted.update(piece.noted)
+    how_off = None if "timing" in tokenizer.keeps else off_grid(piece)
+    if how_off is not None:
+        extraction.noted[how_off] += 1
     if chord_file and chord_track is None:
         extraction.noted[NO_CHORD_FILE] += 1
     played = piece.notes.tobytes() + repr(piece.metres).encode()
@@ -79,6 +97,8 @@ def extract_files(
     beats: str | None = None,
     chords: str | None = None,
     *,
+    beats_metre: str | None = None,
+    grid: str = "checked",
     take: Callable[[int, FileResult], None],
 ) -> None:
     """Give `take` the index and the result of every path, in any order.
@@ -86,7 +106,14 @@ def extract_files(
     Raises:
         InputError: worker processes cannot run here.
     """
-    extract = partial(extract_file, tokenizer=tokenizer, beats=beats, chords=chords)
+    extract = partial(
+        extract_file,
+        tokenizer=tokenizer,
+        beats=beats,
+        chords=chords,
+        beats_metre=beats_metre,
+        grid=grid,
+    )
     read_files(extract, paths, num_workers, refuse=FileResult.refused, take=take)
 
 
@@ -116,7 +143,18 @@ def prepare_scores(
             manifest[index], reason=reason, dropped=dropped, noted=result.extraction.noted
         )
 
-    extract_files(paths, tokenizer, data.num_workers, data.beats, data.chords, take=take)
+    extract_files(
+        paths,
+        tokenizer,
+        data.num_workers,
+        data.beats,
+        data.chords,
+        beats_metre=data.beats_metre,
+        grid=data.grid,
+        take=take,
+    )
+    if data.beats is None:
+        _hint_at_beats(manifest)
     _refuse_copies(manifest, digests)
     usable = [index for index, row in enumerate(manifest) if row.reason is None]
     if "source" in sources.splits:
@@ -128,6 +166,19 @@ def prepare_scores(
         numbers[split].extend(sequences[index])
         manifest[index].taken[split] = len(sequences[index])
     return spool, {split: np.array(numbers[split], np.int64) for split in SPLITS}, manifest
+
+
+def _hint_at_beats(manifest: list[SourceRow]) -> None:
+    """Name the beat files beside files that gave nothing or lie off their grid."""
+    paths = [Path(row.source) for row in manifest if row.reason or OFF_GRID in row.noted]
+    found = (beats_beside(path) for path in paths[:FILES_SEARCHED])
+    pattern = next(filter(None, found), None)
+    if pattern is not None:
+        count = sum(file_beside(path, pattern).is_file() for path in paths)
+        logger.warning(
+            "%s lies beside %d files that gave nothing or are off their grid: --data.beats '%s'",
+            pattern, count, pattern,
+        )  # fmt: skip
 
 
 def _refuse_copies(manifest: list[SourceRow], digests: list[str]) -> None:

@@ -18,7 +18,7 @@ from seqvae.corpus.files import Found, expanded, find_files
 from seqvae.corpus.store import SPLITS
 from seqvae.corpus.tables import TABLE_SUFFIXES, is_table, open_table
 from seqvae.errors import InputError
-from seqvae.music.beats import file_beside
+from seqvae.music.beat_files import file_beside
 from seqvae.music.midi import MIDI_SUFFIXES
 from seqvae.tokenizers import AnyTokenizer
 
@@ -181,9 +181,11 @@ def fingerprint_of(data: DataConfig, sources: Sources) -> str:
             for split, paths in sources.splits.items()
         },
     }
-    for name in ("column", "label_column", "encoding"):
+    for name in ("column", "label_column", "encoding", "beats_metre"):
         if getattr(data, name) is not None:
             about[name] = getattr(data, name)
+    if data.grid != "checked":
+        about["grid"] = data.grid
     for name, pattern in (("beats", data.beats), ("chords", data.chords)):
         if pattern is not None:
             about[name] = [_digest(file_beside(path, pattern)) for path in sources.files]

@@ -29,11 +29,12 @@ from seqvae.model.config import Sampling
 from seqvae.model.decoding import GREEDY, row_seeds
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.vae import SequenceVAE
-from seqvae.music.beats import file_beside, read_beats
+from seqvae.music.beat_files import file_beside, read_beats
 from seqvae.music.chords import parse_chords, read_chords
 from seqvae.music.loops import a_loop, repeated
 from seqvae.music.midi import QPM_RANGE, read_midi, to_pretty_midi
 from seqvae.music.notes import DEFAULT_QPM, Piece, join
+from seqvae.music.timing import NO_GRID, OTHER_BEATS, has_grid
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, Ids
 
@@ -102,7 +103,7 @@ class Codec:
                 raise InputError("beats and chords lie beside a file; a PrettyMIDI object has none")
             path = Path(source).expanduser()
             if reading.beats is not None:
-                beats = read_beats(file_beside(path, reading.beats))
+                beats = read_beats(file_beside(path, reading.beats), reading.beats_metre)
             if reading.chord_file is not None:
                 chords = read_chords(file_beside(path, reading.chord_file))
         piece = read_midi(source, self.tokenizer.steps_per_quarter, beats, chords)
@@ -110,6 +111,11 @@ class Codec:
         whole = repeated(piece, self.tokenizer.window_length)
         if whole is not piece:
             logger.info("%s: %s", name, a_loop(piece))
+        for reason in piece.noted:
+            logger.warning("%s: %s", name, reason.text)
+        if not has_grid(piece, by_beats=beats is not None):
+            mend = f"{NO_GRID.text}; name its beat file with --beats"
+            logger.warning("%s: %s", name, mend if beats is None else OTHER_BEATS.text)
         try:
             return self.tokenizer.encode(whole, reading.bar)
         except InputError as error:

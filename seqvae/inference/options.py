@@ -51,6 +51,8 @@ class Reading:
     beats: str | None = None
     """Name of the beat file beside each MIDI file, such as beat_midi.txt, for performances whose
     own bars mean nothing; {stem} stands for the name of the MIDI file."""
+    beats_metre: str | None = None
+    """Metre of beat files that name none, such as 6/8, where a beat is a dotted quarter."""
     chord_file: str | None = None
     """Name of the chord file beside each MIDI file, such as chord_midi.txt."""
 

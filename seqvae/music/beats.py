@@ -1,105 +1,85 @@
-"""Beat files: the beats of a performance, for MIDI files whose ticks follow no beat.
-
-A beat file has one line per beat. The first column is its time in seconds, the last is 1 at a
-downbeat; columns between them are ignored. POP909 and most beat trackers write such files
-("0.55 1", "1.22 2", ...).
-"""
+"""Beats of a performance: the grid of MIDI files whose ticks follow no beat."""
 
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import NDArray
 
-from seqvae.errors import InputError
-from seqvae.music.notes import Metre, Tempo
+from seqvae.music.notes import Metre, Tempo, nearest_steps
 
-MIN_BEATS = 4
 MAX_BEATS_OUTSIDE = 16  # notes further away than this show that the beats are of another piece
 
 
 @dataclass(frozen=True, eq=False)
 class BeatTrack:
-    """Times of beats in rising seconds, and which of them begin a bar. A beat is a quarter."""
+    """Times of beats in rising seconds, which of them begin a bar, and what each is."""
 
     times: NDArray[np.float64]
     is_downbeat: NDArray[np.bool_]
+    units: NDArray[np.int64] | None = None
+    """Each beat as a fraction of a whole note, in 6/8 (3, 8): (N, 2). By default a quarter."""
+
+    @cached_property
+    def fractions(self) -> NDArray[np.int64]:
+        """Numerator and denominator of each beat: (N, 2)."""
+        return np.tile([1, 4], (len(self.times), 1)) if self.units is None else self.units
+
+    @cached_property
+    def positions(self) -> NDArray[np.float64]:
+        """Where each beat begins, in quarters from the first downbeat: (N,)."""
+        lengths = 4 * self.fractions[:, 0] / self.fractions[:, 1]
+        starts = np.cumsum(lengths) - lengths
+        positions: NDArray[np.float64] = starts - starts[int(self.is_downbeat.argmax())]
+        return positions
 
     def quarters(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Positions of times, in quarters from the first downbeat.
 
         Before the first beat and after the last one, the nearest tempo continues.
         """
-        numbers = np.arange(len(self.times)) - int(self.is_downbeat.argmax())
+        numbers = self.positions
         inside = np.interp(seconds, self.times, numbers)
-        first, last = np.diff(self.times)[[0, -1]]
-        before = np.minimum(seconds - self.times[0], 0) / first
-        after = np.maximum(seconds - self.times[-1], 0) / last
+        first, last = (np.diff(numbers) / np.diff(self.times))[[0, -1]]
+        before = np.minimum(seconds - self.times[0], 0) * first
+        after = np.maximum(seconds - self.times[-1], 0) * last
         positions: NDArray[np.float64] = inside + before + after
         return positions
 
-    def bars(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def bars(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The start of each bar, in quarters from the first downbeat, and its length in quarters.
 
         The last bar is as long as the one before it.
         """
-        downbeats = np.flatnonzero(self.is_downbeat)
-        starts = downbeats - downbeats[0]
+        starts = self.positions[self.is_downbeat]
         lengths = np.diff(starts)
         return starts, np.append(lengths, lengths[-1])
 
-    def metres(self, steps_per_quarter: int, shift: int) -> tuple[Metre, ...]:
-        """A metre at each change of the number of beats in a bar; the first starts at step 0.
+    def metres(self, steps_per_quarter: int, shift: float) -> tuple[Metre, ...]:
+        """A metre at each change of the beats in a bar; the first starts at step 0.
 
         The first downbeat is `shift` quarters after the start of the piece.
         """
-        starts, lengths = self.bars()
-        changes = np.flatnonzero(np.diff(lengths, prepend=0))
-        steps = (starts[changes] + shift) * steps_per_quarter
+        starts, _ = self.bars()
+        downbeats = np.flatnonzero(self.is_downbeat)
+        # Eighths and quarters in one bar add up over the smaller of both.
+        denominators = np.maximum.reduceat(self.fractions[:, 1], downbeats)
+        bar_of_beat = np.maximum(np.cumsum(self.is_downbeat) - 1, 0)
+        parts = self.fractions[:, 0] * denominators[bar_of_beat] // self.fractions[:, 1]
+        bars = np.stack([np.add.reduceat(parts, downbeats), denominators], axis=1)[:-1]
+        changes = np.flatnonzero((np.diff(bars, axis=0, prepend=0) != 0).any(axis=1))
+        steps = nearest_steps((starts[changes] + shift) * steps_per_quarter).astype(np.int64)
         steps[0] = 0
-        changed = zip(steps.tolist(), lengths[changes].tolist(), strict=True)
-        return tuple(Metre(step, numerator, 4) for step, numerator in changed)
+        changed = zip(steps.tolist(), bars[changes].tolist(), strict=True)
+        return tuple(
+            Metre(step, numerator, denominator) for step, (numerator, denominator) in changed
+        )
 
-    def tempos(self, steps_per_quarter: int, shift: int) -> tuple[Tempo, ...]:
+    def tempos(self, steps_per_quarter: int, shift: float) -> tuple[Tempo, ...]:
         """The mean tempo of each bar; the first starts at step 0 (`shift` as in `metres`)."""
         times = self.times[self.is_downbeat]
         starts, lengths = self.bars()
-        steps = (starts[:-1] + shift) * steps_per_quarter
+        steps = nearest_steps((starts[:-1] + shift) * steps_per_quarter).astype(np.int64)
         steps[0] = 0
         qpms = 60 * lengths[:-1] / np.diff(times)
         return tuple(map(Tempo, steps.tolist(), qpms.tolist()))
-
-
-def read_beats(path: Path) -> BeatTrack:
-    """Read a beat file.
-
-    Raises:
-        InputError: it cannot be read, is not a table of numbers, has times that do not rise, or
-            has fewer than two downbeats.
-    """
-    try:
-        with path.open(encoding="utf-8-sig") as lines:
-            table: Float[np.ndarray, "N K"] = np.loadtxt(lines, ndmin=2)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not a table of numbers ({error})") from error
-    if len(table) < MIN_BEATS or table.shape[1] < 2:
-        raise InputError(
-            f"{path}: {table.shape[0]} lines of {table.shape[1]} columns; a beat file has "
-            f"{MIN_BEATS} lines or more, each with a time in seconds and 1 at a downbeat"
-        )
-    times = table[:, 0]
-    if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
-        beat = int(np.argmax(~(np.diff(times, prepend=-np.inf) > 0)))
-        raise InputError(f"{path}: the times do not rise at beat {beat + 1}, {times[beat]:g}")
-    is_downbeat = table[:, -1] == 1
-    if is_downbeat.sum() < 2:
-        raise InputError(f"{path}: {is_downbeat.sum()} downbeats; at least two lines must end in 1")
-    return BeatTrack(times, is_downbeat)
-
-
-def file_beside(midi_file: Path, pattern: str) -> Path:
-    """The path of a file beside a MIDI file; `{stem}` in the pattern stands for its name."""
-    return midi_file.parent / pattern.replace("{stem}", midi_file.stem)

@@ -7,13 +7,14 @@ the chord files of `chords`.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
+from seqvae.reasons import Dropped
 
 NOTE = np.dtype(
     [
@@ -82,6 +83,8 @@ class Piece:
     """What is known of the tracks, which notes name by number; empty if nothing is."""
     name: str = ""
     """Of the file, without its folder; empty if there is none."""
+    noted: Dropped = field(default_factory=Dropped)
+    """What of the file could not be taken as it is written."""
 
     @property
     def end_step(self) -> int:
@@ -270,18 +273,20 @@ def bin_velocities(bins: NDArray[np.int64], num_bins: int) -> NDArray[np.int64]:
 
 
 def join(pieces: Sequence[Piece]) -> Piece:
-    """Put pieces one after another, each with its metres, tempos and chords."""
+    """Put pieces one after another, each with its metres, tempos, chords and what was noted."""
     begins = np.cumsum([0, *(piece.end_step for piece in pieces)]).tolist()
     notes: list[Notes] = []
     chords: list[tuple[int, int]] = []
     metres: list[Metre] = []
     tempos: list[Tempo] = []
+    noted = Dropped()
     for piece, begin in zip(pieces, begins, strict=False):
         moved = piece.notes.copy()
         moved["start"] += begin
         moved["end"] += begin
         notes.append(moved)
         chords += [(start + begin, number) for start, number in piece.chords]
+        noted |= piece.noted
         metres += [replace(metre, start_step=metre.start_step + begin) for metre in piece.metres]
         for tempo in piece.tempos:
             if not tempos or tempo.qpm != tempos[-1].qpm:
@@ -295,4 +300,5 @@ def join(pieces: Sequence[Piece]) -> Piece:
         tuple(chords),
         max((piece.tracks for piece in pieces), key=len),
         pieces[0].name,
+        noted,
     )

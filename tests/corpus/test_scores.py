@@ -115,16 +115,20 @@ def test_workers_give_what_this_process_gives(tmp_path: Path) -> None:
 
 def test_the_settings_reach_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tunes(tmp_path / "data", 3)
-    received: list[tuple[Any, ...]] = []
+    received: list[Any] = []
 
-    def extract(paths: list[Path], tokenizer: Any, *settings: Any, take: Any) -> None:
-        received.append(settings)
+    def extract(
+        paths: list[Path], tokenizer: Any, *settings: Any, beats_metre: Any, grid: Any, take: Any
+    ) -> None:
+        received.append((*settings, beats_metre, grid))
         extract_files(paths, tokenizer, 0, take=take)
 
     monkeypatch.setattr(scores, "extract_files", extract)
-    settings = {"num_workers": 7, "beats": "beats.txt", "chords": "chords.txt"}
-    prepare_in(tmp_path / "corpus", MELODY, source=str(tmp_path / "data"), **settings)
-    assert received == [(7, "beats.txt", "chords.txt")]
+    settings = {"beats": "beats.txt", "chords": "chords.txt", "beats_metre": "6/8", "grid": "none"}
+    prepare_in(
+        tmp_path / "corpus", MELODY, source=str(tmp_path / "data"), num_workers=7, **settings
+    )
+    assert received == [(7, *settings.values())]
 
 
 def test_the_order_in_which_workers_finish_changes_nothing(
@@ -134,7 +138,7 @@ def test_the_order_in_which_workers_finish_changes_nothing(
     shutil.copy(tmp_path / "data" / "000.mid", tmp_path / "data" / "copy.mid")
     forward = prepare_in(tmp_path / "forward", MELODY, source=str(tmp_path / "data"))
 
-    def extract(paths: list[Path], tokenizer: Any, *_: Any, take: Any) -> None:
+    def extract(paths: list[Path], tokenizer: Any, *_: Any, take: Any, **__: Any) -> None:
         for index in reversed(range(len(paths))):
             take(index, extract_file(paths[index], tokenizer))
 

@@ -8,8 +8,10 @@ import pretty_midi
 import pytest
 
 from seqvae.errors import InputError
-from seqvae.music.beats import BeatTrack, file_beside, read_beats
+from seqvae.music.beat_files import file_beside, read_beats
+from seqvae.music.beats import BeatTrack
 from seqvae.music.midi import find_midi, read_midi
+from seqvae.music.midi.read import IMPOSSIBLE_BAR
 
 
 def write_beats(path: Path, times: list[float], in_bar: list[int]) -> Path:
@@ -73,29 +75,6 @@ def test_bars_of_other_lengths_are_other_metres() -> None:
     assert [(m.start_step, str(m)) for m in piece.metres] == [(0, "3/4"), (24, "2/4")]
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("a b\n", "not a table of numbers"),
-        ("", "0 lines"),
-        ("1 1\n2 0\n3 0\n", "3 lines of 2 columns"),
-        ("1\n2\n3\n4\n", "4 lines of 1 columns"),
-        ("1 1\n2 0\n2 1\n4 0\n", "the times do not rise at beat 3, 2"),
-        ("1 1\n2 0\n3 0\n4 0\n", "1 downbeats"),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:loadtxt")
-def test_a_damaged_file_beside_has_a_reason(tmp_path: Path, text: str, reason: str) -> None:
-    (tmp_path / "a.txt").write_text(text)
-    with pytest.raises(InputError, match=reason):
-        read_beats(tmp_path / "a.txt")
-
-
-def test_a_missing_file_beside_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"song.beats: cannot be read \(No such file"):
-        read_beats(file_beside(tmp_path / "song.mid", "{stem}.beats"))
-
-
 @pytest.mark.parametrize("note", [(0.5, 1.0), (120.0, 121.0)])
 def test_beats_of_another_piece_are_refused(note: tuple[float, float]) -> None:
     late = BeatTrack(TRACK.times + 60, TRACK.is_downbeat)
@@ -107,8 +86,43 @@ def test_beats_of_another_piece_are_refused(note: tuple[float, float]) -> None:
 @pytest.mark.parametrize("seconds", [0.02, 20.0])
 def test_beats_too_fast_or_too_slow_for_midi_are_refused(seconds: float) -> None:
     track = BeatTrack(np.arange(9) * seconds, np.arange(9) % 4 == 0)
-    with pytest.raises(InputError, match=f"tempo of {60 / seconds:g} beats per minute in the beat"):
+    with pytest.raises(
+        InputError, match=f"tempo of {60 / seconds:g} quarters per minute in the beat"
+    ):
         read_midi(performed([(0.0, 0.1)]), 4, track)
+
+
+def test_one_bar_at_an_impossible_tempo_costs_itself() -> None:
+    times = np.arange(17) * 0.5
+    times[5:9] = 2 + np.array([0.001, 0.002, 0.003, 0.004])
+    times[9:] -= times[9] - 2.5
+    for first, steps in ((0, [0, 32, 48]), (4, [0, 32])):
+        track = BeatTrack(times[first:], np.arange(17)[first:] % 4 == 0)
+        piece = read_midi(performed([(2.0, 2.5)]), 4, track)
+        assert [tempo.start_step for tempo in piece.tempos] == steps
+        assert all(100 < tempo.qpm < 140 for tempo in piece.tempos)
+        assert piece.noted == {IMPOSSIBLE_BAR: 1}
+
+
+def test_a_beat_may_be_no_quarter() -> None:
+    jig = np.array([[3, 8]] * 9)
+    track = BeatTrack(np.arange(9) * 0.5, np.arange(9) % 2 == 0, jig)
+    piece = read_midi(performed([(0.0, 0.5), (0.5, 0.667), (1.0, 1.5)]), 2, track)
+    assert piece.notes["start"].tolist() == [0, 3, 6]
+    assert piece.notes["end"].tolist() == [3, 4, 9]
+    assert [str(metre) for metre in piece.metres] == ["6/8"]
+    assert piece.qpm_at(0) == pytest.approx(180)  # quarters, of dotted ones 120
+    pickup = BeatTrack(1 + track.times, track.is_downbeat, jig)
+    assert read_midi(performed([(0.5, 1.0)]), 2, pickup).notes["start"].tolist() == [3]
+    eighths = BeatTrack(pickup.times, np.arange(9) % 3 == 0, np.array([[1, 8]] * 9))
+    assert read_midi(performed([(0.5, 1.0)]), 2, eighths).notes["start"].tolist() == [2]
+
+
+def test_a_bar_of_unlike_beats_counts_the_smaller() -> None:
+    units = np.array([[1, 4], [1, 4], [3, 8], [1, 4], [1, 4], [3, 8], [1, 4]])
+    track = BeatTrack(np.arange(7.0), np.arange(7) % 3 == 0, units)
+    assert [str(metre) for metre in track.metres(4, 0)] == ["7/8"]
+    assert track.bars()[0].tolist() == [0, 3.5, 7]
 
 
 def test_beats_are_seconds_whatever_the_tempos_of_the_file(tmp_path: Path) -> None:
@@ -149,11 +163,6 @@ def test_the_last_column_marks_downbeats(tmp_path: Path) -> None:
     lines = [f"{t} {n % 3} {int(n % 4 == 0)}\n" for n, t in enumerate(SWAYING)]
     (tmp_path / "a.txt").write_text("".join(lines))
     assert (read_beats(tmp_path / "a.txt").is_downbeat == TRACK.is_downbeat).all()
-
-
-def test_a_file_beside_another_has_its_stem(tmp_path: Path) -> None:
-    assert file_beside(tmp_path / "b" / "a.mid", "{stem}.txt") == tmp_path / "b" / "a.txt"
-    assert file_beside(tmp_path / "b" / "a.mid", "beats.txt") == tmp_path / "b" / "beats.txt"
 
 
 def test_read_and_written(tmp_path: Path) -> None:

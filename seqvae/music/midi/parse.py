@@ -7,7 +7,7 @@ rejects. symusic raises nothing on impossible values: they are checked here and 
 import itertools
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -26,6 +26,7 @@ from seqvae.music.midi.channels import (
     with_channels_as_programs,
 )
 from seqvae.music.notes import NOTE, Notes, Track
+from seqvae.reasons import Dropped
 
 MidiSource: TypeAlias = str | Path | pretty_midi.PrettyMIDI
 
@@ -60,6 +61,8 @@ class Song:
     """What the file says of each track of the notes."""
     file_name: str = ""
     """Of the file, without its folder."""
+    noted: Dropped = field(default_factory=Dropped)
+    """What of the file could not be taken as it is written."""
 
 
 def find_midi(folder: Path) -> list[Path]:
@@ -236,10 +239,10 @@ def parse_object(midi: pretty_midi.PrettyMIDI, name: str = "the PrettyMIDI objec
     notes, ticks = _room_for(sizes, name)
     for index, (place, instrument) in enumerate(zip(_places(sizes), midi.instruments, strict=True)):
         track_notes = notes[place]
-        for row, field in enumerate(("start", "end")):
-            seconds = [getattr(note, field) for note in instrument.notes]
+        for row, end in enumerate(("start", "end")):
+            seconds = [getattr(note, end) for note in instrument.notes]
             if not np.isfinite(seconds).all():
-                raise InputError(f"{name}: a note whose {field} is not a number of seconds")
+                raise InputError(f"{name}: a note whose {end} is not a number of seconds")
             ticks[row, place] = [midi.time_to_tick(time) for time in seconds]
         # Clipped to the first impossible values, which `read` refuses: they may exceed 16 bits.
         track_notes["pitch"] = np.clip([note.pitch for note in instrument.notes], -1, 128)

@@ -27,11 +27,19 @@ from seqvae.music.notes import (
     nearest_steps,
     sort_notes,
 )
+from seqvae.reasons import Dropped, Reason
 
 Times: TypeAlias = NDArray[np.float64]  # in ticks, seconds or steps; subscripts take time in `def`s
 
 MAX_STEPS = 1_000_000  # about 35 hours of sixteenths at 120 qpm: a damaged delta time, not music
-QPM_RANGE = (3.6, 2000.0)  # three bytes of microseconds per quarter cannot say a slower tempo
+# Three bytes of microseconds per quarter cannot say a slower tempo.
+QPM_RANGE = (60e6 / (2**24 - 1), 2000.0)
+
+IMPOSSIBLE_TEMPO = Reason("file", "an impossible tempo: the one before it holds")
+IMPOSSIBLE_BAR = Reason(
+    "file", "a bar of the beat file at an impossible tempo: the one before it holds"
+)
+IMPOSSIBLE_METRE = Reason("file", "an impossible time signature: the one before it holds")
 
 
 def read_midi(
@@ -96,19 +104,20 @@ class TempoMap:
         return seconds
 
 
-def _tempo_map(song: Song) -> TempoMap:
-    """The checked tempos of a song; MIDI's default holds before the first one."""
+def _tempo_map(song: Song, noted: Dropped) -> TempoMap:
+    """The tempos of a song but for impossible ones; MIDI's default holds before the first one."""
     tempo_at = {0: DEFAULT_QPM}
     for tick, qpm in sorted(song.tempos, key=itemgetter(0)):  # of several at a tick the last holds
-        _check_qpm(qpm, f"{song.name}: tempo of {qpm:g} quarters per minute")
-        tempo_at[tick] = qpm
+        if is_tempo(qpm):
+            tempo_at[tick] = qpm
+        else:
+            noted[IMPOSSIBLE_TEMPO] = 1
     return TempoMap(np.array(list(tempo_at)), np.array(list(tempo_at.values())), song.resolution)
 
 
-def _check_qpm(qpm: float, what: str) -> None:
-    low, high = QPM_RANGE
-    if not low <= qpm <= high:  # nor is nan
-        raise InputError(f"{what}; it must be {low:g} to {high:g}")
+def is_tempo(qpm: float) -> bool:
+    """Whether a MIDI file can say so many quarters per minute, rounded to single precision."""
+    return QPM_RANGE[0] * (1 - 1e-6) <= qpm <= QPM_RANGE[1]
 
 
 def _by_ticks(song: Song, chords: ChordTrack | None, steps_per_quarter: int) -> Piece:
@@ -121,16 +130,16 @@ def _by_ticks(song: Song, chords: ChordTrack | None, steps_per_quarter: int) -> 
         nearest = nearest_steps(positions(np.array(ticks, np.float64)))
         return [int(step) for step in np.minimum(nearest, MAX_STEPS)]
 
+    noted = Dropped(song.noted)
     metres = sorted(song.metres, key=itemgetter(0))
     metre_at = {0: Metre(0, 4, 4)}
     for step, metre in zip(steps([tick for tick, _, _ in metres]), metres, strict=True):
         _, numerator, denominator = metre
-        if numerator < 1 or denominator < 1:
-            raise InputError(
-                f"{song.name}: time signature {numerator}/{denominator}; write it as 4/4"
-            )
-        metre_at[step] = Metre(step, numerator, denominator)
-    tempo_map = _tempo_map(song)
+        if numerator >= 1 and denominator >= 1:
+            metre_at[step] = Metre(step, numerator, denominator)
+        else:
+            noted[IMPOSSIBLE_METRE] = 1
+    tempo_map = _tempo_map(song, noted)
     qpm_at = dict(zip(steps(tempo_map.ticks.tolist()), tempo_map.qpm.tolist(), strict=True))
     return Piece(
         notes=_on_grid(song, positions(song.ticks)),
@@ -140,6 +149,7 @@ def _by_ticks(song: Song, chords: ChordTrack | None, steps_per_quarter: int) -> 
         chords=chords.changes(positions(tempo_map.to_ticks(chords.times))) if chords else (),
         tracks=tuple(song.tracks),
         name=song.file_name,
+        noted=noted,
     )
 
 
@@ -147,10 +157,11 @@ def _by_beats(
     song: Song, beats: BeatTrack, chords: ChordTrack | None, steps_per_quarter: int
 ) -> Piece:
     """Put a song on the grid of a beat track, whose bars continue back to the first note."""
-    quarters = beats.quarters(_tempo_map(song).to_seconds(song.ticks))
+    noted = Dropped(song.noted)
+    quarters = beats.quarters(_tempo_map(song, noted).to_seconds(song.ticks))
     first_beat, last_beat = beats.quarters(beats.times[[0, -1]])
     first = min(quarters[0].min(initial=0.0), first_beat)
-    bar = int(beats.bars()[1][0])
+    bar = float(beats.bars()[1][0])
     shift = -int(np.floor((first + 0.5 / steps_per_quarter) / bar)) * bar
     outside = max(-first - bar, quarters[0].max(initial=0.0) - last_beat)
     if outside > MAX_BEATS_OUTSIDE:
@@ -159,9 +170,15 @@ def _by_beats(
             "is it of another piece?"
         )
     tempos = beats.tempos(steps_per_quarter, shift)
-    for tempo in tempos:
-        what = f"{song.name}: tempo of {tempo.qpm:g} beats per minute in the beat file"
-        _check_qpm(tempo.qpm, what)
+    possible = [tempo for tempo in tempos if is_tempo(tempo.qpm)]
+    if not possible:
+        raise InputError(
+            f"{song.name}: tempo of {tempos[0].qpm:g} quarters per minute in the beat file; "
+            f"it must be {QPM_RANGE[0]:g} to {QPM_RANGE[1]:g}"
+        )
+    if len(possible) < len(tempos):
+        noted[IMPOSSIBLE_BAR] = 1
+    possible[0] = replace(possible[0], start_step=0)
 
     def positions(quarters: Times) -> Times:
         return (quarters + shift) * steps_per_quarter
@@ -170,10 +187,11 @@ def _by_beats(
         notes=_on_grid(song, positions(quarters)),
         steps_per_quarter=steps_per_quarter,
         metres=beats.metres(steps_per_quarter, shift),
-        tempos=tempos,
+        tempos=tuple(possible),
         chords=chords.changes(positions(beats.quarters(chords.times))) if chords else (),
         tracks=tuple(song.tracks),
         name=song.file_name,
+        noted=noted,
     )
 
 

@@ -1,0 +1,253 @@
+"""Beat files: a line per beat, with its time in seconds and what says where bars begin.
+
+| from | a line |
+|---|---|
+| POP909, madmom, beat trackers | `0.55 1`: the number of the beat in its bar, or 1 at downbeats |
+| ASAP | `0.55 0.55 db,6/8,0`, then `b` or `bR`: a downbeat with its metre, then beats |
+| Sonic Visualiser | `0.55,1.1`: bar and beat |
+| anything | seconds alone, where the metre is given |
+
+Columns are separated by tabs, semicolons, commas or spaces. A comma is the decimal sign where it is
+not the separator. Names of columns, comments and a byte order mark may come first.
+"""
+
+import csv
+import itertools
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqvae.errors import InputError
+from seqvae.music.beats import BeatTrack
+from seqvae.music.notes import Metre, parse_metre
+
+MIN_BEATS = 4
+MAX_BYTES = 2**22  # more is no beat file
+MIN_REGULAR = 0.75  # of the lines of a column must count beats, or it says something else
+MAX_BEATS_OF_A_BAR = 64
+
+BEAT_SUFFIXES = frozenset({".beat", ".beats", ".csv", ".tsv", ".txt"})
+
+NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)(e[-+]?\d+)?", re.IGNORECASE)
+METRE = re.compile(r"\b[1-9]\d?/(?:[1248]|16|32|64)\b")
+BAR_AND_BEAT = re.compile(r"\d{1,6}\.\d{1,2}")
+COMMENT = re.compile(r"\s*(#|%|;|//|$)")
+DOWNBEAT_WORDS = frozenset({"db", "downbeat", "true"})
+BEAT_WORDS = frozenset({"b", "br", "beat", "false"})
+TIME_NAMES = ("time", "sec", "onset", "start")
+LABEL_NAMES = ("beat", "label")
+
+Rows: TypeAlias = Sequence[Sequence[str]]
+
+
+def read_beats(path: Path, metre: str | None = None) -> BeatTrack:
+    """Read a beat file.
+
+    Args:
+        path: The file.
+        metre: The metre of a file that names none. It says how many of its beats make a bar where
+            the file does not, and what a beat is: in 6/8, 9/8 and 12/8 a dotted quarter.
+
+    Raises:
+        InputError: it cannot be read, its times do not rise, or it does not say where bars begin.
+    """
+    names, rows = _table(path)
+    if len(rows) < MIN_BEATS:
+        raise InputError(f"{path}: {len(rows)} beats; a beat file has {MIN_BEATS} or more")
+    time = next((i for i, name in enumerate(names) if _is_one_of(name, TIME_NAMES)), 0)
+    times = _times(path, ["".join(row[time : time + 1]) for row in rows])
+    labels = [[*row[:time], *row[time + 1 :]] for row in rows]
+    is_downbeat = _downbeats(labels, [*names[:time], *names[time + 1 :]])
+    if is_downbeat is None and metre is None:
+        raise InputError(
+            f"{path}: no column says where bars begin, such as 1 2 3 4 1; "
+            "give the metre that it counts with --data.beats_metre or --beats_metre"
+        )
+    if is_downbeat is None:
+        is_downbeat = np.arange(len(times)) % _beats_in_bar(parse_metre(metre or "")) == 0
+    if is_downbeat.sum() < 2:
+        raise InputError(f"{path}: fewer than two bars begin; two beats must be downbeats")
+    return BeatTrack(times, is_downbeat, _units(path, labels, is_downbeat, metre))
+
+
+def _table(path: Path) -> tuple[Sequence[str], Rows]:
+    """The names of the columns, where the first line has them, and the lines of the file."""
+    try:
+        with path.open("rb") as opened:
+            data = opened.read(MAX_BYTES)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    text = data.decode("utf-16" if wide else "utf-8-sig", errors="replace")
+    lines = [line for line in text.splitlines() if not COMMENT.match(line)]
+    if not lines:
+        return [], []
+    separator = _separator(lines[-1])
+    if separator is None:
+        rows = [line.split() for line in lines]
+    else:
+        quoted = csv.reader(lines, delimiter=separator) if '"' in text else None
+        split = quoted or (line.split(separator) for line in lines)
+        rows = [[field.strip() for field in row] for row in split]
+    if any(NUMBER.fullmatch(field) for field in rows[0]):
+        return [], rows
+    return [name.lower() for name in rows[0]], rows[1:]
+
+
+def _separator(line: str) -> str | None:
+    """What separates the columns of a line; None is spaces."""
+    for separator in ("\t", ";"):
+        if separator in line:
+            return separator
+    fields = line.split()
+    if "," not in line or (len(fields) > 1 and all(map(NUMBER.fullmatch, fields[:-1]))):
+        return None
+    return ","
+
+
+def _is_one_of(name: str, parts: Sequence[str]) -> bool:
+    return any(part in name for part in parts)
+
+
+def _times(path: Path, fields: Sequence[str]) -> NDArray[np.float64]:
+    """The times of beats, which rise."""
+    try:
+        times = np.array([float(field.replace(",", ".")) for field in fields])
+    except ValueError as error:
+        bad = next((field for field in fields if not NUMBER.fullmatch(field)), "")
+        raise InputError(f"{path}: {bad[:40]!r} where a time in seconds should be") from error
+    rises = np.diff(times, prepend=-np.inf) > 0
+    if not (rises.all() and np.isfinite(times).all()):
+        beat = int(np.argmax(~(rises & np.isfinite(times))))
+        raise InputError(f"{path}: the times do not rise at beat {beat + 1}, {times[beat]:g}")
+    return times
+
+
+def _downbeats(labels: Rows, names: Sequence[str]) -> NDArray[np.bool_] | None:
+    """Which beats begin bars by the first column that says so, from the right.
+
+    Columns with a telling name come first.
+    """
+    width = min(map(len, labels))
+    columns = sorted(
+        range(width),
+        key=lambda i: (i < len(names) and _is_one_of(names[i], LABEL_NAMES), i),
+        reverse=True,
+    )
+    for column in columns:
+        fields = [row[column] for row in labels]
+        for say in (_by_words, _by_bar_and_beat, _by_number):
+            is_downbeat = say(fields)
+            if is_downbeat is not None:
+                return is_downbeat
+    return None
+
+
+def _by_words(fields: Sequence[str]) -> NDArray[np.bool_] | None:
+    """Downbeats of a column of ASAP's labels or words; a metre and a key may follow the word."""
+    words = [field.partition(",")[0].lower() for field in fields]
+    if not DOWNBEAT_WORDS.union(BEAT_WORDS).issuperset(words):
+        return None
+    return np.array([word in DOWNBEAT_WORDS for word in words])
+
+
+def _by_bar_and_beat(fields: Sequence[str]) -> NDArray[np.bool_] | None:
+    """Downbeats of a column of bars and beats, such as 12.1 12.2 12.3 13.1."""
+    parts = [field.partition(".") for field in fields]
+    if not all(map(BAR_AND_BEAT.fullmatch, fields)):
+        return None
+    bars = np.array([int(bar) for bar, _, _ in parts])
+    if not np.isin(np.diff(bars), (0, 1)).all():
+        return None
+    return _counted(np.array([int(beat) for _, _, beat in parts]), first=1)
+
+
+def _by_number(fields: Sequence[str]) -> NDArray[np.bool_] | None:
+    """Downbeats of a column of numbers in the bar, or of 1 at downbeats and 0 elsewhere."""
+    try:
+        values = np.array([float(field.replace(",", ".")) for field in fields])
+    except ValueError:
+        return None
+    if not np.isin(values, np.arange(MAX_BEATS_OF_A_BAR + 1)).all():
+        return None
+    numbers = values.astype(np.int64)
+    if numbers.max() <= 1:
+        flags: NDArray[np.bool_] = numbers == 1
+        return flags
+    return _counted(numbers, first=int(numbers.min() > 0))
+
+
+def _counted(numbers: NDArray[np.int64], first: int) -> NDArray[np.bool_] | None:
+    """Downbeats of numbers that count the beats of each bar from `first`, if most of them do."""
+    is_downbeat: NDArray[np.bool_] = numbers == first
+    is_regular = is_downbeat[1:] | (np.diff(numbers) == 1)
+    return is_downbeat if is_regular.mean() >= MIN_REGULAR and is_downbeat.any() else None
+
+
+def _units(
+    path: Path, labels: Rows, is_downbeat: NDArray[np.bool_], metre: str | None
+) -> NDArray[np.int64] | None:
+    """What each beat is by the metres that the file names, or by the one that is given."""
+    named = {
+        index: parse_metre(found)
+        for index, row in enumerate(labels)
+        for field in row
+        if "/" in field
+        for found in METRE.findall(field)
+    }
+    if not named and metre is None:
+        return None
+    named = named or {0: parse_metre(metre or "")}
+    bar_of_beat = np.cumsum(is_downbeat)
+    units = np.empty((len(labels), 2), np.int64)
+    begins = sorted(named)
+    for begin, end in itertools.pairwise([*begins, len(labels)]):
+        # The first bar may be a pickup, the last may end early: the commonest counts.
+        sizes = Counter(Counter(bar_of_beat[begin:end].tolist()).values())
+        unit = _unit(named[begin], sizes.most_common(1)[0][0])
+        units[0 if begin == begins[0] else begin : end] = unit
+    return units
+
+
+def _beats_in_bar(metre: Metre) -> int:
+    """Three eighths of a compound metre, such as 6/8, are one beat."""
+    is_compound = metre.numerator > 3 and metre.numerator % 3 == 0
+    return metre.numerator // 3 if is_compound else metre.numerator
+
+
+def _unit(metre: Metre, beats_in_bar: int) -> tuple[int, int]:
+    """What a beat is in a bar of so many beats, as a fraction of a whole note."""
+    if beats_in_bar == metre.numerator:
+        return 1, metre.denominator
+    return metre.numerator // _beats_in_bar(metre), metre.denominator
+
+
+def file_beside(midi_file: Path, pattern: str) -> Path:
+    """The path of a file beside a MIDI file; `{stem}` in the pattern stands for its name."""
+    return midi_file.parent / pattern.replace("{stem}", midi_file.stem)
+
+
+def beats_beside(midi_file: Path) -> str | None:
+    """The pattern of a beat file beside a MIDI file, for `file_beside`; None if there is none.
+
+    Of several, one that is named for MIDI comes before one that is named for audio.
+    """
+    stem = midi_file.stem
+    names = [
+        path.name
+        for path in midi_file.parent.iterdir()
+        if path.suffix.lower() in BEAT_SUFFIXES
+        and (path.name.startswith(stem) or "beat" in path.name.lower())
+    ]
+    for name in sorted(names, key=lambda name: ("midi" not in name.lower(), name)):
+        try:
+            read_beats(midi_file.parent / name)
+        except InputError:
+            continue
+        return name.replace(stem, "{stem}", 1) if name.startswith(stem) else name
+    return None

@@ -1,0 +1,66 @@
+"""What a verb says of a clip that is not what it should be."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pretty_midi
+import pytest
+from tiny import tiny_vae
+
+from seqvae.inference.codec import Codec
+from seqvae.inference.options import Reading
+from seqvae.music.midi.read import IMPOSSIBLE_TEMPO
+from seqvae.music.timing import NO_GRID, OTHER_BEATS
+from seqvae.tokenizers.melody import MelodyTokenizer
+
+CODEC = Codec(tiny_vae(vocab_sizes=(90,), max_steps=16), MelodyTokenizer(num_bars=1))
+
+
+def write_performance(path: Path) -> np.ndarray:
+    """A note on each of 1200 beats of no tempo; the beats in seconds."""
+    song = pretty_midi.PrettyMIDI(resolution=480)
+    song.instruments.append(pretty_midi.Instrument(0))
+    times = np.random.default_rng(0).uniform(0.3, 0.7, 1200).cumsum()
+    song.instruments[0].notes = [pretty_midi.Note(80, 60, t, t + 0.1) for t in times]
+    song.write(str(path))
+    return times
+
+
+def write_beats(path: Path, times: np.ndarray) -> None:
+    path.write_text("".join(f"{t:.4f}\n" for t in times), encoding="utf-8")
+
+
+def test_a_clip_without_a_grid_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.mid"
+    times = write_performance(path)
+    with caplog.at_level(logging.WARNING):
+        CODEC.windows(path)
+    assert caplog.messages == [f"{path}: {NO_GRID.text}; name its beat file with --beats"]
+    caplog.clear()
+    write_beats(tmp_path / "a.txt", times)
+    beats = Reading(beats="{stem}.txt", beats_metre="4/4")
+    assert len(CODEC.windows(path, beats)) == 300
+    assert not caplog.messages
+    write_beats(tmp_path / "a.txt", np.arange(1200) * 0.5)
+    CODEC.windows(path, beats)
+    assert caplog.messages == [f"{path}: {OTHER_BEATS.text}"]
+
+
+def test_what_of_a_clip_could_not_be_taken_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    song = pretty_midi.PrettyMIDI(resolution=480)
+    song.instruments.append(pretty_midi.Instrument(0))
+    song.instruments[0].notes = [pretty_midi.Note(80, 60 + i, i / 2, i / 2 + 0.5) for i in range(8)]
+    song.write(str(tmp_path / "a.mid"))
+    data = (tmp_path / "a.mid").read_bytes()
+    tempo = b"\xff\x51\x03" + (500_000).to_bytes(3, "big")
+    assert tempo in data
+    (tmp_path / "a.mid").write_bytes(data.replace(tempo, b"\xff\x51\x03\0\0\0"))
+    with caplog.at_level(logging.WARNING):
+        CODEC.windows(tmp_path / "a.mid")
+    (message,) = caplog.messages
+    assert message == f"{tmp_path / 'a.mid'}: {IMPOSSIBLE_TEMPO.text}"
