@@ -26,8 +26,9 @@ from seqvae.inference.clips import Clip
 from seqvae.inference.metrics import unpadded
 from seqvae.inference.options import Drawing, Reading, Source, check_seed
 from seqvae.model.config import Sampling
-from seqvae.model.decoding import GREEDY, row_seeds
+from seqvae.model.decoding import GREEDY
 from seqvae.model.latent import DiagonalGaussian
+from seqvae.model.noise import row_seeds
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.beat_files import file_beside, read_beats
 from seqvae.music.chords import parse_chords, read_chords

@@ -7,8 +7,8 @@ z enters the decoder in up to three ways: as every layer's initial state, beside
 step, and past the LSTM into the features. Decoding starts from a learned vector, not from a token.
 Without latent dimensions the decoder is a language model.
 
-A decoder offers all steps at once under teacher forcing, and one step at a time by `begin`, `step`
-and `draw`. The loop that decodes freely is in `decoding`.
+All steps are made at once, under teacher forcing. `stepper` makes one step at a time from the same
+weights, and `decoding` has the loop that decodes freely.
 
 Conditions, such as chords, are the last K columns of ids. A step reads its conditions; they are not
 predicted.
@@ -24,12 +24,12 @@ from torch.nn.functional import pad
 from seqvae.model.config import ModelConfig, Steps, num_segments
 from seqvae.model.dropout import LockedDropout, WeightDropLSTM
 from seqvae.model.embedding import StepEmbedding
-from seqvae.model.heads import ChannelHeads, Draw
+from seqvae.model.heads import ChannelHeads
 
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What a decoder carries from one step to the next."""
+    """Where a segment begins."""
 
     code: Float[Tensor, "B S"]
     """The code of the segment."""
@@ -81,8 +81,6 @@ class FlatDecoder(nn.Module):
             for head, channel in zip(self.heads.logits, self.embedding.channels, strict=True):
                 head.tie(channel)  # type: ignore[operator]
 
-    # All steps at once, under teacher forcing
-
     def forward(
         self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T _"]
     ) -> list[Float[Tensor, "B T _"]]:
@@ -104,11 +102,11 @@ class FlatDecoder(nn.Module):
         inputs = self._teacher_inputs(ids)
         num_steps = ids.shape[1]
         length = self.segment_length or num_steps
-        num_segments = -(-num_steps // length)
-        inputs = pad(inputs, (0, 0, 0, num_segments * length - num_steps))
-        codes = self.codes(z)[:, :num_segments].flatten(0, 1)  # (B * U, S)
-        features, _ = self._run(inputs.view(len(codes), length, -1), self.begin(codes))
-        return features.reshape(len(ids), num_segments * length, -1)[:, :num_steps]
+        num_empty = -num_steps % length  # steps that complete the last segment
+        inputs = pad(inputs, (0, 0, 0, num_empty)).view(-1, length, inputs.shape[-1])
+        codes = self.codes(z)[:, : len(inputs) // len(ids)].flatten(0, 1)  # (B * U, S)
+        features = self._run(inputs, self.begin(codes))
+        return features.reshape(len(ids), num_steps + num_empty, -1)[:, :num_steps]
 
     def _teacher_inputs(self, ids: Int[Tensor, "B T _"]) -> Float[Tensor, "B T E"]:
         """The start vector, then the embedded tokens, each one step late; plus the conditions."""
@@ -122,10 +120,10 @@ class FlatDecoder(nn.Module):
             inputs = inputs + self.conditions(ids[..., self.num_channels :])
         return inputs
 
-    # One step at a time
+    # Codes and states of segments
 
     def codes(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B U S"]:
-        """The code of each segment; here z is the code of the only one."""
+        """The code of each segment; a flat decoder has one segment, and z is its code."""
         return z[:, None]
 
     def begin(self, code: Float[Tensor, "B S"]) -> State:
@@ -137,45 +135,16 @@ class FlatDecoder(nn.Module):
         hidden, cell = layers.permute(1, 2, 0, 3).contiguous()
         return State(code, hidden, cell)
 
-    def step(
-        self,
-        tokens: Int[Tensor, "B C"] | None,
-        conditions: Int[Tensor, "B K"] | None,
-        state: State,
-    ) -> tuple[Float[Tensor, "B W"], State]:
-        """What the heads read after the tokens of the step before; None before the first step."""
-        if tokens is None:
-            inputs = self.start.expand(len(state.code), 1, -1)
-        else:
-            inputs = self.embedding(tokens[:, None])
-        if self.conditions is not None:
-            assert conditions is not None
-            inputs = inputs + self.conditions(conditions[:, None])
-        features, state = self._run(inputs, state)
-        return features[:, 0], state
-
-    def draw(self, features: Float[Tensor, "B W"], draw: Draw) -> Int[Tensor, "B C"]:
-        """Draw the tokens of a step, channel by channel."""
-        return self.heads.draw(features, draw)
-
-    def _run(
-        self, inputs: Float[Tensor, "B T E"], state: State
-    ) -> tuple[Float[Tensor, "B T W"], State]:
-        """The features of each step, and the state after the last."""
+    def _run(self, inputs: Float[Tensor, "B T E"], state: State) -> Float[Tensor, "B T W"]:
+        """The features of each step of a segment."""
         x = self.dropout(inputs)
         if self.code_beside_input:
             x = torch.cat([x, state.code[:, None].expand(-1, x.shape[1], -1)], dim=-1)
-        hidden, cell = [], []
         for number, layer in enumerate(self.layers):
             before = state.hidden[number : number + 1], state.cell[number : number + 1]
-            x, (h, c) = layer(x, before)
-            x = self.dropout(x)
-            hidden.append(h)
-            cell.append(c)
-        x = self.project(x)
-        if self.skip is not None:
-            x = x + self.skip(state.code)[:, None]
-        return x, State(state.code, torch.cat(hidden), torch.cat(cell))
+            x = self.dropout(layer(x, before)[0])
+        features: Tensor = self.project(x)
+        return features if self.skip is None else features + self.skip(state.code)[:, None]
 
 
 class HierarchicalDecoder(FlatDecoder):

@@ -2,9 +2,11 @@
 
 The loop knows no network: it calls `begin`, `step` and `draw` of a decoder. Tokens are the arg max
 of logits / temperature + Gumbel noise, which makes them draws from the softmax (Gumbel 1954). Each
-row has noise from a seed of its own, so its tokens do not depend on the rows beside it.
+row has noise from a seed of its own, so its tokens do not depend on the rows beside it. Rows that
+have ended leave the batch.
 
-Axes: B sequences, T steps, C channels, K conditions, U segments, S width of a code, V vocabulary.
+Axes: B sequences, R those that go on, T steps, C channels, K conditions, U segments, S width of a
+code, V vocabulary.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,12 +18,26 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from seqvae.model.config import Sampling
+from seqvae.model.noise import GumbelNoise
 
 GREEDY = Sampling(temperature=0.0)
+LEAVE_SHARE = 4  # ended rows leave the batch once they are 1 in this many: leaving costs a copy
+GPU_PATIENCE = 8  # steps between two looks at who has ended, each of which waits for the GPU
+
+
+Draw = Callable[[Float[Tensor, "B V"], int], Int[Tensor, " B"]]
+"""Logits of a channel, and its number -> a token for each row."""
+
+
+class Running(Protocol):
+    """What a network carries from one step to the next."""
+
+    def keep(self, rows: Int[Tensor, " R"], /) -> "Running":
+        """Go on with these rows alone."""
 
 
 @runtime_checkable
-class Decoder(Protocol):
+class Stepwise(Protocol):
     """What the loop needs of a network."""
 
     @property
@@ -32,7 +48,7 @@ class Decoder(Protocol):
         """The code of each segment."""
 
     def begin(self, code: Float[Tensor, "B S"], /) -> Any:
-        """The state before the first step of a segment."""
+        """The state before the first step of a segment, which is `Running`."""
 
     def step(
         self,
@@ -43,9 +59,7 @@ class Decoder(Protocol):
     ) -> tuple[Tensor, Any]:
         """Features after the tokens of the step before, and the new state."""
 
-    def draw(
-        self, features: Tensor, draw: Callable[[Float[Tensor, "B V"]], Int[Tensor, " B"]], /
-    ) -> Int[Tensor, "B C"]:
+    def draw(self, features: Tensor, draw: Draw, /) -> Int[Tensor, "B C"]:
         """The tokens of a step."""
 
 
@@ -55,30 +69,6 @@ class Sequences:
 
     ids: Int[Tensor, "B T _"]
     lengths: Int[Tensor, " B"]
-
-
-class GumbelNoise:
-    """Standard Gumbel noise; each row draws from a generator of its own."""
-
-    def __init__(self, seeds: Sequence[int], device: torch.device) -> None:
-        """One seed per row."""
-        self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
-
-    def draw(self, vocab_size: int) -> Float[Tensor, "B V"]:
-        """The next `vocab_size` values of every row."""
-        uniform = torch.stack([
-            torch.rand(vocab_size, generator=generator, device=generator.device)
-            for generator in self.generators
-        ])  # fmt: skip
-        smallest = torch.finfo(uniform.dtype).tiny
-        return -(-uniform.clamp(min=smallest).log()).log()
-
-
-def row_seeds(num_rows: int, generator: torch.Generator) -> list[int]:
-    """A seed for each row; the first rows have the same seeds however many follow."""
-    seeds = torch.randint(2**62, (num_rows,), generator=generator, device=generator.device)
-    drawn: list[int] = seeds.tolist()
-    return drawn
 
 
 def restrict(logits: Float[Tensor, "B V"], sampling: Sampling) -> Float[Tensor, "B V"]:
@@ -97,44 +87,84 @@ def restrict(logits: Float[Tensor, "B V"], sampling: Sampling) -> Float[Tensor, 
 
 
 def draw_tokens(
-    logits: Float[Tensor, "B V"], sampling: Sampling, noise: GumbelNoise | None
+    logits: Float[Tensor, "B V"], sampling: Sampling, noise: Float[Tensor, "B V"] | None
 ) -> Int[Tensor, " B"]:
     """One token per row; temperature 0 takes the most probable and needs no noise."""
     if sampling.temperature == 0:
         return logits.argmax(-1)
     assert noise is not None
-    return (restrict(logits, sampling) + noise.draw(logits.shape[-1])).argmax(-1)
+    return (restrict(logits, sampling) + noise).argmax(-1)
+
+
+class Draws:
+    """Draws of the tokens of one step after another."""
+
+    def __init__(self, sampling: Sampling, noise: GumbelNoise | None) -> None:
+        """Noise may be missing where the sampling is greedy."""
+        self.sampling, self.noise, self.step = sampling, noise, 0
+
+    def __call__(self, logits: Float[Tensor, "B V"], channel: int) -> Int[Tensor, " B"]:
+        """The tokens of a channel of this step."""
+        if self.noise is None:
+            return draw_tokens(logits, self.sampling, None)
+        noise = self.noise.at(self.step, channel, logits.shape[-1])
+        return draw_tokens(logits, self.sampling, noise)
+
+    def keep(self, rows: Int[Tensor, " R"]) -> None:
+        """Go on with these rows alone."""
+        if self.noise is not None:
+            self.noise.keep(rows)
 
 
 @torch.no_grad()
 def decode_steps(
-    decoder: Decoder,
+    decoder: Stepwise,
     z: Float[Tensor, "B Z"],
     *,
     num_steps: int,
+    eos_id: int | None = None,
     sampling: Sampling = GREEDY,
     seeds: Sequence[int] | None = None,
     conditions: Int[Tensor, "B T K"] | None = None,
 ) -> Iterator[Int[Tensor, "B C"]]:
-    """Yield the tokens of one step after another. Meant for evaluation mode.
+    """Yield the tokens of one step after another, until every row has drawn `eos_id`.
 
-    `seeds` has one number per row, and may be left out where the sampling is greedy.
+    Whatever is yielded of a row that has ended has no meaning. `seeds` has one number per row, and
+    may be left out where the sampling is greedy.
     """
-    noise = None if seeds is None else GumbelNoise(seeds, z.device)
+    draws = Draws(sampling, None if seeds is None else GumbelNoise(seeds, z.device))
     codes = decoder.codes(z)
     segment_length = decoder.segment_length or num_steps
+    rows = torch.arange(len(z), device=z.device)
+    ended = torch.zeros_like(rows, dtype=torch.bool)
+    patience = 1 if z.device.type == "cpu" else GPU_PATIENCE
     tokens = None
     for step in range(num_steps):
         if step % segment_length == 0:
-            state = decoder.begin(codes[:, step // segment_length])
-        condition = None if conditions is None else conditions[:, step]
+            state = decoder.begin(codes[rows, step // segment_length])
+        condition = None if conditions is None else conditions[rows, step]
         features, state = decoder.step(tokens, condition, state)
-        tokens = decoder.draw(features, lambda logits: draw_tokens(logits, sampling, noise))
-        yield tokens
+        draws.step = step
+        tokens = decoder.draw(features, draws)
+        if step == 0:
+            drawn = torch.zeros(len(z), tokens.shape[1], dtype=torch.long, device=z.device)
+        drawn = drawn.index_copy(0, rows, tokens)
+        yield drawn
+        if eos_id is None:
+            continue
+        ended |= tokens[:, 0] == eos_id
+        if (step + 1) % patience == 0 and (num_ended := int(ended.sum())):
+            if num_ended == len(rows):
+                return
+            if num_ended * LEAVE_SHARE >= len(rows):
+                going_on = (~ended).nonzero()[:, 0]
+                rows, ended, tokens = rows[going_on], ended[going_on], tokens[going_on]
+                state = state.keep(going_on)
+                draws.keep(going_on)
 
 
 def decode(
-    decoder: Decoder,
+    decoder: Stepwise,
     z: Float[Tensor, "B Z"],
     *,
     num_steps: int,
@@ -148,19 +178,16 @@ def decode(
     A sequence ends with the first `eos_id` of channel 0, which its length includes, or after
     `num_steps`.
     """
-    lengths = torch.full((len(z),), num_steps, device=z.device)
-    drawn = []
     steps = decode_steps(
-        decoder, z, num_steps=num_steps, sampling=sampling, seeds=seeds, conditions=conditions
-    )
-    for number, tokens in enumerate(steps, start=1):
-        drawn.append(tokens)
-        if eos_id is not None:
-            ended = (tokens[:, 0] == eos_id) & (lengths == num_steps)
-            lengths = lengths.masked_fill(ended, number)
-            if bool((lengths <= number).all()):
-                break
-    ids = torch.stack(drawn, dim=1)
+        decoder, z, num_steps=num_steps, eos_id=eos_id, sampling=sampling, seeds=seeds,
+        conditions=conditions,
+    )  # fmt: skip
+    ids = torch.stack(list(steps), dim=1)
     if conditions is not None:
         ids = torch.cat([ids, conditions[:, : ids.shape[1]]], dim=-1)
+    lengths = torch.full((len(z),), ids.shape[1], device=z.device)
+    if eos_id is not None:
+        is_end = ids[..., 0] == eos_id
+        lengths = torch.where(is_end.any(1), is_end.int().argmax(1) + 1, lengths)
+        ids = ids[:, : int(lengths.max())]
     return Sequences(ids, lengths)

@@ -55,9 +55,14 @@ class TokenEmbedding(nn.Embedding):
         self.members = members_of(num_members, dim, 3 * std)
         self.type_dropout = type_dropout
 
+    def vectors(self) -> Float[Tensor, "V E"]:
+        """The vectors of all tokens, those of their members included."""
+        vectors: Tensor = self.members(self.weight)
+        return vectors
+
     def forward(self, ids: Int[Tensor, "*B"]) -> Float[Tensor, "*B E"]:
         """Look tokens up."""
-        vectors = self.members(self.weight)
+        vectors = self.vectors()
         if self.training and self.type_dropout > 0:
             vectors = drop_types(vectors, self.type_dropout)
         return embedding(ids, vectors)

@@ -6,17 +6,12 @@ The channels of a step are predicted in order, each conditioned on the ones befo
 likelihood of a step is exact (chain rule).
 """
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqvae.model.embedding import TokenEmbedding
 from seqvae.model.softmax import Softmax, SoftmaxMixture
-
-Draw = Callable[[Float[Tensor, "B V"]], Int[Tensor, " B"]]
-"""Logits of a channel -> a token for each row."""
 
 
 class ChannelHeads(nn.Module):
@@ -69,11 +64,3 @@ class ChannelHeads(nn.Module):
             nll.append(head.nll(hidden, ids[..., channel]))  # type: ignore[operator]
             hidden = self.condition(hidden, channel, ids[..., channel])
         return torch.stack(nll).sum(0)
-
-    def draw(self, hidden: Float[Tensor, "B H"], draw: Draw) -> Int[Tensor, "B C"]:
-        """Draw all channels of one step from their logits."""
-        tokens: list[Tensor] = []
-        for channel, head in enumerate(self.logits):
-            tokens.append(draw(head(hidden)))
-            hidden = self.condition(hidden, channel, tokens[-1])
-        return torch.stack(tokens, dim=-1)

@@ -64,16 +64,27 @@ class Softmax(nn.Linear):
         """Share the output weights, (V, H)."""
         self.weight, self.members = embedding.weight, embedding.members
 
+    def output_weight(self) -> Float[Tensor, "V H"]:
+        """The weights of all tokens, those of their members included."""
+        weight: Tensor = self.members(self.weight)
+        return weight
+
+    def logits(
+        self, hidden: Float[Tensor, "*B H"], weight: Float[Tensor, "V H"]
+    ) -> Float[Tensor, "*B V"]:
+        """W hidden + b, with the output weights at hand."""
+        return linear(hidden, weight, self.bias)
+
     def forward(self, hidden: Float[Tensor, "*B H"]) -> Float[Tensor, "*B V"]:
         """W hidden + b."""
-        return linear(hidden, self.members(self.weight), self.bias)
+        return self.logits(hidden, self.output_weight())
 
     def nll(self, hidden: Float[Tensor, "B T H"], tokens: Int[Tensor, "B T"]) -> Tensor:
         """-log p(token) at each step, in nats: (B, T)."""
         if not torch.is_grad_enabled():
             return _sliced_nll(self, hidden, tokens, MAX_LOGITS // self.out_features)
         flat: Tensor = _SoftmaxNLL.apply(  # type: ignore[no-untyped-call]  # of torch
-            hidden.flatten(0, 1), self.members(self.weight), self.bias, tokens.flatten()
+            hidden.flatten(0, 1), self.output_weight(), self.bias, tokens.flatten()
         )
         return flat.view(tokens.shape)
 
@@ -95,11 +106,21 @@ class SoftmaxMixture(nn.Module):
         """Share the output weights, (V, H)."""
         self.output.tie(embedding)
 
+    def output_weight(self) -> Float[Tensor, "V H"]:
+        """The weights of all tokens, those of their members included."""
+        return self.output.output_weight()
+
     def forward(self, hidden: Float[Tensor, "*B H"]) -> Float[Tensor, "*B V"]:
         """Log sum_k pi_k softmax(W tanh(P_k hidden)): normalised, so they are logits too."""
+        return self.logits(hidden, self.output_weight())
+
+    def logits(
+        self, hidden: Float[Tensor, "*B H"], weight: Float[Tensor, "V H"]
+    ) -> Float[Tensor, "*B V"]:
+        """The same, with the output weights at hand."""
         contexts = torch.tanh(self.contexts(hidden))
         contexts = contexts.view(*hidden.shape[:-1], self.num_softmaxes, -1)  # (*B, K, H)
-        components = in_float32(self.output(contexts)).log_softmax(-1)  # (*B, K, V)
+        components = in_float32(self.output.logits(contexts, weight)).log_softmax(-1)  # (*B, K, V)
         priors = in_float32(self.priors(hidden)).log_softmax(-1)  # (*B, K)
         return torch.logsumexp(components + priors[..., None], dim=-2)
 

@@ -15,6 +15,7 @@ from seqvae.model.decoding import GREEDY, Sequences, decode
 from seqvae.model.encoder import ENCODERS
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.objective import NegativeELBO, over_sequence
+from seqvae.model.stepper import Stepper
 
 
 class SequenceVAE(nn.Module):
@@ -30,6 +31,8 @@ class SequenceVAE(nn.Module):
         self.config, self.steps = config, steps
         self.encoder = ENCODERS[config.decoder](config, steps) if config.latent_dim > 0 else None
         self.decoder = self.make_decoder()
+        self._stepper: Stepper
+        self._stepper_of: list[tuple[int, int]] | None = None
 
     def make_decoder(self) -> FlatDecoder:
         """A decoder with fresh weights."""
@@ -64,7 +67,7 @@ class SequenceVAE(nn.Module):
             shape = (len(z), self.steps.max_steps, len(self.steps.condition_sizes))
             conditions = torch.zeros(shape, dtype=torch.long, device=z.device)
         return decode(
-            self.decoder,
+            self.stepper(),
             z,
             num_steps=self.steps.max_steps,
             eos_id=self.steps.eos_id,
@@ -72,6 +75,13 @@ class SequenceVAE(nn.Module):
             seeds=seeds,
             conditions=conditions,
         )
+
+    def stepper(self) -> Stepper:
+        """The decoder one step at a time; its tables are made again when weights have changed."""
+        weights = [(weight.data_ptr(), weight._version) for weight in self.decoder.parameters()]
+        if weights != self._stepper_of:
+            self._stepper, self._stepper_of = Stepper(self.decoder), weights
+        return self._stepper
 
     def forward(
         self,

@@ -9,8 +9,10 @@ from torch import nn
 
 from seqvae.model.config import Z_WIRINGS, Sampling
 from seqvae.model.decoder import FlatDecoder
-from seqvae.model.decoding import GumbelNoise, decode, draw_tokens
+from seqvae.model.decoding import decode, draw_tokens
+from seqvae.model.noise import GumbelNoise
 from seqvae.model.objective import over_sequence, sequence_nll
+from seqvae.model.stepper import Stepper
 
 LAYERS = pytest.mark.parametrize("num_layers", [1, 2])
 CHANNELS = pytest.mark.parametrize("vocab_sizes", [(7,), (7, 3, 5)])
@@ -148,7 +150,7 @@ def test_greedy_decoding_repeats_itself_under_teacher_forcing(
     vocab_sizes: tuple[int, ...], num_layers: int
 ) -> None:
     decoder, z = tiny_decoder(vocab_sizes, num_layers, std=1.5), codes(20)
-    decoded = decode(decoder, z, num_steps=12)
+    decoded = decode(Stepper(decoder), z, num_steps=12)
     assert decoded.ids.shape == (20, 12, len(vocab_sizes))
     assert len(decoded.ids.unique(dim=0)) > 5  # the codes do matter
     assert len(decoded.ids.flatten(0, 1).unique(dim=0)) > 3
@@ -166,11 +168,12 @@ def test_sampling_draws_from_the_teacher_forced_logits(
     decoder = tiny_decoder(vocab_sizes, num_layers, **settings)
     z = codes(20, settings.get("latent_dim", 3))
     sampling = Sampling(temperature=0.8, top_p=0.95)
-    decoded = decode(decoder, z, num_steps=8, sampling=sampling, seeds=range(20))
+    decoded = decode(Stepper(decoder), z, num_steps=8, sampling=sampling, seeds=range(20))
     noise, ids = GumbelNoise(range(20), z.device), torch.zeros_like(decoded.ids)
     for step, channel in itertools.product(range(8), range(len(vocab_sizes))):
         logits = decoder(z, ids)[channel][:, step]
-        ids[:, step, channel] = draw_tokens(logits, sampling, noise)
+        values = noise.at(step, channel, vocab_sizes[channel])
+        ids[:, step, channel] = draw_tokens(logits, sampling, values)
     assert torch.equal(decoded.ids, ids)
 
 
@@ -187,7 +190,7 @@ def first_eos(row: torch.Tensor, eos_id: int) -> int:
 def test_eos_ends_a_sequence_and_is_counted(vocab_sizes: tuple[int, ...], eos_id: int) -> None:
     decoder = tiny_decoder(vocab_sizes)
     whole = decode(
-        decoder,
+        Stepper(decoder),
         codes(300),
         num_steps=9,
         eos_id=eos_id,
@@ -204,7 +207,7 @@ def test_eos_ends_a_sequence_and_is_counted(vocab_sizes: tuple[int, ...], eos_id
 def test_decoding_stops_when_all_have_ended() -> None:
     decoder = tiny_decoder()
     decoder.heads.logits[0].bias[4] = 100.0
-    decoded = decode(decoder, codes(3), num_steps=9, eos_id=4)
+    decoded = decode(Stepper(decoder), codes(3), num_steps=9, eos_id=4)
     assert decoded.ids.tolist() == [[[4]]] * 3
     assert decoded.lengths.tolist() == [1, 1, 1]
 
@@ -213,7 +216,7 @@ def test_decoding_stops_when_all_have_ended() -> None:
 def test_without_eos_all_have_the_full_length() -> None:
     decoder = tiny_decoder()
     decoder.heads.logits[0].bias[4] = 100.0
-    decoded = decode(decoder, codes(3), num_steps=9)
+    decoded = decode(Stepper(decoder), codes(3), num_steps=9)
     assert decoded.ids.shape == (3, 9, 1)
     assert decoded.lengths.tolist() == [9, 9, 9]
 
@@ -221,9 +224,9 @@ def test_without_eos_all_have_the_full_length() -> None:
 @pytest.mark.parametrize("eos_id", [None, 2])
 def test_a_batch_of_one_and_rows_of_a_batch_decode_alike(eos_id: int | None) -> None:
     decoder, z = tiny_decoder((7, 3, 5), 2), codes(4)
-    together = decode(decoder, z, num_steps=6, eos_id=eos_id)
+    together = decode(Stepper(decoder), z, num_steps=6, eos_id=eos_id)
     for row in range(4):
-        alone = decode(decoder, z[row : row + 1], num_steps=6, eos_id=eos_id)
+        alone = decode(Stepper(decoder), z[row : row + 1], num_steps=6, eos_id=eos_id)
         length = int(alone.lengths[0])
         assert length == together.lengths[row]
         assert torch.equal(alone.ids[0, :length], together.ids[row, :length])
@@ -355,7 +358,8 @@ def test_dropout_is_inactive_in_evaluation(locked: bool, num_layers: int) -> Non
     for _ in range(2):
         for logits, expected in zip(dropping(z, ids), plain(z, ids), strict=True):
             assert torch.equal(logits, expected)
-    assert torch.equal(decode(dropping, z, num_steps=6).ids, decode(plain, z, num_steps=6).ids)
+    ours, expected = (decode(Stepper(decoder), z, num_steps=6) for decoder in (dropping, plain))
+    assert torch.equal(ours.ids, expected.ids)
 
 
 @pytest.mark.parametrize("locked", [True, False])

@@ -1,7 +1,7 @@
 """The free-running loop: its draws, its ends and its noise."""
 
-import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -11,12 +11,12 @@ from seqvae.errors import InputError
 from seqvae.model.config import Sampling
 from seqvae.model.decoding import (
     GREEDY,
-    GumbelNoise,
     decode,
     decode_steps,
     draw_tokens,
-    row_seeds,
 )
+from seqvae.model.noise import GumbelNoise
+from seqvae.model.stepper import Stepper
 
 CPU = torch.device("cpu")
 DECODERS = pytest.mark.parametrize(
@@ -35,13 +35,19 @@ def codes(num_rows: int) -> torch.Tensor:
 @DECODERS
 def test_a_row_does_not_depend_on_the_rows_beside_it(changes: dict[str, object]) -> None:
     decoder, z, seeds = tiny_decoder(**changes), codes(6), [5, 8, 1, 9, 8, 3]
-    together = decode(decoder, z, num_steps=6, sampling=Sampling(), seeds=seeds).ids
+    together = decode(Stepper(decoder), z, num_steps=6, sampling=Sampling(), seeds=seeds).ids
     for row in range(6):
         alone = decode(
-            decoder, z[row : row + 1], num_steps=6, sampling=Sampling(), seeds=seeds[row : row + 1]
+            Stepper(decoder),
+            z[row : row + 1],
+            num_steps=6,
+            sampling=Sampling(),
+            seeds=seeds[row : row + 1],
         )
         assert torch.equal(alone.ids[0], together[row])
-    turned = decode(decoder, z.flip(0), num_steps=6, sampling=Sampling(), seeds=seeds[::-1]).ids
+    turned = decode(
+        Stepper(decoder), z.flip(0), num_steps=6, sampling=Sampling(), seeds=seeds[::-1]
+    ).ids
     assert torch.equal(turned.flip(0), together)
 
 
@@ -49,7 +55,7 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(changes: dict[str, object])
 def test_the_seed_of_a_row_is_all_its_randomness(changes: dict[str, object]) -> None:
     decoder, z = tiny_decoder(**changes), codes(1).expand(3, -1)
     before = torch.get_rng_state()
-    ids = decode(decoder, z, num_steps=6, sampling=Sampling(), seeds=[4, 4, 5]).ids
+    ids = decode(Stepper(decoder), z, num_steps=6, sampling=Sampling(), seeds=[4, 4, 5]).ids
     assert torch.equal(ids[0], ids[1])
     assert not torch.equal(ids[0], ids[2])
     assert torch.equal(torch.get_rng_state(), before)
@@ -58,11 +64,21 @@ def test_the_seed_of_a_row_is_all_its_randomness(changes: dict[str, object]) -> 
 @DECODERS
 def test_steps_are_yielded_as_they_are_made(changes: dict[str, object]) -> None:
     decoder, z = tiny_decoder(**changes), codes(4)
-    whole = decode(decoder, z, num_steps=6, sampling=Sampling(), seeds=range(4)).ids
-    steps = decode_steps(decoder, z, num_steps=6, sampling=Sampling(), seeds=range(4))
+    whole = decode(Stepper(decoder), z, num_steps=6, sampling=Sampling(), seeds=range(4)).ids
+    steps = decode_steps(Stepper(decoder), z, num_steps=6, sampling=Sampling(), seeds=range(4))
     assert torch.equal(next(steps), whole[:, 0])
     assert torch.equal(next(steps), whole[:, 1])
     assert torch.equal(torch.stack(list(steps), dim=1), whole[:, 2:])
+
+
+class Count:
+    """The state of `Countdown`: a number per row."""
+
+    def __init__(self, left: torch.Tensor) -> None:
+        self.left = left
+
+    def keep(self, rows: torch.Tensor) -> "Count":
+        return Count(self.left[rows])
 
 
 class Countdown:
@@ -73,15 +89,15 @@ class Countdown:
     def codes(self, z: torch.Tensor) -> torch.Tensor:
         return torch.stack([z, z + 10], dim=1)
 
-    def begin(self, code: torch.Tensor) -> torch.Tensor:
-        return code[:, 0]
+    def begin(self, code: torch.Tensor) -> Count:
+        return Count(code[:, 0])
 
     def step(
-        self, tokens: torch.Tensor | None, conditions: torch.Tensor | None, state: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        last = torch.zeros(len(state)) if tokens is None else tokens[:, 0]
-        condition = torch.zeros(len(state)) if conditions is None else conditions[:, 0]
-        return torch.stack([state, last, condition], dim=1), state - 1
+        self, tokens: torch.Tensor | None, conditions: torch.Tensor | None, state: Count
+    ) -> tuple[torch.Tensor, Count]:
+        last = torch.zeros(len(state.left)) if tokens is None else tokens[:, 0]
+        condition = torch.zeros(len(state.left)) if conditions is None else conditions[:, 0]
+        return torch.stack([state.left, last, condition], dim=1), Count(state.left - 1)
 
     def draw(self, features: torch.Tensor, draw: Callable[..., torch.Tensor]) -> torch.Tensor:
         return features.long()
@@ -99,22 +115,47 @@ def test_the_loop_knows_no_network() -> None:
     assert decoded.lengths.tolist() == [4, 2]  # 7, 6
 
 
-def test_noise_is_standard_gumbel() -> None:
-    noise = GumbelNoise(range(4), CPU).draw(50_000).double()
-    assert noise.isfinite().all()
-    for quantile in (0.1, 0.5, 0.9):  # exp(-exp(-x)) = q
-        x = -math.log(-math.log(quantile))
-        assert (noise < x).double().mean().item() == pytest.approx(quantile, abs=0.005)
+def noise_for(logits: torch.Tensor) -> torch.Tensor:
+    return GumbelNoise(range(len(logits)), CPU).at(0, 0, logits.shape[1])
 
 
-def test_the_first_rows_have_the_same_seeds_however_many_follow() -> None:
-    few, many, other = (
-        row_seeds(number, torch.Generator().manual_seed(seed))
-        for number, seed in ((3, 1), (300, 1), (3, 2))
+@DECODERS
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling(temperature=1.5)])
+def test_rows_that_leave_the_batch_change_no_other(
+    changes: dict[str, object], sampling: Sampling
+) -> None:
+    decoder, z = tiny_decoder(**changes), codes(60)
+    whole = decode(Stepper(decoder), z, num_steps=6, sampling=sampling, seeds=range(60))
+    ended = decode(Stepper(decoder), z, num_steps=6, eos_id=2, sampling=sampling, seeds=range(60))
+    assert len(ended.lengths.unique()) > 1
+    for row, length in enumerate(ended.lengths.tolist()):
+        assert torch.equal(ended.ids[row, :length], whole.ids[row, :length])
+        assert 2 not in whole.ids[row, : length - 1, 0]
+
+
+class Counted:
+    """A decoder that counts the rows of every step."""
+
+    def __init__(self, decoder: Stepper) -> None:
+        self.decoder, self.sizes = decoder, list[int]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.decoder, name)
+
+    def step(self, tokens: Any, conditions: Any, state: Any) -> Any:
+        self.sizes.append(len(state.gates))
+        return self.decoder.step(tokens, conditions, state)
+
+
+def test_rows_that_have_ended_are_not_decoded() -> None:
+    decoder = Counted(Stepper(tiny_decoder(vocab_sizes=(7,))))
+    sampling = Sampling(temperature=1.5)
+    list(
+        decode_steps(decoder, codes(60), num_steps=6, eos_id=2, sampling=sampling, seeds=range(60))
     )
-    assert many[:3] == few
-    assert len({*many}) == 300
-    assert other != few
+    assert decoder.sizes[0] == 60
+    assert decoder.sizes[-1] < 45
+    assert decoder.sizes == sorted(decoder.sizes, reverse=True)
 
 
 # Probabilities out of order, and in another order in each row.
@@ -156,7 +197,7 @@ def test_draws_have_the_exact_frequencies(
 ) -> None:
     num_draws = 20_000
     logits = PROBABILITIES.log().repeat(num_draws, 1) + 3  # logits are not normalised
-    drawn = draw_tokens(logits, sampling, GumbelNoise(range(len(logits)), CPU)).view(num_draws, 2)
+    drawn = draw_tokens(logits, sampling, noise_for(logits)).view(num_draws, 2)
     for row in range(2):
         exact = expected(PROBABILITIES[row])
         frequency = torch.bincount(drawn[:, row], minlength=4) / num_draws
@@ -178,7 +219,7 @@ def test_draws_have_the_exact_frequencies(
 def test_greedy_in_many_ways(sampling: Sampling) -> None:
     logits = torch.randn(200, 11, generator=torch.Generator().manual_seed(0))
     logits = logits.where(logits < logits.amax(1, keepdim=True), logits + 0.01)  # no near ties
-    drawn = draw_tokens(logits, sampling, GumbelNoise(range(len(logits)), CPU))
+    drawn = draw_tokens(logits, sampling, noise_for(logits))
     assert torch.equal(drawn, logits.argmax(-1))
 
 
@@ -202,5 +243,5 @@ def test_impossible_settings_are_refused(setting: str, value: float) -> None:
 @pytest.mark.parametrize("sampling", [Sampling(top_k=1), Sampling(temperature=1e-40)])
 def test_nearly_greedy_settings_draw_one_token_even_where_it_ties(sampling: Sampling) -> None:
     logits = torch.tensor([[1.0, 3.0, 3.0, 0.0]]).repeat(50, 1)
-    drawn = draw_tokens(logits, sampling, GumbelNoise(range(len(logits)), CPU))
+    drawn = draw_tokens(logits, sampling, noise_for(logits))
     assert set(drawn.tolist()) <= ({1, 2} if sampling.top_k == 0 else {int(drawn[0])})

@@ -9,10 +9,12 @@ from torch.nn.functional import cross_entropy, linear
 from seqvae.model import softmax
 from seqvae.model.config import Sampling
 from seqvae.model.decoder import FlatDecoder
-from seqvae.model.decoding import GumbelNoise, draw_tokens
+from seqvae.model.decoding import Draws
 from seqvae.model.heads import ChannelHeads
+from seqvae.model.noise import GumbelNoise
 from seqvae.model.objective import sequence_nll
 from seqvae.model.softmax import Softmax, SoftmaxMixture, negative_log_probability
+from seqvae.model.stepper import HeadTables
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}  # float32, sums of a few dozen products
 TOLERANCES = {torch.float32: TOLERANCE, torch.float64: {"rtol": 1e-12, "atol": 1e-12}}
@@ -247,10 +249,8 @@ def test_the_joint_over_channels_sums_to_one_and_is_what_is_drawn(num_softmaxes:
     )
     assert (table - independent).abs().max() > 0.02  # later channels heed the earlier ones
 
-    noise = GumbelNoise(range(num_draws), hidden.device)
-    drawn = heads.draw(
-        hidden.expand(num_draws, -1), lambda logits: draw_tokens(logits, Sampling(), noise)
-    )
+    draws = Draws(Sampling(), GumbelNoise(range(num_draws), hidden.device))
+    drawn = HeadTables(heads).draw(hidden.expand(num_draws, -1), draws)
     counts = torch.bincount((drawn * torch.tensor([6, 2, 1])).sum(1), minlength=12)
     five_errors = 5 * (joint * (1 - joint) / num_draws).sqrt()
     assert ((counts / num_draws - joint).abs() < five_errors).all()

@@ -12,8 +12,10 @@ from torch import nn
 from seqvae.errors import InputError
 from seqvae.model.config import Z_WIRINGS, Sampling
 from seqvae.model.decoder import FlatDecoder
-from seqvae.model.decoding import GumbelNoise, decode, draw_tokens
+from seqvae.model.decoding import decode, draw_tokens
 from seqvae.model.latent import DiagonalGaussian
+from seqvae.model.noise import GumbelNoise
+from seqvae.model.stepper import Stepper
 from seqvae.training.config import Config, DataConfig, ModelConfig
 
 NUM_SEGMENTS, LENGTH = 3, 4
@@ -165,7 +167,7 @@ def test_sequences_may_end_anywhere(settings: dict[str, Any]) -> None:
 def test_decoding_ends_with_the_last_token_of_all() -> None:
     decoder, z = tiny_decoder(std=0.3), codes(40)
     decoded = decode(
-        decoder, z, num_steps=NUM_STEPS, eos_id=2, sampling=Sampling(), seeds=range(40)
+        Stepper(decoder), z, num_steps=NUM_STEPS, eos_id=2, sampling=Sampling(), seeds=range(40)
     )
     assert decoded.lengths.min() < LENGTH < decoded.lengths.max()
     for ids, length in zip(decoded.ids[..., 0], decoded.lengths.tolist(), strict=True):
@@ -181,11 +183,12 @@ def test_step_by_step_equals_parallel(
 ) -> None:
     decoder, z = tiny_decoder(vocab_sizes, **settings), codes(20)
     sampling = Sampling(temperature=0.8, top_p=0.95)
-    decoded = decode(decoder, z, num_steps=NUM_STEPS, sampling=sampling, seeds=range(20))
+    decoded = decode(Stepper(decoder), z, num_steps=NUM_STEPS, sampling=sampling, seeds=range(20))
     noise, ids = GumbelNoise(range(20), z.device), torch.zeros_like(decoded.ids)
     for step, channel in itertools.product(range(NUM_STEPS), range(len(vocab_sizes))):
         logits = decoder(z, ids)[channel][:, step]
-        ids[:, step, channel] = draw_tokens(logits, sampling, noise)
+        values = noise.at(step, channel, vocab_sizes[channel])
+        ids[:, step, channel] = draw_tokens(logits, sampling, values)
     assert torch.equal(decoded.ids, ids)
 
 

@@ -8,6 +8,7 @@ from tiny import random_ids, tiny_decoder, tiny_encoder, tiny_vae
 from seqvae.model.config import Sampling
 from seqvae.model.decoding import decode
 from seqvae.model.objective import Objective, sequence_nll
+from seqvae.model.stepper import Stepper
 
 LENGTHS = torch.tensor([6, 2, 1, 5])
 
@@ -134,7 +135,7 @@ def test_decoding_is_greedy_by_default_and_bounded_by_max_steps() -> None:
     decoded, again = model.decode(z), model.decode(z)
     assert torch.equal(decoded.ids, again.ids)
     assert decoded.ids.shape[1] <= 6
-    expected = decode(model.decoder, z, num_steps=6, eos_id=1)
+    expected = decode(Stepper(model.decoder), z, num_steps=6, eos_id=1)
     assert torch.equal(decoded.ids, expected.ids)
     assert torch.equal(decoded.lengths, expected.lengths)
 
@@ -238,7 +239,7 @@ def test_a_model_samples_as_it_is_told() -> None:
     model, z = tiny_vae(), torch.randn(40, 3, generator=seeded(0))
     greedy, drawn = model.decode(z).ids, model.decode(z, Sampling(), range(40)).ids
     assert not torch.equal(greedy, drawn)
-    expected = decode(model.decoder, z, num_steps=6, sampling=Sampling(), seeds=range(40))
+    expected = decode(Stepper(model.decoder), z, num_steps=6, sampling=Sampling(), seeds=range(40))
     assert torch.equal(drawn, expected.ids)
 
 

@@ -1,0 +1,192 @@
+"""A decoder one step at a time, by plain products and tables that are made once per weights.
+
+What a token adds to the gates of the first LSTM layer is a row of a table: its embedding times the
+input weights. What the code adds is the same at every step of a segment. So a step of one layer is
+two lookups, one product with the recurrent weights and the gates' arithmetic. `nn.LSTM` would pack
+its weights again at each step.
+
+Axes: B sequences, C channels, K conditions, V vocabulary, E embedding, H hidden, S width of a
+code, W features, G = 4 H gates in the order input, forget, output, candidate.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import linear
+
+from seqvae.model.decoder import FlatDecoder
+from seqvae.model.decoding import Draw
+from seqvae.model.embedding import StepEmbedding
+from seqvae.model.heads import ChannelHeads
+
+MAX_TABLE_ROWS = 1024  # above, a product of one embedding costs less than a table of them all
+
+
+@dataclass(frozen=True, eq=False)
+class StepState:
+    """What is carried from one step to the next."""
+
+    hidden: tuple[Float[Tensor, "B H"], ...]
+    """The output of each layer."""
+    cell: tuple[Float[Tensor, "B H"], ...]
+    gates: Float[Tensor, "B G"]
+    """What the code and the biases add to the gates of the first layer."""
+    skip: Float[Tensor, "B W"] | None
+    """What the code adds to the features."""
+
+    def keep(self, rows: Int[Tensor, " R"]) -> "StepState":
+        """Go on with these rows alone."""
+        return StepState(
+            tuple(h[rows] for h in self.hidden),
+            tuple(c[rows] for c in self.cell),
+            self.gates[rows],
+            None if self.skip is None else self.skip[rows],
+        )
+
+
+class Layer:
+    """An LSTM layer for one step: what it reads is made into gates elsewhere."""
+
+    def __init__(self, lstm: torch.nn.LSTM, precision: torch.dtype) -> None:
+        """The product with the recurrent weights is made in this precision."""
+        parameters = dict(lstm.named_parameters())
+        self.input_weight = _reordered(parameters["weight_ih_l0"])
+        weight = _reordered(parameters["weight_hh_l0"]).to(precision)
+        # Products of few rows are up to twice as fast with the weights in this order.
+        self.recurrent_weight = weight.t().contiguous() if precision == torch.float32 else weight
+        self.bias = _reordered(parameters["bias_ih_l0"] + parameters["bias_hh_l0"])
+        self.precision = precision
+
+    def step(
+        self, gates: Float[Tensor, "B G"], hidden: Float[Tensor, "B H"], cell: Float[Tensor, "B H"]
+    ) -> tuple[Float[Tensor, "B H"], Float[Tensor, "B H"]]:
+        """The next hidden state and cell, from the input's share of the gates."""
+        if self.precision == gates.dtype:
+            gates = torch.addmm(gates, hidden, self.recurrent_weight)
+        else:
+            gates = gates + _product(hidden.to(self.precision), self.recurrent_weight)
+        size = 3 * hidden.shape[1]
+        let_in, forget, out = gates[:, :size].sigmoid().chunk(3, dim=1)
+        candidate = gates[:, size:].tanh()
+        cell = torch.addcmul(forget * cell, let_in, candidate)
+        return out * cell.tanh(), cell
+
+
+class InputTables:
+    """What the tokens of a step add to the gates of the first layer."""
+
+    def __init__(self, embedding: StepEmbedding, weight: Float[Tensor, "G E"]) -> None:
+        """`weight` is the part of the input weights that reads the embedding."""
+        vectors = [channel.vectors() for channel in embedding.channels]  # type: ignore[operator]
+        self.weight = weight if sum(map(len, vectors)) > MAX_TABLE_ROWS else None
+        self.tables = vectors if self.weight is not None else [v @ weight.t() for v in vectors]
+
+    def __call__(self, ids: Int[Tensor, "B C"]) -> Float[Tensor, "B G"]:
+        """Look the tokens up, and add what is found."""
+        total = self.tables[0].index_select(0, ids[:, 0])
+        for channel, table in enumerate(self.tables[1:], start=1):
+            total = total + table.index_select(0, ids[:, channel])
+        return total if self.weight is None else linear(total, self.weight)
+
+
+class HeadTables:
+    """The heads of a step, with the output weights of all tokens at hand."""
+
+    def __init__(self, heads: ChannelHeads) -> None:
+        """Made of weights as they are."""
+        self.logits = [(head, head.output_weight()) for head in heads.logits]  # type: ignore[operator]
+        self.mixers = []
+        for embedding, mixer in zip(heads.embeddings, heads.mixers, strict=True):
+            weight, bias = mixer.parameters()
+            from_features, from_token = weight.chunk(2, dim=1)
+            table = linear(embedding.vectors(), from_token, bias)  # type: ignore[operator]
+            self.mixers.append((from_features, table))
+
+    def draw(self, features: Float[Tensor, "B W"], draw: Draw) -> Int[Tensor, "B C"]:
+        """Draw the channels of a step in order, each given the ones before it."""
+        tokens: list[Tensor] = []
+        for channel, (head, weight) in enumerate(self.logits):
+            if channel > 0:
+                from_features, table = self.mixers[channel - 1]
+                token = table.index_select(0, tokens[-1])
+                features = features + torch.addmm(token, features, from_features.t()).tanh()
+            tokens.append(draw(head.logits(features, weight), channel))  # type: ignore[operator]
+        return torch.stack(tokens, dim=1)
+
+
+class Stepper:
+    """The free-running half of a decoder, as `decoding` needs it. Made of weights as they are."""
+
+    @torch.no_grad()
+    def __init__(self, decoder: FlatDecoder, precision: torch.dtype = torch.float32) -> None:
+        """`precision` is that of the recurrent products, most of the work; float32 is exact."""
+        self.decoder = decoder
+        self.segment_length = decoder.segment_length
+        self.layers = [Layer(lstm, precision) for lstm in decoder.layers]  # type: ignore[arg-type]
+        weight, embedding_dim = self.layers[0].input_weight, len(decoder.start)
+        from_embedding, self.from_code = weight[:, :embedding_dim], weight[:, embedding_dim:]
+        self.start = linear(decoder.start, from_embedding)
+        self.tokens = InputTables(decoder.embedding, from_embedding)
+        self.conditions = (
+            None if decoder.conditions is None else InputTables(decoder.conditions, from_embedding)
+        )
+        self.heads = HeadTables(decoder.heads)
+
+    def codes(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B U S"]:
+        """The code of each segment."""
+        return self.decoder.codes(z)
+
+    def begin(self, code: Float[Tensor, "B S"]) -> StepState:
+        """The state before the first step of a segment."""
+        decoder, first = self.decoder, self.layers[0]
+        state = decoder.begin(code)
+        gates = first.bias.expand(len(code), -1)
+        if decoder.code_beside_input:
+            gates = gates + linear(code, self.from_code)
+        return StepState(
+            state.hidden.unbind(),
+            state.cell.unbind(),
+            gates,
+            None if decoder.skip is None else decoder.skip(code),
+        )
+
+    def step(
+        self,
+        tokens: Int[Tensor, "B C"] | None,
+        conditions: Int[Tensor, "B K"] | None,
+        state: StepState,
+    ) -> tuple[Float[Tensor, "B W"], StepState]:
+        """What the heads read after the tokens of the step before; None before the first step."""
+        gates = state.gates + (self.start if tokens is None else self.tokens(tokens))
+        if self.conditions is not None:
+            assert conditions is not None
+            gates = gates + self.conditions(conditions)
+        hidden: list[Tensor] = []
+        cell: list[Tensor] = []
+        for number, layer in enumerate(self.layers):
+            if number > 0:
+                gates = linear(hidden[-1], layer.input_weight, layer.bias)
+            h, c = layer.step(gates, state.hidden[number], state.cell[number])
+            hidden.append(h)
+            cell.append(c)
+        features = self.decoder.project(hidden[-1])
+        if state.skip is not None:
+            features = features + state.skip
+        return features, StepState(tuple(hidden), tuple(cell), state.gates, state.skip)
+
+    def draw(self, features: Float[Tensor, "B W"], draw: Draw) -> Int[Tensor, "B C"]:
+        """Draw the tokens of a step."""
+        return self.heads.draw(features, draw)
+
+
+def _reordered(weight: Tensor) -> Tensor:
+    """Rows (G, ...) in our order of gates: torch has the candidate before the output gate."""
+    let_in, forget, candidate, out = weight.chunk(4)
+    return torch.cat([let_in, forget, out, candidate])
+
+
+def _product(x: Float[Tensor, "B H"], weight: Float[Tensor, "G H"]) -> Float[Tensor, "B G"]:
+    """W x in float32 from lower precision; one row is a product with a vector, which is faster."""
+    return (weight.mv(x[0])[None] if len(x) == 1 else linear(x, weight)).float()
