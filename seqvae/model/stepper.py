@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from seqvae.model.decoder import FlatDecoder
@@ -46,31 +46,43 @@ class StepState:
         )
 
 
-class Layer:
-    """An LSTM layer for one step: what it reads is made into gates elsewhere."""
+class Product:
+    """x -> addend + W x."""
 
-    def __init__(self, lstm: torch.nn.LSTM, precision: torch.dtype) -> None:
-        """The product with the recurrent weights is made in this precision."""
-        parameters = dict(lstm.named_parameters())
-        self.input_weight = _reordered(parameters["weight_ih_l0"])
-        weight = _reordered(parameters["weight_hh_l0"]).to(precision)
-        # Products of few rows are up to twice as fast with the weights in this order.
-        self.recurrent_weight = weight.t().contiguous() if precision == torch.float32 else weight
-        self.bias = _reordered(parameters["bias_ih_l0"] + parameters["bias_hh_l0"])
-        self.precision = precision
+    def __init__(self, weight: Float[Tensor, "G K"], precision: torch.dtype | None) -> None:
+        """Made in this precision; None is that of the weights."""
+        self.is_rough = precision is not None
+        # With weights (K, G), exact products of few rows are up to twice as fast.
+        self.weight = weight.t().contiguous() if precision is None else weight.to(precision)
+
+    def __call__(self, addend: Float[Tensor, "*#B G"], x: Float[Tensor, "B K"]) -> Tensor:
+        """The sum, (B, G), in the precision of the addend."""
+        if not self.is_rough:
+            return torch.addmm(addend, x, self.weight)
+        x = x.to(self.weight.dtype)
+        product = self.weight.mv(x[0])[None] if len(x) == 1 else linear(x, self.weight)
+        return addend + product.to(addend.dtype)
+
+
+class Layer:
+    """An LSTM layer, one step at a time."""
+
+    def __init__(self, lstm: nn.Module, precision: torch.dtype | None) -> None:
+        """Made of the weights of one `nn.LSTM` layer."""
+        weights = {name: _reordered(weight) for name, weight in lstm.named_parameters()}
+        self.input_weight = weights["weight_ih_l0"]
+        self.bias = weights["bias_ih_l0"] + weights["bias_hh_l0"]
+        self.from_below = Product(self.input_weight, precision)
+        self.from_before = Product(weights["weight_hh_l0"], precision)
 
     def step(
         self, gates: Float[Tensor, "B G"], hidden: Float[Tensor, "B H"], cell: Float[Tensor, "B H"]
     ) -> tuple[Float[Tensor, "B H"], Float[Tensor, "B H"]]:
         """The next hidden state and cell, from the input's share of the gates."""
-        if self.precision == gates.dtype:
-            gates = torch.addmm(gates, hidden, self.recurrent_weight)
-        else:
-            gates = gates + _product(hidden.to(self.precision), self.recurrent_weight)
+        gates = self.from_before(gates, hidden)
         size = 3 * hidden.shape[1]
         let_in, forget, out = gates[:, :size].sigmoid().chunk(3, dim=1)
-        candidate = gates[:, size:].tanh()
-        cell = torch.addcmul(forget * cell, let_in, candidate)
+        cell = torch.addcmul(forget * cell, let_in, gates[:, size:].tanh())
         return out * cell.tanh(), cell
 
 
@@ -120,11 +132,11 @@ class Stepper:
     """The free-running half of a decoder, as `decoding` needs it. Made of weights as they are."""
 
     @torch.no_grad()
-    def __init__(self, decoder: FlatDecoder, precision: torch.dtype = torch.float32) -> None:
-        """`precision` is that of the recurrent products, most of the work; float32 is exact."""
+    def __init__(self, decoder: FlatDecoder, precision: torch.dtype | None = None) -> None:
+        """`precision` is that of the LSTM's products, most of the work; None is the weights'."""
         self.decoder = decoder
         self.segment_length = decoder.segment_length
-        self.layers = [Layer(lstm, precision) for lstm in decoder.layers]  # type: ignore[arg-type]
+        self.layers = [Layer(lstm, precision) for lstm in decoder.layers]
         weight, embedding_dim = self.layers[0].input_weight, len(decoder.start)
         from_embedding, self.from_code = weight[:, :embedding_dim], weight[:, embedding_dim:]
         self.start = linear(decoder.start, from_embedding)
@@ -167,7 +179,7 @@ class Stepper:
         cell: list[Tensor] = []
         for number, layer in enumerate(self.layers):
             if number > 0:
-                gates = linear(hidden[-1], layer.input_weight, layer.bias)
+                gates = layer.from_below(layer.bias, hidden[-1])
             h, c = layer.step(gates, state.hidden[number], state.cell[number])
             hidden.append(h)
             cell.append(c)
@@ -185,8 +197,3 @@ def _reordered(weight: Tensor) -> Tensor:
     """Rows (G, ...) in our order of gates: torch has the candidate before the output gate."""
     let_in, forget, candidate, out = weight.chunk(4)
     return torch.cat([let_in, forget, out, candidate])
-
-
-def _product(x: Float[Tensor, "B H"], weight: Float[Tensor, "G H"]) -> Float[Tensor, "B G"]:
-    """W x in float32 from lower precision; one row is a product with a vector, which is faster."""
-    return (weight.mv(x[0])[None] if len(x) == 1 else linear(x, weight)).float()

@@ -32,7 +32,7 @@ class SequenceVAE(nn.Module):
         self.encoder = ENCODERS[config.decoder](config, steps) if config.latent_dim > 0 else None
         self.decoder = self.make_decoder()
         self._stepper: Stepper
-        self._stepper_of: list[tuple[int, int]] | None = None
+        self._made_of: tuple[torch.dtype | None, list[tuple[int, int]]] | None = None
 
     def make_decoder(self) -> FlatDecoder:
         """A decoder with fresh weights."""
@@ -61,26 +61,31 @@ class SequenceVAE(nn.Module):
     ) -> Sequences:
         """Free-running sequences from codes; `seeds` has one number per row, unless greedy.
 
+        Under autocast the LSTM's products are made in its precision, all else in float32.
         A model with conditions reads zeros, such as "no chord", where none are passed.
         """
         if conditions is None and self.steps.condition_sizes:
             shape = (len(z), self.steps.max_steps, len(self.steps.condition_sizes))
             conditions = torch.zeros(shape, dtype=torch.long, device=z.device)
-        return decode(
-            self.stepper(),
-            z,
-            num_steps=self.steps.max_steps,
-            eos_id=self.steps.eos_id,
-            sampling=sampling,
-            seeds=seeds,
-            conditions=conditions,
-        )
+        kind = z.device.type
+        precision = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+        with torch.autocast(kind, enabled=False):  # which would convert weights at each step
+            return decode(
+                self.stepper(precision),
+                z,
+                num_steps=self.steps.max_steps,
+                eos_id=self.steps.eos_id,
+                sampling=sampling,
+                seeds=seeds,
+                conditions=conditions,
+            )
 
-    def stepper(self) -> Stepper:
+    def stepper(self, precision: torch.dtype | None = None) -> Stepper:
         """The decoder one step at a time; its tables are made again when weights have changed."""
         weights = [(weight.data_ptr(), weight._version) for weight in self.decoder.parameters()]
-        if weights != self._stepper_of:
-            self._stepper, self._stepper_of = Stepper(self.decoder), weights
+        made_of = (precision, weights)
+        if made_of != self._made_of:
+            self._stepper, self._made_of = Stepper(self.decoder, precision), made_of
         return self._stepper
 
     def forward(

@@ -127,7 +127,7 @@ def test_rows_that_leave_the_batch_change_no_other(
     decoder, z = tiny_decoder(**changes), codes(60)
     whole = decode(Stepper(decoder), z, num_steps=6, sampling=sampling, seeds=range(60))
     ended = decode(Stepper(decoder), z, num_steps=6, eos_id=2, sampling=sampling, seeds=range(60))
-    assert len(ended.lengths.unique()) > 1
+    assert sampling is GREEDY or len(ended.lengths.unique()) > 2
     for row, length in enumerate(ended.lengths.tolist()):
         assert torch.equal(ended.ids[row, :length], whole.ids[row, :length])
         assert 2 not in whole.ids[row, : length - 1, 0]

@@ -91,3 +91,16 @@ def test_half_precision_is_close(num_rows: int) -> None:
     assert rough.dtype == torch.float32
     torch.testing.assert_close(rough, exact, rtol=0.02, atol=0.02)
     assert not torch.equal(rough, exact)
+
+
+@torch.no_grad()
+def test_autocast_chooses_the_precision() -> None:
+    model = tiny_vae(vocab_sizes=(7, 5))
+    z = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
+    exact = model.decode(z).ids
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = model.decode(z).ids
+    assert 0.9 < (exact == rough).double().mean().item() < 1
+    expected = decode(Stepper(model.decoder, torch.bfloat16), z, num_steps=6).ids
+    assert torch.equal(rough, expected)
+    assert torch.equal(model.decode(z).ids, exact)
