@@ -80,6 +80,11 @@ class SequenceVAE(nn.Module):
                 conditions=conditions,
             )
 
+    def train(self, mode: bool = True) -> "SequenceVAE":
+        """Switch to training or evaluation; fused optimizers change weights without a trace."""
+        self._made_of = None
+        return super().train(mode)
+
     def stepper(self, precision: torch.dtype | None = None) -> Stepper:
         """The decoder one step at a time; its tables are made again when weights have changed."""
         weights = [(weight.data_ptr(), weight._version) for weight in self.decoder.parameters()]

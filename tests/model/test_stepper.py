@@ -71,6 +71,19 @@ def test_tables_follow_the_weights() -> None:
     assert torch.equal(after, decode(Stepper(model.decoder), z, num_steps=6).ids)
 
 
+def test_tables_follow_an_optimizer_that_leaves_no_trace() -> None:
+    model = tiny_vae(vocab_sizes=(7, 5))
+    z = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+    before = model.decode(z).ids
+    optimizer = torch.optim.Adam(model.decoder.parameters(), lr=3.0, fused=True)
+    model.train()
+    model.decoder(z, before)[0].sum().backward()
+    optimizer.step()
+    after = model.eval().decode(z).ids
+    assert not torch.equal(before, after)
+    assert torch.equal(after, decode(Stepper(model.decoder), z, num_steps=6).ids)
+
+
 @torch.no_grad()
 def test_a_stepper_draws_nothing_from_the_global_generator() -> None:
     decoder = tiny_decoder(vocab_sizes=(8,), num_members=(3,), num_softmaxes=2)
