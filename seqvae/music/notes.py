@@ -57,6 +57,15 @@ class Tempo:
 
 
 @dataclass(frozen=True)
+class Key:
+    """A key signature."""
+
+    num_sharps: int
+    """Flats count below 0."""
+    is_minor: bool = False
+
+
+@dataclass(frozen=True)
 class Track:
     """What a file says of a track beside its notes."""
 
@@ -85,6 +94,8 @@ class Piece:
     """Of the file, without its folder; empty if there is none."""
     noted: Dropped = field(default_factory=Dropped)
     """What of the file could not be taken as it is written."""
+    key: Key | None = None
+    """Its first key signature."""
 
     @property
     def end_step(self) -> int:

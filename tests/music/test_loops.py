@@ -44,8 +44,10 @@ def test_bars_of_a_loop(piece: Piece, num_bars: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("num_bars", "window_bars", "times"), [(1, 2, 2), (1, 4, 4), (2, 4, 2), (3, 4, 1), (2, 2, 1),
-                                          (4, 2, 1), (1, 1, 1)]
+    ("num_bars", "window_bars", "times"),
+    [
+        (1, 2, 2), (1, 4, 4), (2, 4, 2), (3, 4, 1), (3, 8, 1), (2, 2, 1), (4, 2, 1), (1, 1, 1),
+    ],
 )  # fmt: skip
 def test_a_loop_fills_a_window_where_it_fits_evenly(
     num_bars: int, window_bars: int, times: int

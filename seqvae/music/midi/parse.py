@@ -7,7 +7,7 @@ rejects. symusic raises nothing on impossible values: they are checked here and 
 import itertools
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,7 +25,9 @@ from seqvae.music.midi.channels import (
     changes,
     with_channels_as_programs,
 )
-from seqvae.music.notes import NOTE, Notes, Track
+from seqvae.music.midi.ends import end_tick
+from seqvae.music.midi.midi_clip import MidiClip
+from seqvae.music.notes import NOTE, Key, Notes, Track
 from seqvae.reasons import Dropped
 
 MidiSource: TypeAlias = str | Path | pretty_midi.PrettyMIDI
@@ -34,6 +36,7 @@ MIDI_SUFFIXES = frozenset({".mid", ".midi", ".kar", ".rmi"})
 MAX_FILE_BYTES = 16 * 2**20
 MAX_NOTES = 500_000
 MAX_TRACKS = 10_000
+MAX_SHARPS = 7
 MAX_TICK = 2**31 - 1  # symusic counts ticks in 32 bits and loses what lies beyond
 
 # What pretty_midi and mido raise on damaged files.
@@ -63,6 +66,10 @@ class Song:
     """Of the file, without its folder."""
     noted: Dropped = field(default_factory=Dropped)
     """What of the file could not be taken as it is written."""
+    end_tick: int = 0
+    """Where the file says that it ends; 0 if that is where its last event is."""
+    key: Key | None = None
+    """Its first key signature."""
 
 
 def find_midi(folder: Path) -> list[Path]:
@@ -147,7 +154,8 @@ def _parse_song(header: bytes, chunks: Sequence[bytes], path: Path) -> Song:
     ]
     without_notes = [number for number, score in enumerate(scores) if not score.note_num()]
     channels = Channels.of(b"".join(chunks), named, without_notes)
-    return _song(path, scores, list(_parts_by_channel(scores, channels)))
+    song = _song(path, scores, list(_parts_by_channel(scores, channels)))
+    return replace(song, end_tick=end_tick(chunks, scores))
 
 
 def _parts_by_channel(scores: Sequence[Any], channels: Channels) -> Iterator[Part]:
@@ -213,7 +221,15 @@ def _song(path: Path, scores: Sequence[Any], parts: Sequence[Part]) -> Song:
         [(t.time, t.qpm) for score in scores for t in score.tempos],
         [part.track for part in parts],
         path.name,
+        key=_first_key(scores),
     )
+
+
+def _first_key(scores: Sequence[Any]) -> Key | None:
+    """The first key signature that there is on paper, with up to seven sharps or flats."""
+    signatures = (signature for score in scores for signature in score.key_signatures)
+    keys = (Key(signature.key, signature.tonality == 1) for signature in signatures)
+    return next((key for key in keys if abs(key.num_sharps) <= MAX_SHARPS), None)
 
 
 def _open_with_pretty_midi(path: Path) -> pretty_midi.PrettyMIDI:
@@ -265,7 +281,17 @@ def parse_object(midi: pretty_midi.PrettyMIDI, name: str = "the PrettyMIDI objec
         )
         for instrument in midi.instruments
     ]
-    return Song(name, resolution, notes, ticks, metres, tempos, tracks)
+    keys = [_key(signature.key_number) for signature in midi.key_signature_changes]
+    end = int(midi.time_to_tick(midi.end_time)) if isinstance(midi, MidiClip) else 0
+    key = keys[0] if keys else None
+    return Song(name, resolution, notes, ticks, metres, tempos, tracks, end_tick=end, key=key)
+
+
+def _key(number: int) -> Key:
+    """A key as pretty_midi counts: the majors from C up, then the minors."""
+    is_minor, tonic = divmod(number, 12)
+    num_sharps = (tonic + 3 * is_minor) * 7 % 12  # up a fifth is one sharp more
+    return Key(num_sharps - 12 * (num_sharps > 6), bool(is_minor))
 
 
 def _resolution(ticks_per_quarter: int, name: str) -> int:

@@ -26,6 +26,7 @@ from seqvae.music.notes import (
     join,
     nearest_steps,
     sort_notes,
+    steps_per_bar,
 )
 from seqvae.reasons import Dropped, Reason
 
@@ -62,10 +63,11 @@ def read_midi(
         path = source if isinstance(source, Path) else Path(source)  # to copy one takes time
         songs = parse_file(path.expanduser())
     if beats is None:
-        pieces = [_by_ticks(song, chords, steps_per_quarter) for song in songs]
+        pieces = [_ended(_by_ticks(song, chords, steps_per_quarter), song) for song in songs]
     else:
         pieces = [_by_beats(song, beats, chords, steps_per_quarter) for song in songs]
-    return pieces[0] if len(pieces) == 1 else _join_at_bar_lines(pieces, songs[0].name)
+    piece = pieces[0] if len(pieces) == 1 else _join_at_bar_lines(pieces, songs[0].name)
+    return replace(piece, key=songs[0].key)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +153,20 @@ def _by_ticks(song: Song, chords: ChordTrack | None, steps_per_quarter: int) -> 
         name=song.file_name,
         noted=noted,
     )
+
+
+def _ended(piece: Piece, song: Song) -> Piece:
+    """The piece with the length that its file says, where that is a bar line.
+
+    More silence than music is a mistake of a program, not an end.
+    """
+    length, rest = divmod(song.end_tick * piece.steps_per_quarter, song.resolution)
+    last = piece.metres[-1]
+    bar = steps_per_bar(last, piece.steps_per_quarter)
+    if rest or bar is None or (length - last.start_step) % bar or not len(piece.notes):
+        return piece
+    music = bars_end(piece)
+    return replace(piece, num_steps=length) if music <= length <= 2 * music else piece
 
 
 def _by_beats(

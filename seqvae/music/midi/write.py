@@ -28,6 +28,11 @@ def to_pretty_midi(piece: Piece) -> MidiClip:
     seconds_per_step = 60 / qpm / piece.steps_per_quarter
     midi = MidiClip(resolution=RESOLUTION, initial_tempo=qpm)
     midi.end_time = bars_end(piece) * seconds_per_step
+    if piece.key is not None:
+        number = pretty_midi.mode_accidentals_to_key_number(
+            int(piece.key.is_minor), piece.key.num_sharps
+        )
+        midi.key_signature_changes = [pretty_midi.KeySignature(number, 0.0)]
     midi.time_signature_changes = [
         pretty_midi.TimeSignature(m.numerator, m.denominator, m.start_step * seconds_per_step)
         for m in piece.metres
