@@ -17,7 +17,7 @@ from seqvae.corpus.workers import BYTES_PER_WORKER, read_files
 from seqvae.errors import InputError
 from seqvae.music.beat_files import beats_beside, file_beside, read_beats
 from seqvae.music.chords import read_chords
-from seqvae.music.loops import a_loop, repeated
+from seqvae.music.loops import repeated
 from seqvae.music.midi import read_midi
 from seqvae.music.timing import NO_GRID, OFF_GRID, OTHER_BEATS, has_grid, off_grid
 from seqvae.reasons import Dropped, Reason, main_reason
@@ -69,9 +69,7 @@ def extract_file(
         return FileResult.refused(_about(str(error), path, beats, chords))
     except MemoryError:
         return FileResult.refused(f"needs more than {BYTES_PER_WORKER >> 20} MiB of memory")
-    if window is not piece:
-        extraction.noted[a_loop(piece)] += 1
-    extraction.noted.update(piece.noted)
+    extraction.noted.update(window.noted)
     how_off = None if "timing" in tokenizer.keeps else off_grid(piece)
     if how_off is not None:
         extraction.noted[how_off] += 1

@@ -32,7 +32,7 @@ from seqvae.model.noise import row_seeds
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.beat_files import file_beside, read_beats
 from seqvae.music.chords import parse_chords, read_chords
-from seqvae.music.loops import a_loop, repeated
+from seqvae.music.loops import repeated
 from seqvae.music.midi import QPM_RANGE, read_midi, to_pretty_midi
 from seqvae.music.notes import DEFAULT_QPM, Piece, join
 from seqvae.music.timing import NO_GRID, OTHER_BEATS, has_grid
@@ -110,9 +110,7 @@ class Codec:
         piece = read_midi(source, self.tokenizer.steps_per_quarter, beats, chords)
         name = "the PrettyMIDI object" if isinstance(source, pretty_midi.PrettyMIDI) else source
         whole = repeated(piece, self.tokenizer.window_length)
-        if whole is not piece:
-            logger.info("%s: %s", name, a_loop(piece))
-        for reason in piece.noted:
+        for reason in whole.noted:
             logger.warning("%s: %s", name, reason.text)
         if not has_grid(piece, by_beats=beats is not None):
             mend = f"{NO_GRID.text}; name its beat file with --beats"

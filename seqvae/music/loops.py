@@ -9,12 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from seqvae.music.notes import Piece, join, steps_per_bar
-from seqvae.reasons import Reason, amount
+from seqvae.reasons import Dropped, Reason, amount
 
 
-def a_loop(piece: Piece) -> Reason:
-    """What is said of a piece that was repeated."""
-    num_bars = loop_bars(piece) or 0
+def a_loop(num_bars: int) -> Reason:
+    """What is said of a piece of so many bars that was repeated."""
     return Reason("file", f"a loop of {amount(num_bars, 'bar')}, repeated to fill a window")
 
 
@@ -38,7 +37,7 @@ def loop_bars(piece: Piece) -> int | None:
 def repeated(piece: Piece, num_steps: int) -> Piece:
     """A loop repeated to this many steps; the same piece if it is none that fits in them evenly.
 
-    What sounds beyond the end of the loop is cut there.
+    What sounds beyond the end of the loop is cut there. The piece says that it was repeated.
     """
     num_bars = loop_bars(piece)
     bar = steps_per_bar(piece.metres[0], piece.steps_per_quarter)
@@ -58,4 +57,5 @@ def repeated(piece: Piece, num_steps: int) -> Piece:
         num_steps=end,
         chords=tuple(chord for chord in piece.chords if chord[0] < end),
     )
-    return join([loop] * times)
+    noted = piece.noted | Dropped({a_loop(num_bars): 1})
+    return replace(join([loop] * times), noted=noted, key=piece.key)

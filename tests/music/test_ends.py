@@ -40,7 +40,7 @@ def write(path: Path, *tracks: list[mido.Message], end: int) -> Path:
         ([WALTZ, *NOTE], 3 * QUARTER - QUARTER, 12),
         ([WALTZ, *NOTE], BAR - QUARTER, 0),
         ([*NOTE, mido.Message("control_change", control=64, time=QUARTER)], BAR - 2 * QUARTER, 16),
-        ([*NOTE, mido.MetaMessage("marker", text="\u00ff", time=QUARTER)], BAR - 2 * QUARTER, 16),
+        ([*NOTE, mido.MetaMessage("marker", text="chorus", time=QUARTER)], BAR - 2 * QUARTER, 16),
         ([], BAR, 0),  # no notes
     ],
 )

@@ -20,7 +20,8 @@ def end_tick(chunks: Sequence[bytes], scores: Sequence[Any]) -> int:
 def _last_delta(chunk: bytes) -> int:
     """Ticks from the last event of a track chunk to its end-of-track event.
 
-    The number is read from its end: its last byte is below 128, those before it are not.
+    The number is read from its end: its last byte is below 128, those before it are not. Nor are
+    data bytes before the number, but for those of text, behind which an end is not found.
     """
     place = chunk.rfind(END_OF_TRACK, -len(END_OF_TRACK)) - 1
     if place < 0:

@@ -282,9 +282,9 @@ def parse_object(midi: pretty_midi.PrettyMIDI, name: str = "the PrettyMIDI objec
         for instrument in midi.instruments
     ]
     keys = [_key(signature.key_number) for signature in midi.key_signature_changes]
-    end = int(midi.time_to_tick(midi.end_time)) if isinstance(midi, MidiClip) else 0
+    last_tick = int(midi.time_to_tick(midi.end_time)) if isinstance(midi, MidiClip) else 0
     key = keys[0] if keys else None
-    return Song(name, resolution, notes, ticks, metres, tempos, tracks, end_tick=end, key=key)
+    return Song(name, resolution, notes, ticks, metres, tempos, tracks, end_tick=last_tick, key=key)
 
 
 def _key(number: int) -> Key:
