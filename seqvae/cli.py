@@ -8,6 +8,7 @@ is printed at once.
 import argparse
 import json
 import logging
+import os
 import shlex
 import sys
 import time
@@ -24,8 +25,10 @@ from typing import (
 )
 
 import seqvae
+from seqvae.disk import require_folder, write_file
 from seqvae.errors import InputError
 from seqvae.inference import options
+from seqvae.stops import exit_code, on_signal, stop
 
 if TYPE_CHECKING:
     from seqvae.training.config import Config
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("seqvae.cli")
 
-INTERRUPTED = 130  # the shell's code for a process that Ctrl-C ended
+BROKEN_PIPE = 141  # the shell's code for a process whose reader has gone, as `head` does
 
 
 class Parser(argparse.ArgumentParser):
@@ -71,6 +74,8 @@ def evaluate(arguments: Sequence[str]) -> None:
     run, chosen = _parse(parser, options.Evaluate, arguments)
     if (file := chosen.pop("json")) and Path(file).is_dir():
         raise InputError(f"--json {file}: a folder; name a file")
+    if file:
+        require_folder(Path(file).parent)
     started = time.monotonic()
     figures = seqvae.load(run).evaluate(**chosen)
     print(figures.table())
@@ -82,9 +87,8 @@ def evaluate(arguments: Sequence[str]) -> None:
             seed=chosen["seed"],
             seconds=time.monotonic() - started,
         )
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
         about = {"split": chosen["split"], **figures.known(), **made}
-        Path(file).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        write_file(Path(file), json.dumps(about, indent=2) + "\n")
 
 
 def sample(arguments: Sequence[str]) -> None:
@@ -169,14 +173,28 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("seqvae").setLevel(logging.INFO)
     try:
-        _dispatch(sys.argv[1:])
+        with on_signal(stop):
+            try:
+                _dispatch(sys.argv[1:])
+            finally:
+                sys.stdout.flush()  # here, where a broken pipe is heard
     except InputError as error:
         _refuse(str(error))
+    except BrokenPipeError:
+        _mute()
+        sys.exit(BROKEN_PIPE)
     except OSError as error:
         _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except MemoryError:
+        _refuse("there is not enough memory; ask for less at once, or take a smaller model")
     except KeyboardInterrupt as interruption:
         print(str(interruption) or "interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        sys.exit(exit_code(interruption))
+
+
+def _mute() -> None:
+    """Let what is still to be printed go nowhere, or Python complains at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refuse(message: str) -> NoReturn:
@@ -256,8 +274,10 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
     _refuse_flags_of_music(vae, kind, chosen | {"audio": audio})
     if audio:
         check_audio()
-    results = getattr(vae, verb)(**chosen)
     folder = Path(out or "out")
+    if out or vae.tokenizer.modality == "music":
+        require_folder(folder)
+    results = getattr(vae, verb)(**chosen)
     if vae.tokenizer.modality == "music":
         folder.mkdir(parents=True, exist_ok=True)
         files = write_clips(results, folder, verb)
@@ -265,10 +285,9 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
         return
     # A model may spell a line break in byte pieces; here a line is an output.
     text = "".join(" ".join(result.splitlines()) + "\n" for result in results)
-    print(text, end="")
     if out:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{verb}.txt").write_text(text, encoding="utf-8")
+        write_file(folder / f"{verb}.txt", text)
+    print(text, end="")
 
 
 def _run_parser(kind: type) -> Parser:

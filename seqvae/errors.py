@@ -1,7 +1,20 @@
-"""The one exception for mistakes that a user can mend, and the range checks of all settings."""
+"""The one exception for mistakes that a user can mend, and the checks of all settings.
 
+First their types are checked, then their ranges.
+"""
+
+import functools
 import math
-from collections.abc import Iterable
+import operator
+import os
+import types
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import fields
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+SHOWN = 60  # characters of a value in a message
+WORDS = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
 
 
 class InputError(ValueError):
@@ -10,6 +23,137 @@ class InputError(ValueError):
     The command line prints it and exits with code 2. Every other exception is a bug in seqvae and
     keeps its traceback.
     """
+
+
+def check_types(settings: Any, section: str = "") -> None:
+    """Refuse fields of a dataclass whose values are not what their annotations say.
+
+    Numbers and texts of other libraries, such as NumPy, become Python's own. Where a tuple or a
+    list is wanted, any other sequence or iterator becomes one.
+
+    Raises:
+        InputError: a field holds something else; `section` precedes its name in the message.
+    """
+    kind: Any = type(settings)
+    for name, hint in _hints(kind).items():
+        value = getattr(settings, name)
+        try:
+            taken = as_type(value, hint)
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(
+                f"{section}{name} is {shown(value)}; it takes {in_words(hint)}"
+            ) from None
+        if taken is not value:
+            object.__setattr__(settings, name, taken)
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """The annotations of the fields of a dataclass."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
+
+
+def as_type(value: Any, hint: Any) -> Any:
+    """The value as what an annotation says.
+
+    Raises:
+        TypeError, ValueError, OverflowError: it is something else.
+    """
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any or (Any in inner and origin in (Union, types.UnionType)):
+        return value
+    if origin in (Union, types.UnionType):
+        for option in inner:
+            try:
+                return as_type(value, option)
+            except (TypeError, ValueError):
+                continue
+        raise TypeError(value)
+    if origin is Literal:
+        if not isinstance(value, str) or value not in inner:
+            raise ValueError(value)
+        return str(value)
+    if origin in (tuple, list, Sequence):
+        made = [as_type(each, inner[0]) for each in listed(value)]
+        return made if origin is list else tuple(made)
+    if origin is dict:
+        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+            raise TypeError(value)
+        return dict(value)
+    return NUMBERS[hint](value) if hint in NUMBERS else _instance(value, hint)
+
+
+def listed(values: Any) -> list[Any]:
+    """The elements of a list, a tuple, an array, a column of a table or an iterator, in order.
+
+    Raises:
+        TypeError: it is one text or path, bytes, a mapping, a set, a file, or nothing of the kind.
+    """
+    refused = (str, bytes, bytearray, memoryview, os.PathLike, Mapping, AbstractSet)
+    if isinstance(values, refused) or hasattr(values, "readline"):
+        raise TypeError(values)
+    return list(values)
+
+
+def _bool(value: Any) -> bool:
+    if not _is_bool(value):
+        raise TypeError(value)
+    return bool(value)
+
+
+def _int(value: Any) -> int:
+    if _is_bool(value):
+        raise TypeError(value)
+    return operator.index(value)
+
+
+def _float(value: Any) -> float:
+    if _is_bool(value) or isinstance(value, str | bytes | bytearray):
+        raise TypeError(value)
+    if not math.isfinite(float(value)):
+        raise ValueError(value)
+    return value if type(value) in (int, float) else float(value)
+
+
+NUMBERS = {int: _int, float: _float, bool: _bool}
+
+
+def _is_bool(value: Any) -> bool:
+    """Whether it is a truth value, of Python or of an array library."""
+    return isinstance(value, bool) or str(getattr(value, "dtype", "")) in ("bool", "torch.bool")
+
+
+def _instance(value: Any, kind: Any) -> Any:
+    """The value, if it is of that class; a text of another library becomes Python's own."""
+    if not isinstance(value, kind):
+        raise TypeError(value)
+    return str(value) if kind is str else value
+
+
+def shown(value: Any) -> str:
+    """A value on one short line."""
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"{'-' if value < 0 else ''}2^{value.bit_length() - 1} or more"
+    try:
+        text = " ".join(repr(value).split())
+    except RecursionError:
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+def in_words(hint: Any) -> str:
+    """What an annotation takes."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(in_words(option) for option in inner)
+    if origin is Literal:
+        return f"one of {', '.join(inner)}"
+    if origin in (tuple, list, Sequence):
+        return f"a list of {in_words(inner[0])}"
+    if origin is dict:
+        return "a mapping"
+    return WORDS.get(hint, "null" if hint is type(None) else f"a {hint.__name__}")
 
 
 def at_least(settings: object, low: float, *names: str, section: str = "") -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
+from full_disk import full_disk
 from trained import Trained, write_tunes
 
 import seqvae
@@ -266,6 +267,66 @@ def test_impossible_values_are_refused(
     assert len(printed.err.splitlines()) == 1
     assert printed.out == ""
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_reader_that_has_gone_ends_a_verb_in_silence(
+    sentences: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", encoding="utf-8") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        assert run(monkeypatch, "sample", sentences.run, "-n", 2, "--out", tmp_path) == 141
+        monkeypatch.undo()
+    assert capsys.readouterr().err == ""
+    assert len((tmp_path / "sample.txt").read_text().splitlines()) == 2  # which was written before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "file"),
+    [
+        (["sample", "--out"], "{}/sample.txt"),
+        (["evaluate", "--iw_samples", 1, "--json"], "{}/f.json"),
+        (["report", "--out"], "{}/page.html"),
+        (["attributes", "length", "--method", "means", "--out"], None),
+    ],
+    ids=lambda words: words[0] if isinstance(words, list) else "",
+)
+def test_a_full_disk_is_one_line_with_the_path(
+    sentences: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture,
+    arguments: list[object], file: str | None,
+) -> None:  # fmt: skip
+    verb, *flags = arguments
+    out = tmp_path if file is None or verb == "sample" else file.format(tmp_path)
+    with full_disk():
+        code = run(monkeypatch, verb, sentences.run, *flags, out)
+    assert [*tmp_path.iterdir()] == []
+    printed = capsys.readouterr()
+    if file is None:  # what took minutes to find is shown all the same
+        assert code == 0
+        assert "1 length" in printed.out
+        message = f"{tmp_path}: the attributes are not kept (File too large); name another folder"
+        assert message in caplog.text
+    else:
+        assert code == 2
+        assert printed.err == f"seqvae: error: {file.format(tmp_path)}: File too large\n"
+
+
+@pytest.mark.parametrize("arguments", [["sample"], ["report"], ["evaluate"]], ids=str)
+def test_a_place_that_cannot_be_written_to_is_refused_before_the_work(
+    melodies: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], arguments: list[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(os, "access", lambda path, how: False)
+    monkeypatch.setattr("seqvae.inference.codec.Codec.tokens", None)  # nothing is decoded
+    flag, file = {"sample": ("--out", "out"), "report": ("--out", "page.html"),
+                  "evaluate": ("--json", "f.json")}[arguments[0]]  # fmt: skip
+    assert run(monkeypatch, *arguments, melodies.run, flag, tmp_path / file) == 2
+    folder = tmp_path / "out" if arguments == ["sample"] else tmp_path
+    message = f"seqvae: error: {folder}: Permission denied\n"
+    assert capsys.readouterr().err == message
 
 
 def test_bad_midi_for_interpolate_names_file_and_reason(
@@ -526,9 +587,10 @@ def test_every_shipped_config_parses(file: Path) -> None:
     assert config.name == file.stem
 
 
-def test_ctrl_c_ends_with_a_checkpoint_and_resume_goes_on(tiny: Path) -> None:
+def test_a_signal_ends_with_a_checkpoint_and_resume_goes_on(tiny: Path) -> None:
+    """SIGTERM first, then SIGHUP; Ctrl-C goes the same way (tests/training/test_train.py)."""
     command = [
-        sys.executable, "-m", "seqvae.cli", "train", "tiny.yaml", "--data.source", "lines.txt",
+        sys.executable, "-m", "seqvae", "train", "tiny.yaml", "--data.source", "lines.txt",
         "--trainer.max_epochs", "3000", "--trainer.validate_every", "1000",
     ]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -537,9 +599,9 @@ def test_ctrl_c_ends_with_a_checkpoint_and_resume_goes_on(tiny: Path) -> None:
     deadline = time.monotonic() + 60
     while not checkpoint.exists() and time.monotonic() < deadline:
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 143
     assert b"--resume goes on" in err
     assert b"Traceback" not in err
     assert b"litlogger" not in err.lower()  # nor any other advice of Lightning
@@ -549,14 +611,14 @@ def test_ctrl_c_ends_with_a_checkpoint_and_resume_goes_on(tiny: Path) -> None:
     before = checkpoint.stat().st_mtime_ns
     while checkpoint.stat().st_mtime_ns == before and time.monotonic() < deadline + 60:
         time.sleep(0.1)
-    resumed.send_signal(signal.SIGINT)
+    resumed.send_signal(signal.SIGHUP)
     _, err = resumed.communicate(timeout=60)
-    assert resumed.returncode == 130
+    assert resumed.returncode == 129
     assert b"Traceback" not in err
 
 
-# Readers that press Ctrl-C as a terminal does, for parent and workers alike: while a worker still
-# imports what it needs, or while it reads a file.
+# Readers that send a signal to parent and workers alike, as a terminal does with Ctrl-C and a batch
+# system with SIGTERM: while a worker still imports what it needs, or while it reads a file.
 CTRL_C_AT_THE_START = """
 import multiprocessing, os, signal
 
@@ -567,11 +629,11 @@ if multiprocessing.current_process().name != "MainProcess":
 def extract_file(path, **settings):
     signal.pause()
 """
-CTRL_C_WHILE_READING = """
+SIGTERM_WHILE_READING = """
 import os, signal
 
 def extract_file(path, **settings):
-    os.killpg(0, signal.SIGINT)
+    os.killpg(0, signal.SIGTERM)
     signal.pause()
 """
 PREPARE = """
@@ -585,9 +647,12 @@ cli.main()
 
 
 @pytest.mark.parametrize(
-    "reader", [CTRL_C_AT_THE_START, CTRL_C_WHILE_READING], ids=["start", "reading"]
-)
-def test_ctrl_c_ends_workers_at_once_and_leaves_nothing(tmp_path: Path, reader: str) -> None:
+    ("reader", "code"), [(CTRL_C_AT_THE_START, 130), (SIGTERM_WHILE_READING, 143)],
+    ids=["start", "reading"],
+)  # fmt: skip
+def test_a_signal_ends_workers_at_once_and_leaves_nothing(
+    tmp_path: Path, reader: str, code: int
+) -> None:
     write_tunes(tmp_path / "tunes", 40)
     (tmp_path / "interrupting.py").write_text(reader)
     process = subprocess.Popen(
@@ -604,7 +669,7 @@ def test_ctrl_c_ends_workers_at_once_and_leaves_nothing(tmp_path: Path, reader: 
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    assert process.returncode == 130, err.decode()
+    assert process.returncode == code, err.decode()
     assert err.endswith(b"interrupted\n")
     assert b"Traceback" not in err
     assert not (tmp_path / "made").exists()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.scores import prepare_scores
-from seqvae.corpus.sources import find_sources, fingerprint_of, in_words
+from seqvae.corpus.sources import Sources, find_sources, fingerprint_of, in_words
 from seqvae.corpus.store import (
     ABOUT,
     MANIFEST,
@@ -14,15 +14,15 @@ from seqvae.corpus.store import (
     Numbers,
     SourceRow,
     drop_leaks,
-    replaced_folder,
     write_corpus,
     write_manifest,
 )
 from seqvae.corpus.summary import left_out_of, summary
 from seqvae.corpus.texts import prepare_texts
+from seqvae.disk import only_writer, replaced_folder
 from seqvae.errors import InputError
 from seqvae.reasons import amount, ranked
-from seqvae.tokenizers import make_tokenizer
+from seqvae.tokenizers import AnyTokenizer, make_tokenizer
 
 MAX_MESSAGE = 300  # characters
 
@@ -40,9 +40,24 @@ def prepare(data: DataConfig, folder: Path) -> Corpus:
     sources = find_sources(data, tokenizer)
     fingerprint = fingerprint_of(data, sources)
     corpus = _unchanged_corpus(folder, fingerprint)
-    if corpus is not None:
-        logger.info("%s: unchanged, %s", folder, _describe(corpus))
-        return corpus
+    if corpus is None:
+        with only_writer(folder, wait=True):
+            # Another process may have made it while this one waited.
+            corpus = _unchanged_corpus(folder, fingerprint, tell=True)
+            if corpus is None:
+                return _made(data, folder, tokenizer, sources, fingerprint)
+    logger.info("%s: unchanged, %s", folder, _describe(corpus))
+    return corpus
+
+
+def _made(
+    data: DataConfig,
+    folder: Path,
+    tokenizer: AnyTokenizer,
+    sources: Sources,
+    fingerprint: str,
+) -> Corpus:
+    """A corpus that takes the place of the one before."""
     with replaced_folder(folder) as beside:
         if tokenizer.modality == "text":
             spool, splits, manifest = prepare_texts(data, tokenizer, sources, beside)
@@ -70,8 +85,10 @@ def prepare(data: DataConfig, folder: Path) -> Corpus:
     return corpus
 
 
-def _unchanged_corpus(folder: Path, fingerprint: str) -> Corpus | None:
+def _unchanged_corpus(folder: Path, fingerprint: str, *, tell: bool = False) -> Corpus | None:
     """The corpus in the folder, if it has this fingerprint; None if it is to be made.
+
+    It may `tell` why in a warning.
 
     Raises:
         InputError: the folder holds something else than a corpus.
@@ -85,11 +102,13 @@ def _unchanged_corpus(folder: Path, fingerprint: str) -> Corpus | None:
     try:
         corpus = Corpus(folder)
     except InputError as error:
-        logger.warning("%s", error)  # it is about to be prepared again
+        if tell:
+            logger.warning("%s", error)  # it is about to be prepared again
         return None
     if corpus.fingerprint == fingerprint:
         return corpus
-    logger.warning("%s: made from other sources or settings; it is replaced", folder)
+    if tell:
+        logger.warning("%s: made from other sources or settings; it is replaced", folder)
     return None
 
 

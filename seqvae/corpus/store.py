@@ -7,17 +7,14 @@ A corpus is a folder:
     corpus.json     number of sequences of each split, in file order, and a fingerprint of the data
     tokenizer.json  the tokenizer
     manifest.jsonl  a row per source: what was taken from it, or why nothing was
-A corpus is written beside its place and renamed, so that no half corpus is ever left. While it is
-made, tokens go to disk as they come (`Spool`); memory holds a few bytes per sequence.
+While a corpus is made, tokens go to disk as they come (`Spool`); memory holds a few bytes per
+sequence.
 """
 
-import contextlib
 import hashlib
 import json
-import shutil
-import tempfile
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -25,6 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from seqvae.disk import naming, write_file
 from seqvae.errors import InputError
 from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers import AnyTokenizer, load_tokenizer, save_tokenizer
@@ -177,7 +175,7 @@ class Spool:
     def add(self, sequences: Iterable[NDArray[Any]]) -> range:
         """Append sequences (T, C); returns their numbers."""
         first, dtype = len(self._lengths), token_type(self.tokenizer)
-        with self.file.open("ab") as writer:
+        with naming(self.file), self.file.open("ab") as writer:
             for ids in sequences:
                 raw = ids.astype(dtype, copy=False).tobytes()
                 writer.write(raw)
@@ -197,19 +195,23 @@ class Spool:
         starts = (np.cumsum(lengths) - lengths)[numbers]
         lengths = lengths[numbers]
         offsets = np.append(0, np.cumsum(lengths))
-        np.save(folder / "offsets.npy", offsets)
+        with naming(folder / "offsets.npy"):
+            np.save(folder / "offsets.npy", offsets)
         dtype = token_type(self.tokenizer)
         width = len(self.tokenizer.vocab_sizes) + len(self.tokenizer.condition_sizes)
         source = np.memmap(self.file, dtype, "r").reshape(-1, width)
-        tokens = np.lib.format.open_memmap(
-            folder / "tokens.npy", "w+", dtype, (int(offsets[-1]), width)
-        )
-        for i in range(0, len(numbers), SPOOL_CHUNK):
-            begin, chunk = offsets[i], slice(i, i + SPOOL_CHUNK)
-            end = begin + lengths[chunk].sum()
-            moves = np.repeat(starts[chunk] - offsets[:-1][chunk], lengths[chunk])
-            tokens[begin:end] = source[moves + np.arange(begin, end)]
-        tokens.flush()
+        about = {
+            "descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False,
+            "shape": (int(offsets[-1]), width),
+        }  # fmt: skip
+        # Written, not mapped: where the disk is full, writing to a map kills the process.
+        with naming(folder / "tokens.npy"), (folder / "tokens.npy").open("wb") as writer:
+            np.lib.format.write_array_header_1_0(writer, about)
+            for i in range(0, len(numbers), SPOOL_CHUNK):
+                begin, chunk = offsets[i], slice(i, i + SPOOL_CHUNK)
+                end = begin + lengths[chunk].sum()
+                moves = np.repeat(starts[chunk] - offsets[:-1][chunk], lengths[chunk])
+                writer.write(source[moves + np.arange(begin, end)].tobytes())
         self.file.unlink()
 
 
@@ -239,39 +241,16 @@ def write_corpus(
     numbers = np.concatenate([splits[name] for name in SPLITS])
     spool.take(numbers, folder)
     if label is not None:
-        np.save(folder / LABELS, np.array(spool.labels, np.float32)[numbers])
+        with naming(folder / LABELS):
+            np.save(folder / LABELS, np.array(spool.labels, np.float32)[numbers])
     save_tokenizer(spool.tokenizer, folder)
     write_manifest(manifest, folder / MANIFEST)
-    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    write_file(folder / ABOUT, json.dumps(about, indent=2) + "\n")
 
 
 def write_manifest(manifest: Iterable[SourceRow], file: Path) -> None:
     """Write a line per source."""
-    rows = "".join(json.dumps(row.to_json()) + "\n" for row in manifest)
-    file.write_text(rows, encoding="utf-8")
-
-
-@contextlib.contextmanager
-def replaced_folder(folder: Path) -> Iterator[Path]:
-    """A new folder beside `folder` that takes its place when the block ends without an error."""
-    made = [parent for parent in folder.parents if not parent.exists()]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    beside.chmod(0o755)
-    old = beside.with_name(f"{beside.name}.old")
-    try:
-        yield beside
-        if folder.exists():
-            folder.rename(old)
-        beside.rename(folder)
-    finally:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-        for parent in made:
-            with contextlib.suppress(OSError):  # it holds the new folder
-                parent.rmdir()
+    write_file(file, "".join(json.dumps(row.to_json()) + "\n" for row in manifest))
 
 
 def drop_leaks(

@@ -10,10 +10,11 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import connection, resource_tracker
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from seqvae.errors import InputError
+from seqvae.stops import held_back
 
 CPU_SECONDS_PER_FILE = 5.0
 BYTES_PER_WORKER = 2**30  # on top of what the worker needs to start
@@ -69,7 +71,7 @@ def read_files(
         tasks = deque(range(i, min(i + FILES_PER_TASK, len(paths))) for i in starts)
         num_workers = min(num_workers or os.cpu_count() or 1, len(tasks))
         resource_tracker.ensure_running()  # it unblocks Ctrl-C when it starts, so it starts first
-        with _interrupts(blocked=True):
+        with held_back():
             _read_in_workers(read, paths, tasks, num_workers, refuse=refuse, keep=keep)
 
 
@@ -170,8 +172,8 @@ def _cannot_run(cause: object) -> InputError:
 
 
 def _heard(workers: list[_Worker]) -> list[_Worker]:
-    """Wait for workers that send or end; the one place where Ctrl-C is let in."""
-    with _interrupts(blocked=False):
+    """Wait for workers that send or end; the one place where Ctrl-C and its like are let in."""
+    with held_back(blocked=False):
         pipes = connection.wait([worker.pipe for worker in workers], POLL_SECONDS)
     for worker in workers:
         seconds = time.monotonic() - worker.task_began
@@ -181,29 +183,13 @@ def _heard(workers: list[_Worker]) -> list[_Worker]:
     return [worker for worker in workers if worker.pipe in pipes]
 
 
-@contextlib.contextmanager
-def _interrupts(*, blocked: bool) -> Iterator[None]:
-    """Hold Ctrl-C back within the block, or let it in again.
-
-    Workers inherit the mask, and so leave Ctrl-C to their parent, also while they start.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    how = signal.SIG_BLOCK if blocked else signal.SIG_UNBLOCK
-    previous = signal.pthread_sigmask(how, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
-
-
 # In a worker
 
 
 def _serve(pipe: connection.Connection, read: Callable[[Path], Any], cpu_seconds: float) -> None:
     """Take tasks and send their results until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there are no signal masks
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     _limit_memory()
     message: Any = []
     with contextlib.suppress(EOFError, ConnectionError):
@@ -215,6 +201,14 @@ def _serve(pipe: connection.Connection, read: Callable[[Path], Any], cpu_seconds
             except Exception as error:
                 error.add_note(traceback.format_exc())  # a traceback itself cannot travel
                 message = error
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent has ended, also in the middle of a file."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _read_limited(read: Callable[[Path], Result], file: Path, cpu_seconds: float) -> Result:

@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from seqvae.corpus.store import Corpus
+from seqvae.disk import write_file
 from seqvae.errors import InputError
 from seqvae.inference.codec import Codec
 from seqvae.inference.directions import Directions, fit_directions
@@ -77,7 +78,7 @@ class Movement:
             name: value.tolist() if isinstance(value, Tensor) else value
             for name, value in vars(self).items()
         }
-        (folder / FILE).write_text(json.dumps(plain, indent=2) + "\n", encoding="utf-8")
+        write_file(folder / FILE, json.dumps(plain, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> "Movement | None":

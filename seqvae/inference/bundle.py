@@ -8,9 +8,12 @@ A bundle is only read, unless it is named as the place to write to. Directions t
 run go to the run beside it; whoever ships a bundle with directions copies them into it.
 """
 
+import contextlib
 import json
 import logging
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
 from seqvae import __version__
-from seqvae.corpus.store import ABOUT, Corpus, replaced_folder
+from seqvae.corpus.store import ABOUT, Corpus
+from seqvae.disk import replaced_folder, write_file
 from seqvae.errors import InputError
 from seqvae.inference.evaluation import Evaluation
 from seqvae.model.config import ModelConfig, Steps
@@ -143,12 +147,13 @@ def save_bundle(
     with replaced_folder(folder) as beside:
         save_weights(beside, model, training)
         save_tokenizer(tokenizer, beside)
-        (beside / CARD).write_text(card, encoding="utf-8")
+        write_file(beside / CARD, card)
 
 
 def save_weights(folder: Path, model: SequenceVAE, training: Mapping[str, Any]) -> None:
     """Write `model.safetensors` and `config.json`."""
-    save_model(model, str(folder / WEIGHTS))
+    with system_errors():
+        save_model(model, str(folder / WEIGHTS))
     (folder / WEIGHTS).chmod(0o644)  # safetensors writes it as private
     config = {
         "format": FORMAT,
@@ -157,7 +162,22 @@ def save_weights(folder: Path, model: SequenceVAE, training: Mapping[str, Any]) 
         "steps": asdict(model.steps),
         "training": {name: value for name, value in training.items() if name != "model"},
     }
-    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    write_file(folder / CONFIG, json.dumps(config, indent=2) + "\n")
+
+
+@contextlib.contextmanager
+def system_errors() -> Iterator[None]:
+    """Unwrap the errors of the operating system that safetensors wraps.
+
+    Raises:
+        OSError: there was one, such as a full disk.
+    """
+    try:
+        yield
+    except SafetensorError as error:
+        if number := re.search(r"\(os error (\d+)\)", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+        raise
 
 
 def model_card(

@@ -25,11 +25,13 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialized
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 from tqdm import tqdm
 
+from seqvae.disk import only_writer, write_file
 from seqvae.errors import InputError
 from seqvae.model.latent import DiagonalGaussian
 
@@ -93,10 +95,10 @@ class Directions:
         about = {
             name: getattr(self, name) for name in ("names", "spread", "gap", "method", "model")
         }
-        (folder / ABOUT).unlink(missing_ok=True)  # an interruption must not leave half of each
-        save_file(self.score.state_dict(), folder / WEIGHTS)
-        (folder / WEIGHTS).chmod(0o644)  # safetensors writes it as private
-        (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        with only_writer(folder / "attributes", wait=True):
+            (folder / ABOUT).unlink(missing_ok=True)  # an interruption must not leave half of each
+            write_file(folder / WEIGHTS, serialized(self.score.state_dict()))
+            write_file(folder / ABOUT, json.dumps(about, indent=2) + "\n")
 
     @staticmethod
     def are_in(folder: Path) -> bool:

@@ -17,12 +17,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialized
 from torch import Tensor
 from torch.nn.functional import one_hot
 from tqdm import tqdm
 
 from seqvae.corpus.store import Split
+from seqvae.disk import write_file
 from seqvae.errors import InputError
 from seqvae.inference.codec import Codec
 from seqvae.tokenizers import AnyTokenizer
@@ -63,10 +65,8 @@ class Prior:
 
     def save(self, folder: Path) -> None:
         """Write `prior.safetensors`, whole or not at all."""
-        partial = folder / f"{FILE}.partial"
-        save_file({name: value.contiguous() for name, value in vars(self).items()}, partial)
-        partial.chmod(0o644)  # safetensors writes it as private
-        partial.replace(folder / FILE)
+        plain = {name: value.contiguous() for name, value in vars(self).items()}
+        write_file(folder / FILE, serialized(plain))
 
     @classmethod
     def load(cls, folder: Path) -> "Prior | None":

@@ -257,9 +257,14 @@ class TrainedVAE:
         if folder is None:
             logger.warning("the attributes are not kept; name a folder for them with --out")
         else:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._directions.save(folder)
-            movement.save(folder)
+            try:
+                self._directions.save(folder)
+                movement.save(folder)
+            except OSError as error:  # what took minutes to find is still shown
+                logger.warning(
+                    "%s: the attributes are not kept (%s); name another folder with --out",
+                    folder, error.strerror,
+                )  # fmt: skip
         return movement
 
     @verb(options.Score)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from seqvae.disk import replaced_file
 from seqvae.errors import InputError
 from seqvae.music.midi import PrettyMIDI
 
@@ -41,7 +42,7 @@ def write_audio(clips: Sequence[PrettyMIDI], midi_files: Sequence[Path]) -> list
         if any(instrument.notes for instrument in clip.instruments):
             sound = clip.fluidsynth(fs=SAMPLE_RATE)
         paths.append(file.with_suffix(".wav"))
-        with wave.open(str(paths[-1]), "wb") as opened:
+        with replaced_file(paths[-1]) as beside, wave.open(str(beside), "wb") as opened:
             opened.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
             opened.writeframes((sound * PEAK * 32767).astype("<i2").tobytes())
     return paths

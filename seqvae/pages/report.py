@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seqvae.corpus.store import Corpus
+from seqvae.disk import require_folder, write_file
 from seqvae.errors import InputError
 from seqvae.inference.attributes import Movement
 from seqvae.inference.measures import ATTRIBUTES
@@ -57,12 +58,12 @@ def write_report(run: Path, corpus: Corpus, out: Path) -> None:
     """
     if out.suffix.lower() != ".html":
         raise InputError(f"{out}: the report is a web page; give a name that ends in .html")
+    require_folder(out.parent)
     vae = TrainedVAE.load(run)
     if vae.model.config.latent_dim == 0:
         raise InputError(f"{run}: a language model (latent_dim 0) has no latent space to report on")
     data = gather(vae, corpus, history=read_metrics(run), title=run.resolve().name)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page_within(MAX_BYTES, data), encoding="utf-8")
+    write_file(out, page_within(MAX_BYTES, data))
 
 
 def gather(vae: TrainedVAE, corpus: Corpus, *, history: list[dict[str, float]], title: str) -> Data:

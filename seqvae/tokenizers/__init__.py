@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from seqvae.disk import write_file
 from seqvae.errors import InputError
 from seqvae.tokenizers.contract import MusicTokenizer, TextTokenizer, from_plain
 from seqvae.tokenizers.drums import DrumsTokenizer
@@ -74,7 +75,7 @@ def complete_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def save_tokenizer(tokenizer: AnyTokenizer, folder: Path) -> None:
     """Write the tokenizer's file."""
-    (folder / TOKENIZER_FILE).write_text(json.dumps(tokenizer.to_json()) + "\n", encoding="utf-8")
+    write_file(folder / TOKENIZER_FILE, json.dumps(tokenizer.to_json()) + "\n")
 
 
 def load_tokenizer(folder: Path) -> AnyTokenizer:

@@ -5,9 +5,9 @@ validation), last.ckpt (to resume) and bundle/ (the best epoch by validation).
 """
 
 import csv
+import io
 import json
 import pickle
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,10 @@ import yaml
 
 from seqvae.corpus.sources import find_sources, fingerprint_of
 from seqvae.corpus.store import ABOUT, Corpus
+from seqvae.disk import remove_leftovers, write_file
 from seqvae.errors import InputError
+from seqvae.inference.bundle import BUNDLE
+from seqvae.inference.prior import FILE as PRIOR
 from seqvae.tokenizers import make_tokenizer
 from seqvae.training.config import Config
 
@@ -27,17 +30,23 @@ FORMAT = 1  # of last.ckpt
 
 def begin_run(run: Path, config: Config, corpus: Corpus) -> None:
     """Write what is trained on what."""
-    run.mkdir(parents=True, exist_ok=True)
-    (run / CONFIG).write_text(yaml.safe_dump(asdict(config), sort_keys=False), encoding="utf-8")
-    shutil.copy(corpus.folder / ABOUT, run / ABOUT)
+    write_file(run / CONFIG, yaml.safe_dump(asdict(config), sort_keys=False))
+    write_file(run / ABOUT, (corpus.folder / ABOUT).read_bytes())
+
+
+def tidy(run: Path) -> None:
+    """Remove what a training that was killed has left half-written in its run."""
+    for name in (CONFIG, METRICS, CHECKPOINT, ABOUT, BUNDLE, f"{BUNDLE}/{PRIOR}"):
+        remove_leftovers(run / name)
 
 
 def write_metrics(run: Path, history: list[dict[str, float]]) -> None:
     """Write one row per validation."""
-    with (run / METRICS).open("w", newline="", encoding="utf-8") as opened:
-        writer = csv.DictWriter(opened, fieldnames=list(history[0]))
-        writer.writeheader()
-        writer.writerows(history)
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, fieldnames=list(history[0]))
+    writer.writeheader()
+    writer.writerows(history)
+    write_file(run / METRICS, table.getvalue())
 
 
 def read_metrics(run: Path) -> list[dict[str, float]]:
@@ -54,9 +63,9 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
 
 def write_checkpoint(run: Path, state: dict[str, Any]) -> None:
     """Write tensors and plain values, whole or not at all."""
-    beside = run / (CHECKPOINT + ".partial")
-    torch.save({"format": FORMAT} | state, beside)
-    beside.replace(run / CHECKPOINT)
+    content = io.BytesIO()  # torch itself would not name the file if the disk is full
+    torch.save({"format": FORMAT} | state, content)
+    write_file(run / CHECKPOINT, content.getvalue())
 
 
 def read_checkpoint(run: Path, config: Config) -> dict[str, Any]:

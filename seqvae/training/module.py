@@ -61,7 +61,7 @@ class VAETraining(lightning.LightningModule):
         self.history: list[dict[str, float]] = []
         self.seconds_before = 0.0
         self.started = time.monotonic()
-        self.interrupted = False
+        self.signal: int | None = None
         self.optimizer_state: dict[str, Any] | None = None
         self.beta_used: float | Tensor = 0.0
         self.bar: tqdm[Any] | None = None
@@ -150,13 +150,13 @@ class VAETraining(lightning.LightningModule):
         assert isinstance(optimizer, torch.optim.Optimizer)
         return optimizer
 
-    def interrupt(self) -> None:
-        """Ask for the end of the training after the step or the validation that runs."""
-        self.interrupted = True
+    def interrupt(self, number: int) -> None:
+        """End the training after the step or the validation that runs, because of a signal."""
+        self.signal = number
 
     def stop_if_asked(self) -> None:
         """Let Lightning end the training here."""
-        if self.interrupted:
+        if self.signal is not None:
             self.trainer.should_stop = True
 
     def beta(self) -> float | Tensor:

@@ -2,15 +2,18 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from corpora import WORDS, assert_adds_up, lines_of, prepare_in, write_lines
 
+from seqvae.corpus import prepare as prepare_file
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.prepare import prepare
 from seqvae.corpus.store import SPLITS, Corpus
+from seqvae.disk import only_writer
 from seqvae.errors import InputError
 
 
@@ -92,3 +95,38 @@ def test_a_file_in_the_place_of_the_corpus_is_an_input_error(tmp_path: Path) -> 
     write_lines(tmp_path / "corpus", ["years of work"])
     with pytest.raises(InputError):
         prepare_in(tmp_path / "corpus", WORDS, source=source)
+
+
+def test_of_processes_that_prepare_one_corpus_at_once_one_does_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lines(tmp_path / "data" / "a.txt", [f"line {i}" for i in range(30)])
+    settings: dict[str, Any] = {"source": str(tmp_path / "data")}
+    children, folder = [], tmp_path / "made" / "corpus"
+    with only_writer(folder):  # so that all of them have to wait
+        for _ in range(4):
+            begun, tell = os.pipe()
+            if not (pid := os.fork()):
+                try:
+                    monkeypatch.setattr(prepare_file, "only_writer", telling(tell))
+                    os.write(tell, f"{stamp(prepare_in(folder, WORDS, **settings))}".encode())
+                    os._exit(0)
+                finally:
+                    os._exit(1)
+            os.close(tell)
+            assert os.read(begun, 1) == b"w"
+            children.append((pid, begun))
+    stamps = [os.read(begun, 100) for _, begun in children]
+    assert [os.waitpid(pid, 0)[1] for pid, _ in children] == [0] * 4
+    assert stamps == [f"{stamp(Corpus(folder))}".encode()] * 4
+    assert [path.name for path in folder.parent.iterdir()] == ["corpus"]
+
+
+def telling(pipe: int) -> Callable[..., Any]:
+    """`only_writer`, which says when a process comes to it."""
+
+    def wrapped(folder: Path, **how: Any) -> Any:
+        os.write(pipe, b"w")
+        return only_writer(folder, **how)
+
+    return wrapped

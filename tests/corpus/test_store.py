@@ -14,9 +14,9 @@ from seqvae.corpus.store import (
     SourceRow,
     Spool,
     drop_leaks,
-    replaced_folder,
     write_corpus,
 )
+from seqvae.disk import replaced_folder
 from seqvae.errors import InputError
 from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers import AnyTokenizer
@@ -179,7 +179,7 @@ def interrupted(*arguments: object, **settings: object) -> None:
     [
         "seqvae.corpus.store.np.save",
         "seqvae.corpus.store.save_tokenizer",
-        "pathlib.Path.write_text",
+        "seqvae.corpus.store.write_file",
         "pathlib.Path.rename",
     ],
 )
@@ -203,16 +203,6 @@ def test_an_interrupted_first_write_leaves_nothing(
     with pytest.raises(Interrupt):
         write(tmp_path / "corpus", random_sequences(2, 10))
     assert names(tmp_path) == set()
-
-
-def test_a_replaced_folder_keeps_nothing_of_the_old_one(tmp_path: Path) -> None:
-    for name in ("old", "new"):
-        with replaced_folder(tmp_path / "folder") as beside:
-            assert beside.parent == tmp_path
-            (beside / name).write_text(name)
-    assert names(tmp_path) == {"folder"}
-    assert names(tmp_path / "folder") == {"new"}
-    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o755
 
 
 # Damage

@@ -174,19 +174,23 @@ def test_a_script_without_a_main_guard_is_told_so_once(tmp_path: Path) -> None:
 ORPHANS = """\
 import os, signal
 from pathlib import Path
-from seqvae.corpus.workers import read_files
+from deadly import read
+from seqvae.corpus import workers
 
 def take(index, result):
     os.kill(os.getpid(), signal.SIGKILL)
 
-read_files(str, [Path("a")] * 99, 2, refuse=str, take=take)
+workers.FILES_PER_TASK = 1
+workers.read_files(read, sorted(Path("files").iterdir()), 2, refuse=str, take=take)
 """
 
 
-def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+def test_workers_end_with_their_parent_also_in_the_middle_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    write_words(tmp_path / "files", ["wait", "a word"])
     process = subprocess.Popen(
         [sys.executable, "-c", ORPHANS], cwd=tmp_path, stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
     )  # fmt: skip
     process.communicate(timeout=60)  # until all that share its output have ended
     assert process.returncode == -signal.SIGKILL

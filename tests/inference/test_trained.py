@@ -10,7 +10,8 @@ import torch
 from trained import Trained
 
 import seqvae
-from seqvae.corpus.store import Spool, replaced_folder, write_corpus
+from seqvae.corpus.store import Spool, write_corpus
+from seqvae.disk import replaced_folder
 from seqvae.errors import InputError
 from seqvae.music.midi import read_midi, to_pretty_midi
 from seqvae.music.notes import Metre, Piece, Tempo, make_notes

@@ -1,5 +1,6 @@
 """Training: it learns, it resumes exactly, it leaves nothing half-written."""
 
+import contextlib
 import dataclasses
 import signal
 from collections.abc import Callable
@@ -9,17 +10,19 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from full_disk import full_disk
 from tiny_runs import assert_same_run, checkpoint, corpus_of, tiny_config
 
 import seqvae
 from seqvae.corpus.config import DataConfig
+from seqvae.disk import only_writer
 from seqvae.errors import InputError
-from seqvae.inference import prior as prior_file
 from seqvae.inference.codec import Codec
 from seqvae.inference.prior import Prior, fit_prior_of
 from seqvae.model.config import ModelConfig
 from seqvae.model.objective import BetaSchedule, Objective
 from seqvae.model.vae import SequenceVAE
+from seqvae.stops import SIGNALS, Stopped
 from seqvae.training import checkpoint as checkpoint_file
 from seqvae.training import module as module_file
 from seqvae.training import train as train_file
@@ -63,6 +66,19 @@ def before(call: int, act: Callable[[], None], inner: Wrapped) -> Wrapped:
         if num_calls == call + 1:
             act()
         return inner(*arguments, **named)
+
+    return wrapped
+
+
+def on_a_full_disk(call: int, inner: Wrapped) -> Wrapped:
+    """A function that finds the disk full when it is called for the nth time, counted from 0."""
+    num_calls = 0
+
+    def wrapped(*arguments: Any, **named: Any) -> Any:
+        nonlocal num_calls
+        num_calls += 1
+        with full_disk() if num_calls == call + 1 else contextlib.nullcontext():
+            return inner(*arguments, **named)
 
     return wrapped
 
@@ -123,6 +139,23 @@ def test_a_run_stops_after_the_step_in_which_it_is_interrupted(
     assert checkpoint(tmp_path / "tiny")["step"] == step + 1
 
 
+@pytest.mark.parametrize("number", sorted(SIGNALS), ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "place", [(VAETraining, "configure_optimizers"), (VAETraining, "training_step")]
+)
+def test_every_signal_ends_a_run_with_a_checkpoint_also_after_lightning_took_it(
+    number: signal.Signals, place: tuple[Any, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handlers = {each: signal.getsignal(each) for each in SIGNALS}
+    inner = getattr(*place)
+    monkeypatch.setattr(*place, before(0, lambda: signal.raise_signal(number), inner))
+    with pytest.raises(Stopped, match=r"step 1 of 10; .* --resume goes on") as caught:
+        train(tiny_config(tmp_path), tmp_path)
+    assert caught.value.number == number
+    assert checkpoint(tmp_path / "tiny")["step"] == 1
+    assert {each: signal.getsignal(each) for each in SIGNALS} == handlers
+
+
 def test_a_run_stops_after_the_validation_in_which_it_is_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,14 +188,11 @@ def test_a_prior_that_is_half_written_is_no_prior(
 ) -> None:
     config = tiny_config(tmp_path)
 
-    def half(tensors: object, file: Path) -> None:
-        file.write_bytes(b"half")
-        raise OSError("disk full")
-
     with monkeypatch.context() as patched:
-        patched.setattr(prior_file, "save_file", half)
-        with pytest.raises(OSError, match="disk full"):
+        patched.setattr(Prior, "save", on_a_full_disk(0, Prior.save))
+        with pytest.raises(OSError, match=r"File too large: .*bundle/prior\.safetensors"):
             train(config, tmp_path)
+    assert not [*(tmp_path / "tiny/bundle").glob(".*")]
     assert Prior.load(tmp_path / "tiny" / "bundle") is None
     assert Prior.load(train(config, tmp_path, resume=True) / "bundle") is not None
 
@@ -197,21 +227,14 @@ def test_minutes_and_the_warning_count_across_interruptions(
 def test_a_failing_write_leaves_the_checkpoint_before_it_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, inner, num_writes = tiny_config(tmp_path, max_epochs=3), torch.save, 0
-
-    def save(state: object, file: Path) -> None:
-        nonlocal num_writes
-        num_writes += 1
-        if num_writes == 3:
-            file.write_bytes(b"half")
-            raise OSError("disk full")
-        inner(state, file)
-
+    config, run = tiny_config(tmp_path, max_epochs=3), tmp_path / "parts" / "tiny"
     with monkeypatch.context() as patched:
-        patched.setattr(torch, "save", save)
-        with pytest.raises(OSError, match="disk full"):
+        patched.setattr(module_file, "write_checkpoint",
+                        on_a_full_disk(2, module_file.write_checkpoint))  # fmt: skip
+        with pytest.raises(OSError, match=r"File too large: .*tiny/last\.ckpt"):
             train(config, tmp_path / "parts")
-    assert checkpoint(tmp_path / "parts" / "tiny")["step"] == 10
+    assert not [*run.glob(".*")]
+    assert checkpoint(run)["step"] == 10
     parts = train(config, tmp_path / "parts", resume=True)
     assert_same_run(train(config, tmp_path / "whole"), parts)
 
@@ -226,6 +249,32 @@ def test_an_existing_run_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"exists.*--resume"):
         train(config, tmp_path)
     assert (run / "last.ckpt").read_bytes() == checkpoint_bytes
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_that_another_process_trains_is_refused(tmp_path: Path, resume: bool) -> None:
+    config = tiny_config(tmp_path)
+    message = r"tiny: process \d+ on \S+ is writing there; wait for it, or give another name"
+    with only_writer(tmp_path / "tiny"), pytest.raises(InputError, match=message):
+        train(config, tmp_path, resume=resume)
+    assert not (tmp_path / "tiny").exists()
+    assert not (tmp_path / "prepared").exists()
+
+
+def test_a_run_is_no_place_for_its_corpus(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, data={"source": "x", "corpus": str(tmp_path / "tiny")})
+    with pytest.raises(InputError, match="the run and its corpus are one folder"):
+        train(config, tmp_path)
+
+
+def test_what_a_killed_training_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path)
+    run = train(config, tmp_path)
+    for name in (".last.ckpt.0123abcd.partial", "bundle/.prior.safetensors.0123abcd.partial"):
+        (run / name).touch()
+    (run / ".bundle.0123abcd.partial").mkdir()
+    train(config, tmp_path, resume=True)
+    assert not [path for path in run.rglob(".*") if path.name.startswith(".")]
 
 
 def test_resuming_is_refused_when_the_data_have_changed(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pretty_midi
 
+from seqvae.disk import replaced_file
 from seqvae.music.midi.midi_clip import MidiClip
 from seqvae.music.notes import Piece, bars_end
 
@@ -67,5 +68,6 @@ def write_clips(clips: Sequence[pretty_midi.PrettyMIDI], folder: Path, name: str
     """Write `name`_00.mid, `name`_01.mid and so on; returns the paths."""
     paths = [folder / f"{name}_{number:02d}.mid" for number in range(len(clips))]
     for clip, path in zip(clips, paths, strict=True):
-        clip.write(str(path))
+        with replaced_file(path) as beside:
+            clip.write(str(beside))
     return paths
