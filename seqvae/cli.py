@@ -347,7 +347,8 @@ def _refuse_flags_of_music(vae: Any, kind: type, chosen: dict[str, Any]) -> None
     if vae.tokenizer.modality == "music":
         return
     defaults = {field.name: field.default for field in fields(kind)} | {"audio": False}
-    for name in ("qpm", "bar", "beats", "beats_metre", "chord_file", "chords", "audio"):
+    of_files = ("bar", "beats", "beats_metre", "chord_file", "tracks")
+    for name in ("qpm", *of_files, "chords", "audio"):
         if name in chosen and chosen[name] != defaults[name]:
             raise InputError(f"--{name} is for music; this model takes text")
 

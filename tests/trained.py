@@ -38,6 +38,7 @@ def band(seed: int, num_bars: int = 4) -> Piece:
     """Melody, bass and a performed kit."""
     rng = np.random.default_rng(seed)
     eighths, halves = np.arange(0, 16 * num_bars, 2), np.arange(0, 16 * num_bars, 8)
+    eighths = eighths[rng.random(len(eighths)) < 0.8]
     beats = np.arange(0, 16 * num_bars, 4)
     tracks = [
         make_notes(eighths, eighths + 2, 60 + rng.integers(0, 12, len(eighths)), track=0),

@@ -6,7 +6,8 @@ from typing import Any
 from seqvae.corpus.encodings import check_encoding
 from seqvae.errors import InputError, at_least, one_of, within
 from seqvae.music.notes import parse_metre
-from seqvae.tokenizers import complete_settings
+from seqvae.music.track_rules import as_rules
+from seqvae.tokenizers import TOKENIZERS, complete_settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,9 @@ class DataConfig:
     chords: str | None = None
     """Name of the chord file beside each MIDI file. Each line has begin and end in seconds, and a
     chord. Only a tokenizer with `chords: true` reads them."""
+    tracks: str | list[str] | dict[str, str] | None = None
+    """Rules for which tracks are what, where names, channels and programs do not tell: 'drums:
+    name=drum*; melody: highest; bass: channel=2'. They become `tracks` of the tokenizer."""
     tokenizer: dict[str, Any] = field(default_factory=dict)
     """`kind` (text, words, melody, drums, groove, trio or polyphony) and the settings of that
     tokenizer."""
@@ -84,10 +88,20 @@ class DataConfig:
                 case [str(place)]:
                     object.__setattr__(self, name, place)
         if self.tokenizer:
-            object.__setattr__(self, "tokenizer", complete_settings(self.tokenizer))
+            object.__setattr__(self, "tokenizer", complete_settings(self._with_tracks()))
+            object.__setattr__(self, "tracks", None)
         if self.beats_metre is not None:
             parse_metre(self.beats_metre)
         self._check_sources()
+
+    def _with_tracks(self) -> dict[str, Any]:
+        """The settings of the tokenizer with the rules for tracks."""
+        if self.tracks is None:
+            return self.tokenizer
+        kind = TOKENIZERS.get(self.tokenizer.get("kind", ""))
+        if kind is not None and kind.modality == "text":
+            raise InputError("data.tracks is for music; this tokenizer takes text")
+        return self.tokenizer | {"tracks": as_rules(self.tracks)}
 
     def _check_sources(self) -> None:
         """Refuse several ways of naming the data, or one that is not complete."""

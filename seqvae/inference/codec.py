@@ -38,6 +38,7 @@ from seqvae.music.notes import DEFAULT_QPM, Piece, join
 from seqvae.music.timing import NO_GRID, OTHER_BEATS, has_grid
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, Ids
+from seqvae.tokenizers.tracks import with_tracks
 
 BATCH_SIZE = 256  # codes or sequences that are computed together
 AS_IS = Reading()
@@ -98,6 +99,7 @@ class Codec:
         """
         if self.tokenizer.modality == "text":
             return [self._sentence(source)]
+        tokenizer = with_tracks(self.tokenizer, reading.tracks)
         beats = chords = None
         if reading.beats is not None or reading.chord_file is not None:
             if isinstance(source, pretty_midi.PrettyMIDI):
@@ -116,7 +118,7 @@ class Codec:
             mend = f"{NO_GRID.text}; name its beat file with --beats"
             logger.warning("%s: %s", name, mend if beats is None else OTHER_BEATS.text)
         try:
-            return self.tokenizer.encode(whole, reading.bar)
+            return tokenizer.encode(whole, reading.bar)
         except InputError as error:
             raise InputError(f"{name}: {error}") from error
 

@@ -55,6 +55,9 @@ class Reading:
     """Metre of beat files that name none, such as 6/8, where a beat is a dotted quarter."""
     chord_file: str | None = None
     """Name of the chord file beside each MIDI file, such as chord_midi.txt."""
+    tracks: str | None = None
+    """Rules for which tracks are what, such as "drums: name=drum*; melody: highest; bass:
+    channel=2"; by default those of the model. seqvae look shows how tracks are heard."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,7 @@ Notes = NDArray[Any]  # records of NOTE, sorted by start, then pitch
 NOTE_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 NUM_VELOCITIES = 127  # in MIDI, from 1 to 127
 DEFAULT_QPM = 120.0  # the tempo of a MIDI file that names none
+CHORD_SECONDS, CHORD_QUARTERS = 0.03, 1 / 16  # how far apart notes of a chord are struck
 
 
 @dataclass(frozen=True)
@@ -240,22 +241,35 @@ def bars(piece: Piece) -> Iterator[Bar]:
             number += 1
 
 
-def melody_line(notes: Notes) -> Notes:
-    """Reduce notes to one voice: the highest of each onset, which ends the note before it."""
+def melody_line(notes: Notes, *, lowest: bool = False) -> Notes:
+    """Reduce notes to one voice: the highest of each onset, or the lowest.
+
+    An onset ends the note before it.
+    """
     if not len(notes):
         return notes
-    last_of_onset = np.ones(len(notes), np.bool_)
-    last_of_onset[:-1] = notes["start"][1:] != notes["start"][:-1]
-    line: Notes = notes.compress(last_of_onset)  # pitches rise within an onset
-    line["end"][:-1] = np.minimum(line["end"][:-1], line["start"][1:])
+    begins_onset = np.ones(len(notes) + 1, np.bool_)
+    begins_onset[1:-1] = notes["start"][1:] != notes["start"][:-1]
+    line: Notes = notes.compress(begins_onset[:-1] if lowest else begins_onset[1:])
+    line["end"][:-1] = np.minimum(line["end"][:-1], line["start"][1:])  # pitches rise in an onset
     return line
 
 
-def chord_share(notes: Notes) -> float:
-    """Share of onsets that strike more than one note; nan without notes."""
+def chord_share(notes: Notes, piece: Piece) -> float:
+    """Share of onsets, as played, that strike more than one note; nan without notes.
+
+    Notes belong to one onset if each follows the one before it within 30 ms, and within half of a
+    32nd note: chords are never struck quite together by hand, and fast runs are no chords.
+    """
     if not len(notes):
         return math.nan
-    _, num_struck = np.unique(notes["start"], return_counts=True)
+    onsets = np.sort(notes["start"] + notes["offset"].astype(np.float64))
+    changes = [tempo.start_step for tempo in piece.tempos]
+    qpm = np.array([tempo.qpm for tempo in piece.tempos])
+    tempo = np.searchsorted(changes, onsets[1:], side="right") - 1
+    quarters = np.minimum(CHORD_SECONDS * qpm / 60, CHORD_QUARTERS)[np.maximum(tempo, 0)]
+    begins = np.flatnonzero(np.append(True, np.diff(onsets) > quarters * piece.steps_per_quarter))
+    num_struck = np.diff(np.append(begins, len(onsets)))
     return float((num_struck > 1).mean())
 
 

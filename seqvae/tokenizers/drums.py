@@ -26,22 +26,23 @@ from seqvae.tokenizers.kits import (
     kit_symbols,
     mixed_sets,
 )
+from seqvae.tokenizers.tracks import TrackSettings
 from seqvae.tokenizers.windows import (
     Span,
     Windows,
     encode_windows,
     extract_windows,
-    no_part,
     window_piece,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class DrumsTokenizer(GridSettings, MusicTokenizer):
+class DrumsTokenizer(TrackSettings, GridSettings, MusicTokenizer):
     """All drum tracks of a piece as one kit."""
 
     kind: ClassVar[str] = "drums"
     channels: ClassVar[tuple[str, ...]] = ("hits",)
+    roles: ClassVar[tuple[str, ...]] = ("drums",)
     num_members: ClassVar[tuple[int, ...]] = (NUM_CLASSES,)
 
     mix_share: float = 0.5
@@ -50,6 +51,7 @@ class DrumsTokenizer(GridSettings, MusicTokenizer):
     def __post_init__(self) -> None:
         """Refuse impossible settings."""
         super().__post_init__()
+        self.check_tracks()
         within(self, 0, 1, "mix_share", section="drums: ", closed=True)
 
     @property
@@ -59,18 +61,22 @@ class DrumsTokenizer(GridSettings, MusicTokenizer):
 
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of the kit."""
-        dropped = Dropped()
-        hits = kit_hits(piece.notes, dropped)
+        dropped, parts = Dropped(), self.parts(piece)
+        self.count_left_out(parts, dropped)
+        hits = kit_hits(parts, dropped)
         cuts = [partial(self._cut, hits, self.conditions(piece))] if len(hits) else []
         return extract_windows(self, piece, cuts, dropped)
 
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
         """The windows of the kit end to end, or the one that begins at `bar`."""
-        dropped = Dropped()
-        hits = kit_hits(piece.notes, dropped)
-        if len(piece.notes) and not len(hits):
-            raise no_part(self, dropped)
-        return encode_windows(self, piece, partial(self._cut, hits, self.conditions(piece)), bar)
+        dropped, parts = Dropped(), self.parts(piece)
+        hits = kit_hits(parts, dropped)
+        if parts and not len(hits):
+            raise self.nothing_taken(parts, dropped)
+        cut = partial(self._cut, hits, self.conditions(piece))
+        examples = encode_windows(self, piece, cut, bar)
+        self.warn_of_rest(piece, parts, [part for part in parts if self.takes(part)], dropped)
+        return examples
 
     def _cut(self, hits: Notes, chords: Conditions, span: Span) -> Windows:
         """The windows of a kit, and of the chords of its piece."""

@@ -50,12 +50,12 @@ from seqvae.tokenizers.kits import (
     mixed_sets,
     struck,
 )
+from seqvae.tokenizers.tracks import TrackSettings
 from seqvae.tokenizers.windows import (
     Span,
     Windows,
     encode_windows,
     extract_windows,
-    no_part,
     window_piece,
 )
 
@@ -66,7 +66,7 @@ OFFSET_CHANNELS = slice(1 + NUM_CLASSES, 1 + 2 * NUM_CLASSES)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrooveTokenizer(GridSettings, MusicTokenizer):
+class GrooveTokenizer(TrackSettings, GridSettings, MusicTokenizer):
     """All drum tracks of a piece as one kit, performed."""
 
     kind: ClassVar[str] = "groove"
@@ -75,6 +75,7 @@ class GrooveTokenizer(GridSettings, MusicTokenizer):
         *(f"velocity of {name}" for name in CLASSES),
         *(f"timing of {name}" for name in CLASSES),
     )
+    roles: ClassVar[tuple[str, ...]] = ("drums",)
     num_members: ClassVar[tuple[int, ...]] = (NUM_CLASSES,) + (0,) * (2 * NUM_CLASSES)
     keeps: ClassVar[frozenset[str]] = frozenset({"velocity", "timing"})
 
@@ -93,6 +94,7 @@ class GrooveTokenizer(GridSettings, MusicTokenizer):
     def __post_init__(self) -> None:
         """Refuse impossible settings."""
         super().__post_init__()
+        self.check_tracks()
         section = "groove: "
         within(self, 1, NUM_VELOCITIES, "num_velocity_bins", section=section, closed=True)
         at_least(self, 1, "num_offset_bins", section=section)
@@ -108,18 +110,22 @@ class GrooveTokenizer(GridSettings, MusicTokenizer):
 
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of the kit."""
-        dropped = Dropped()
-        hits = kit_hits(piece.notes, dropped)
+        dropped, parts = Dropped(), self.parts(piece)
+        self.count_left_out(parts, dropped)
+        hits = kit_hits(parts, dropped)
         cuts = [partial(self._cut, hits, self.conditions(piece))] if len(hits) else []
         return extract_windows(self, piece, cuts, dropped)
 
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
         """The windows of the kit end to end, or the one that begins at `bar`."""
-        dropped = Dropped()
-        hits = kit_hits(piece.notes, dropped)
-        if len(piece.notes) and not len(hits):
-            raise no_part(self, dropped)
-        return encode_windows(self, piece, partial(self._cut, hits, self.conditions(piece)), bar)
+        dropped, parts = Dropped(), self.parts(piece)
+        hits = kit_hits(parts, dropped)
+        if parts and not len(hits):
+            raise self.nothing_taken(parts, dropped)
+        cut = partial(self._cut, hits, self.conditions(piece))
+        examples = encode_windows(self, piece, cut, bar)
+        self.warn_of_rest(piece, parts, [part for part in parts if self.takes(part)], dropped)
+        return examples
 
     def _cut(self, hits: Notes, chords: Conditions, span: Span) -> Windows:
         """The windows of a performed kit, and of the chords of its piece."""

@@ -7,10 +7,14 @@ so there are 512: 5 = 0b101 is kick and closed hi-hat.
 Axes: N windows, T steps.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.music.notes import Notes, make_notes
+from seqvae.music.notes import Notes, make_notes, sort_notes
+from seqvae.music.roles import DRUM_CHANNEL, Part
+from seqvae.music.track_names import words_of
 from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.grid import Roll
 from seqvae.tokenizers.windows import Span
@@ -34,19 +38,40 @@ CLASS_OF = np.full(128, -1)
 for _number, _pitches in enumerate(CLASSES.values()):
     CLASS_OF[list(_pitches)] = _number
 
-NO_DRUMS = Reason("file", "no drums")
+# Samplers play a drum at any pitch: in a track of one pitch, its name says which drum it is.
+NAMED_CLASSES = {
+    "kick": "kick", "bassdrum": "kick", "snare": "snare", "clap": "snare", "rimshot": "snare",
+    "hat": "closed hi-hat", "hihat": "closed hi-hat", "shaker": "closed hi-hat", "tom": "mid tom",
+    "crash": "crash", "cymbal": "crash", "ride": "ride",
+}  # fmt: skip
+
+NO_DRUMS = Reason("file", "no drums", "--data.tracks")
 OTHER_DRUM = Reason("note", "a drum outside the nine classes")
 
 
-def kit_hits(notes: Notes, dropped: Dropped) -> Notes:
+def kit_hits(parts: Sequence[Part], dropped: Dropped) -> Notes:
     """The notes of all drum tracks that belong to a class."""
-    drums = notes[notes["is_drum"]]
+    kits = [_kit(part) for part in parts if part.role == "drums"]
+    drums = sort_notes(np.concatenate(kits)) if kits else make_notes([], [], [])
     hits: Notes = drums[CLASS_OF[drums["pitch"]] >= 0]
-    if len(notes) and not len(drums):
+    if parts and not len(drums):
         dropped[NO_DRUMS] += 1
     if len(hits) < len(drums):
         dropped[OTHER_DRUM] += len(drums) - len(hits)
     return hits
+
+
+def _kit(part: Part) -> Notes:
+    """The notes of a drum track, at the pitches of General MIDI."""
+    words = {word.removesuffix("s") for word in words_of(part.track.name)}
+    named = [drum for word, drum in NAMED_CLASSES.items() if word in words]
+    if "open" in words:
+        named = [drum.replace("closed", "open") for drum in named]
+    if part.track.channel == DRUM_CHANNEL or len(named) != 1 or np.ptp(part.notes["pitch"]):
+        return part.notes
+    notes: Notes = part.notes.copy()
+    notes["pitch"] = CLASSES[named[0]][0]
+    return notes
 
 
 def kit_roll(hits: Notes, span: Span) -> Roll:

@@ -7,40 +7,41 @@ Silence is legal anywhere: whatever a model decodes can be encoded again.
 Axes: N windows, T steps, C channels, each of them a line.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError, at_least, within
-from seqvae.music.notes import NOTE_NAMES, Notes, chord_share, make_notes, melody_line
+from seqvae.music.notes import NOTE_NAMES, Notes, make_notes
+from seqvae.music.roles import MAX_CHORD_SHARE, Part
 from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.grid import Roll
+from seqvae.tokenizers.tracks import TrackSettings
 from seqvae.tokenizers.windows import Span
 
 NO_EVENT, NOTE_OFF, FIRST_PITCH = 0, 1, 2
-DRUM_TRACK = Reason("track", "drums")
-CHORD_TRACK = Reason("track", "mostly chords", "--data.tokenizer.max_chord_share")
+OTHER_OF_CHORD = Reason("note", "at the same step as another of its track")
+NO_LINE = {role: Reason("file", f"no {role}", "--data.tracks") for role in ("melody", "bass")}
 
 
 @dataclass(frozen=True, kw_only=True)
-class LineSettings:
+class LineSettings(TrackSettings):
     """Which tracks are lines, their range, and how far training transposes them."""
-
-    kind: ClassVar[str]
 
     min_pitch: int = 21
     """Lowest MIDI pitch of the vocabulary."""
     max_pitch: int = 108
     """Highest MIDI pitch of the vocabulary."""
-    max_chord_share: float = 0.5
+    max_chord_share: float = MAX_CHORD_SHARE
     """A track counts as accompaniment when more of its onsets than this are chords."""
     max_transpose: int = 5
     """Training transposes each window at random by up to this many semitones; drums stay."""
 
     def check_lines(self) -> None:
         """Refuse impossible settings."""
+        self.check_tracks()
         section = f"{self.kind}: "
         at_least(self, 0, "max_transpose", section=section)
         within(self, 0, 1, "max_chord_share", section=section, closed=True)
@@ -50,28 +51,26 @@ class LineSettings:
             )
 
     @property
+    def _max_chord_share(self) -> float:
+        return self.max_chord_share
+
+    @property
     def num_events(self) -> int:
         """Size of a line's vocabulary: two events and the pitches."""
         return FIRST_PITCH + self.max_pitch - self.min_pitch + 1
 
 
-def pitched_lines(notes: Notes, max_chord_share: float, dropped: Dropped) -> list[Notes]:
-    """A line for each pitched track that is not an accompaniment of chords."""
-    lines = []
-    for track in np.unique(notes["track"]):
-        track_notes = notes.compress(notes["track"] == track)
-        if track_notes["is_drum"].any():
-            dropped[DRUM_TRACK] += 1
-        elif chord_share(track_notes) > max_chord_share:
-            dropped[CHORD_TRACK] += 1
-        else:
-            lines.append(melody_line(track_notes))
-    return lines
+def main_line(parts: Sequence[Part], role: str) -> Part | None:
+    """Of the tracks that have a role, the highest, or the lowest bass; None if there is none."""
+    having = [part for part in parts if part.role == role]
+    extreme = min if role == "bass" else max
+    return extreme(having, key=lambda part: part.height, default=None)
 
 
-def mean_pitch(line: Notes) -> float:
-    """How high a line lies."""
-    return float(line["pitch"].mean())
+def notes_of_chords(lines: Sequence[Part]) -> Dropped:
+    """How many notes of tracks their lines leave out."""
+    count = sum(len(part.notes) - len(part.line) for part in lines)
+    return Dropped({OTHER_OF_CHORD: count} if count else {})
 
 
 def line_roll(line: Notes, span: Span, min_pitch: int, max_pitch: int) -> Roll:

@@ -1,7 +1,6 @@
 """Melodies on a bar grid, one token per step: MusicVAE's 90 events (Roberts et al. 2018).
 
-Every pitched track that is not mostly chords is a melody. Training uses all of them; a clip is
-represented by the highest one.
+The melody of a piece is one of its tracks (`music.roles`), in training as in a clip.
 
 Axes: N windows, T steps, C = 1 channel, K condition columns.
 """
@@ -23,8 +22,8 @@ from seqvae.tokenizers.lines import (
     line_notes,
     line_roll,
     line_symbols,
-    mean_pitch,
-    pitched_lines,
+    main_line,
+    notes_of_chords,
     transposed,
     transpositions,
 )
@@ -33,7 +32,6 @@ from seqvae.tokenizers.windows import (
     Windows,
     encode_windows,
     extract_windows,
-    no_part,
     window_piece,
 )
 
@@ -44,6 +42,7 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     kind: ClassVar[str] = "melody"
     channels: ClassVar[tuple[str, ...]] = ("events",)
+    roles: ClassVar[tuple[str, ...]] = ("melody",)
 
     def __post_init__(self) -> None:
         """Refuse impossible settings."""
@@ -56,23 +55,27 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
         return (self.num_events,)
 
     def extract(self, piece: Piece) -> Extraction:
-        """The training windows of every melody."""
-        dropped = Dropped()
-        lines = pitched_lines(piece.notes, self.max_chord_share, dropped)
+        """The training windows of the melody; of several where a rule says so."""
+        dropped, parts = Dropped(), self.parts(piece)
+        self.count_left_out(parts, dropped)
+        melodies = [part for part in parts if part.role == "melody"]
         chords = self.conditions(piece)
-        cuts = [partial(self._cut, line, chords) for line in lines]
+        cuts = [partial(self._cut, melody.line, chords) for melody in melodies]
         return extract_windows(self, piece, cuts, dropped)
 
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
-        """The windows of the highest melody end to end, or the one that begins at `bar`."""
-        dropped = Dropped()
-        lines = pitched_lines(piece.notes, self.max_chord_share, dropped)
-        if len(piece.notes) and not lines:
-            raise no_part(self, dropped)
-        line = max(lines, key=mean_pitch, default=piece.notes)
+        """The windows of the melody end to end, or the one that begins at `bar`."""
+        parts = self.parts(piece)
+        melody = main_line(parts, "melody")
+        if parts and melody is None:
+            raise self.nothing_taken(parts, Dropped())
+        line = melody.line if melody else piece.notes
         program = int(line["program"][0]) if len(line) else 0
         cut = partial(self._cut, line, self.conditions(piece))
-        return encode_windows(self, piece, cut, bar, program)
+        examples = encode_windows(self, piece, cut, bar, program)
+        taken = [melody] if melody else []
+        self.warn_of_rest(piece, parts, taken, notes_of_chords(taken))
+        return examples
 
     def _cut(self, line: Notes, chords: Conditions, span: Span) -> Windows:
         """The windows of a melody and of its chords."""

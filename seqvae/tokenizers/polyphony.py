@@ -8,6 +8,7 @@ began before a window are left out of it, and notes that last beyond its end are
 Axes: N windows, T notes and the end, C = 5 channels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -25,8 +26,10 @@ from seqvae.music.notes import (
     make_notes,
     velocity_bins,
 )
+from seqvae.music.roles import Part
 from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
+from seqvae.tokenizers.tracks import TrackSettings
 from seqvae.tokenizers.windows import (
     Span,
     Windows,
@@ -46,7 +49,7 @@ STRUCK_TWICE = Reason("note", "struck twice at once")
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolyphonyTokenizer(WindowSettings, MusicTokenizer):
+class PolyphonyTokenizer(TrackSettings, WindowSettings, MusicTokenizer):
     """All notes of a piece in one sequence."""
 
     kind: ClassVar[str] = "polyphony"
@@ -68,6 +71,7 @@ class PolyphonyTokenizer(WindowSettings, MusicTokenizer):
     def __post_init__(self) -> None:
         """Refuse impossible settings."""
         super().__post_init__()
+        self.check_tracks()
         section = "polyphony: "
         at_least(self, 1, "max_notes", section=section)
         at_least(self, 0, "max_transpose", section=section)
@@ -92,15 +96,30 @@ class PolyphonyTokenizer(WindowSettings, MusicTokenizer):
 
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of all notes."""
-        dropped = Dropped()
-        notes = without_overlaps(piece.notes)
-        if len(notes) < len(piece.notes):
-            dropped[STRUCK_TWICE] += len(piece.notes) - len(notes)
+        dropped, parts = Dropped(), self.parts(piece)
+        self.count_left_out(parts, dropped)
+        notes = self._notes(piece, parts, dropped)
         return extract_windows(self, piece, [partial(self._cut, notes)], dropped)
 
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
         """The windows of all notes end to end, or the one that begins at `bar`."""
-        return encode_windows(self, piece, partial(self._cut, without_overlaps(piece.notes)), bar)
+        dropped, parts = Dropped(), self.parts(piece)
+        notes = self._notes(piece, parts, dropped)
+        examples = encode_windows(self, piece, partial(self._cut, notes), bar)
+        self.warn_of_rest(piece, parts, [part for part in parts if self.takes(part)], dropped)
+        return examples
+
+    def _notes(self, piece: Piece, parts: Sequence[Part], dropped: Dropped) -> Notes:
+        """The notes of all tracks that are taken, with drums where a track is a kit."""
+        taken = [part.number for part in parts if self.takes(part)]
+        heard = piece.notes.compress(np.isin(piece.notes["track"], taken))
+        for part in parts:
+            if (part.role == "drums") != part.notes["is_drum"].any():
+                heard["is_drum"][heard["track"] == part.number] = part.role == "drums"
+        notes = without_overlaps(heard)
+        if len(notes) < len(heard):
+            dropped[STRUCK_TWICE] += len(heard) - len(notes)
+        return notes
 
     def _cut(self, notes: Notes, span: Span) -> Windows:
         """The notes that begin in each window, and its end."""

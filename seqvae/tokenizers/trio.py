@@ -1,8 +1,7 @@
 """Melody, bass and drums together on a bar grid: MusicVAE's trio (Roberts et al. 2018).
 
 Channel 0 is a melody and channel 1 a bass, both in the events of `lines`; channel 2 is a kit in the
-sets of `kits`. A track is a melody where its program is 0-31 and a bass where it is 32-39; all drum
-tracks are one kit. A piece with several melodies or basses gives every pair of them.
+sets of `kits`. Which tracks they are is found in `music.roles`; all drum tracks are one kit.
 
 Axes: N windows, T steps, C = 3 channels, K condition columns.
 """
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from seqvae.errors import within
 from seqvae.music.chords import transpose_chords
 from seqvae.music.notes import Notes, Piece, sort_notes
-from seqvae.reasons import Dropped, Reason
+from seqvae.reasons import Dropped
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
 from seqvae.tokenizers.grid import Conditions, GridSettings, grid_windows, in_quarters, taken_steps
 from seqvae.tokenizers.kits import (
@@ -30,12 +29,13 @@ from seqvae.tokenizers.kits import (
     kit_symbols,
 )
 from seqvae.tokenizers.lines import (
+    NO_LINE,
     LineSettings,
     line_notes,
     line_roll,
     line_symbols,
-    mean_pitch,
-    pitched_lines,
+    main_line,
+    notes_of_chords,
     transposed,
     transpositions,
 )
@@ -44,13 +44,10 @@ from seqvae.tokenizers.windows import (
     Windows,
     encode_windows,
     extract_windows,
-    no_part,
     window_piece,
 )
 
-MELODY_PROGRAMS, BASS_PROGRAMS = range(32), range(32, 40)
 WRITTEN_BASS = 33  # electric bass, fingered
-NEITHER = Reason("track", "neither melody nor bass by its program")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +56,7 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     kind: ClassVar[str] = "trio"
     channels: ClassVar[tuple[str, ...]] = ("melody", "bass", "drums")
+    roles: ClassVar[tuple[str, ...]] = channels
     num_members: ClassVar[tuple[int, ...]] = (0, 0, NUM_CLASSES)
 
     num_bars: int = 16
@@ -80,48 +78,41 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
         return self.num_events, self.num_events, NUM_SETS
 
     def extract(self, piece: Piece) -> Extraction:
-        """The training windows of every melody with every bass, and the kit."""
-        dropped = Dropped()
-        melodies, basses, hits = self._voices(piece.notes, dropped)
+        """The training windows of melody, bass and kit; of all pairs where rules name several."""
+        dropped, parts = Dropped(), self.parts(piece)
+        self.count_left_out(parts, dropped)
+        hits, lines = kit_hits(parts, dropped), []
+        for role, missing in NO_LINE.items():
+            lines.append([part.line for part in parts if part.role == role])
+            if parts and not lines[-1]:
+                dropped[missing] += 1
         chords = self.conditions(piece)
         cuts = [
             partial(self._cut, melody, bass, hits, chords)
-            for melody, bass in itertools.product(melodies, basses)
+            for melody, bass in itertools.product(*lines)
             if len(hits)
         ]
         return extract_windows(self, piece, cuts, dropped)
 
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
-        """The windows of the highest melody, the lowest bass and the kit, end to end or at `bar`.
+        """The windows of the melody, the bass and the kit, end to end or at `bar`.
 
         One of the three voices is enough; the others are then silent.
         """
-        dropped = Dropped()
-        melodies, basses, hits = self._voices(piece.notes, dropped)
-        if len(piece.notes) and not (melodies or basses or len(hits)):
-            raise no_part(self, dropped)
+        dropped, parts = Dropped(), self.parts(piece)
+        hits = kit_hits(parts, dropped)
+        melody, bass = main_line(parts, "melody"), main_line(parts, "bass")
+        if parts and not (melody or bass or len(hits)):
+            raise self.nothing_taken(parts, dropped)
         silence = piece.notes[:0]
-        melody = max(melodies, key=mean_pitch, default=silence)
-        bass = min(basses, key=mean_pitch, default=silence)
-        program = int(melody["program"][0]) if len(melody) else 0
-        cut = partial(self._cut, melody, bass, hits, self.conditions(piece))
-        return encode_windows(self, piece, cut, bar, program)
-
-    def _voices(self, notes: Notes, dropped: Dropped) -> tuple[list[Notes], list[Notes], Notes]:
-        """All melodies, all basses, and the hits of the kit."""
-        hits = kit_hits(notes, dropped)
-        melodies, basses = [], []
-        for line in pitched_lines(notes[~notes["is_drum"]], self.max_chord_share, dropped):
-            if line["program"][0] in MELODY_PROGRAMS:
-                melodies.append(line)
-            elif line["program"][0] in BASS_PROGRAMS:
-                basses.append(line)
-            else:
-                dropped[NEITHER] += 1
-        for name, lines in (("melody", melodies), ("bass", basses)):
-            if len(notes) and not lines:
-                dropped[Reason("file", f"no {name}")] += 1
-        return melodies, basses, hits
+        program = int(melody.notes["program"][0]) if melody else 0
+        voices = (melody.line if melody else silence, bass.line if bass else silence)
+        cut = partial(self._cut, *voices, hits, self.conditions(piece))
+        examples = encode_windows(self, piece, cut, bar, program)
+        lines = [line for line in (melody, bass) if line]
+        kits = [part for part in parts if part.role == "drums"]
+        self.warn_of_rest(piece, parts, lines + kits, dropped + notes_of_chords(lines))
+        return examples
 
     def _cut(
         self, melody: Notes, bass: Notes, hits: Notes, chords: Conditions, span: Span

@@ -206,12 +206,6 @@ def _why_no_window(
     return reason.text
 
 
-def no_part(settings: WindowSettings, dropped: Dropped) -> InputError:
-    """The error of a clip that has notes, but none for this representation."""
-    of_parts = Dropped({reason: n for reason, n in dropped.items() if reason.unit != "file"})
-    return InputError(f"no {settings.kind} in it" + f": {in_words(of_parts)}" * bool(of_parts))
-
-
 def window_piece(settings: WindowSettings, notes: Notes, qpm: float) -> Piece:
     """The decoded notes of a window as a piece of its length and metre."""
     return Piece(

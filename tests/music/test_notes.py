@@ -207,11 +207,43 @@ def test_melody_line_against_a_slow_definition() -> None:
 )
 def test_chord_share_counts_onsets(starts: list[int], share: float) -> None:
     notes = make_notes(starts, [s + 4 for s in starts], [60 + i for i in range(len(starts))])
-    assert chord_share(notes) == share
+    assert chord_share(notes, Piece(notes, 4)) == share
+
+
+@pytest.mark.parametrize(
+    ("apart", "qpm", "share"),
+    [
+        (0.0, 120.0, 1.0),
+        (0.2, 120.0, 1.0),  # 25 ms: a chord struck by hand
+        (0.3, 120.0, 0.0),  # 38 ms
+        (0.2, 60.0, 0.0),  # 50 ms
+        (0.5, 480.0, 0.0),  # 16 ms, but a run of 32nds
+        (0.24, 480.0, 1.0),
+    ],
+)
+def test_a_chord_is_what_is_struck_within_30_ms(apart: float, qpm: float, share: float) -> None:
+    """Whatever steps its notes are rounded to."""
+    played = np.array([0.4, 0.4 + apart, 8.4, 8.4 + apart])
+    start = np.floor(played + 0.5).astype(int)
+    notes = make_notes(start, start + 1, [60, 64, 62, 65], offset=played - start)
+    assert chord_share(notes, Piece(notes, 4, tempos=(Tempo(0, qpm),))) == share
+    finer = make_notes(3 * start, 3 * start + 1, [60, 64, 62, 65], offset=3 * (played - start))
+    assert chord_share(finer, Piece(finer, 12, tempos=(Tempo(0, qpm),))) == share
+
+
+def test_chords_are_judged_at_their_own_tempo() -> None:
+    notes = make_notes([0, 0, 8, 8], [4, 4, 12, 12], 60, offset=[0.0, 0.2, 0.0, 0.2])
+    assert chord_share(notes, Piece(notes, 4, tempos=(Tempo(0, 120.0), Tempo(6, 60.0)))) == 1 / 3
 
 
 def test_chord_share_of_nothing_is_undefined() -> None:
-    assert math.isnan(chord_share(make_notes([], [], [])))
+    nothing = make_notes([], [], [])
+    assert math.isnan(chord_share(nothing, Piece(nothing, 4)))
+
+
+def test_the_lowest_line() -> None:
+    notes = make_notes([0, 0, 4, 4], [8, 4, 8, 12], [64, 40, 41, 60])
+    assert rows_of(melody_line(notes, lowest=True)) == [(0, 4, 40), (4, 8, 41)]
 
 
 def test_join_repeats_no_metre_and_no_tempo() -> None:

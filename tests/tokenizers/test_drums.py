@@ -71,14 +71,18 @@ def test_what_is_no_drum_of_the_classes_is_counted() -> None:
 @pytest.mark.parametrize(
     ("piece", "reason", "message"),
     [
-        (Piece(make_notes([0], [4], [60]), 4), NO_DRUMS, ""),
-        (kit((0, 21)), OTHER_DRUM, ": 1 note: a drum outside the nine classes"),
+        (
+            Piece(make_notes([0], [4], [60], program=24), 4),
+            NO_DRUMS,
+            "track 1 .line.; --tracks 'drums: track=1' takes track 1 for it",
+        ),
+        (kit((0, 21)), OTHER_DRUM, "1 note: a drum outside the nine classes"),
     ],
 )
 def test_a_piece_without_drums_has_a_reason(piece: Piece, reason: Reason, message: str) -> None:
     assert not ONE_BAR.extract(piece).sequences
     assert reason in ONE_BAR.extract(piece).dropped
-    with pytest.raises(InputError, match=f"no drums in it{message}$"):
+    with pytest.raises(InputError, match=f"no drums in it: {message}$"):
         ONE_BAR.encode(piece)
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from seqvae.music.notes import make_notes, sort_notes
-from seqvae.reasons import Dropped
-from seqvae.tokenizers.lines import CHORD_TRACK, DRUM_TRACK, line_roll, mean_pitch, pitched_lines
+from seqvae.music.notes import Track, make_notes
+from seqvae.music.roles import Part
+from seqvae.tokenizers.lines import OTHER_OF_CHORD, line_roll, main_line, notes_of_chords
 from seqvae.tokenizers.windows import Span
 
 
@@ -20,17 +20,18 @@ def test_a_line_is_silent_between_its_notes_and_after_its_metre() -> None:
     assert roll.tokens[1, :, 0].tolist() == [0, 0, 0, 0, 43, 0, 0, 0, 1, 0, 45, 0, 0, 0, 1, 0]
 
 
-def test_every_track_is_a_line_of_its_own() -> None:
-    tracks = [
-        make_notes([0, 0, 4], [4, 4, 8], [60, 64, 62], track=2),  # half of its onsets are chords
-        make_notes([0, 4], [4, 8], [40, 41], track=0),
-        make_notes([0, 4], [4, 8], [36, 38], is_drum=True, track=1),
-    ]
-    notes = sort_notes(np.concatenate(tracks))
-    dropped = Dropped()
-    lines = pitched_lines(notes, 0.5, dropped)
-    assert [line["pitch"].tolist() for line in lines] == [[40, 41], [64, 62]]
-    assert [mean_pitch(line) for line in lines] == [40.5, 63.0]
-    assert dropped == {DRUM_TRACK: 1}
-    assert len(pitched_lines(notes, 0.49, dropped)) == 1
-    assert dropped == {DRUM_TRACK: 2, CHORD_TRACK: 1}
+def test_a_voice_is_the_highest_melody_or_the_lowest_bass() -> None:
+    def part(number: int, pitch: int, role: str) -> Part:
+        return Part(number, Track(), make_notes([0], [4], [pitch]), role, claim=role)
+
+    parts = [part(0, 60, "melody"), part(1, 72, "melody"), part(2, 40, "bass"), part(3, 30, "bass")]
+    assert main_line(parts, "melody") is parts[1]
+    assert main_line(parts, "bass") is parts[3]
+    assert main_line(parts[2:], "melody") is None
+
+
+def test_notes_of_chords_are_counted() -> None:
+    chord = Part(0, Track(), make_notes([0, 0, 0, 4], [4, 4, 4, 8], [60, 64, 67, 70]), "melody")
+    single = Part(1, Track(), make_notes([0], [4], [40]), "bass")
+    assert notes_of_chords([chord, single]) == {OTHER_OF_CHORD: 2}
+    assert notes_of_chords([single]) == {}

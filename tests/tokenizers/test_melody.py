@@ -12,8 +12,9 @@ from seqvae.music.midi import find_midi, read_midi, to_pretty_midi
 from seqvae.music.notes import Metre, Piece, Tempo, make_notes
 from seqvae.tokenizers import complete_settings, make_tokenizer
 from seqvae.tokenizers.contract import Example, Ids
-from seqvae.tokenizers.lines import CHORD_TRACK, DRUM_TRACK, out_of_range
+from seqvae.tokenizers.lines import out_of_range
 from seqvae.tokenizers.melody import MelodyTokenizer
+from seqvae.tokenizers.tracks import NOT_TAKEN
 from seqvae.tokenizers.windows import NO_NOTES, long_rest, other_metre
 
 Row = tuple[int, int, int]  # start, end, pitch
@@ -332,27 +333,36 @@ def test_drums_and_chords_are_no_melody() -> None:
     assert windows_of(ONE_BAR.encode(whole)) == expected
     extraction = ONE_BAR.extract(whole)
     assert [ids[:, 0].tolist() for ids in extraction.sequences] == expected
-    assert extraction.dropped == {CHORD_TRACK: 1, DRUM_TRACK: 1}
-    why = "1 track: mostly chords; 1 track: drums"
-    with pytest.raises(InputError, match=f"^no melody in it: {why}$"):
+    assert extraction.dropped == {NOT_TAKEN["chords"]: 1, NOT_TAKEN["drums"]: 1}
+    with pytest.raises(InputError) as caught:
         ONE_BAR.encode(merge(chords, drums))
+    assert str(caught.value) == (
+        "no melody in it: track 1 (chords: 100% of its onsets are chords), "
+        "track 3 (drums: a drum kit); --tracks 'melody: track=1' takes track 1 for it"
+    )
+    insisting = MelodyTokenizer(num_bars=1, tracks=("melody: track=1",))
+    assert windows_of(insisting.encode(merge(chords, drums)))[0][0] == token(84)
 
 
 def test_some_chords_are_no_accompaniment() -> None:
     half = piece_of((0, 8, 60), (0, 8, 64), (8, 16, 62))
     assert windows_of(ONE_BAR.encode(half)) == [tokens("64 . . . . . . . 62 . . . . . . .")]
     strict = MelodyTokenizer(num_bars=1, max_chord_share=0.4)
-    with pytest.raises(InputError, match="1 track: mostly chords"):
+    with pytest.raises(InputError, match="50% of its onsets are chords"):
         strict.encode(half)
 
 
-def test_encode_takes_the_highest_line_and_extract_all() -> None:
+def test_training_and_clips_take_the_highest_line() -> None:
     low = piece_of((0, 16, 40), track=0)
     high = piece_of((0, 16, 70), track=1)
     middle = piece_of((0, 16, 60), track=2)
     piece = merge(low, high, middle)
     assert [w[0] for w in windows_of(ONE_BAR.encode(piece))] == [token(70)]
-    assert [w[0] for w in extracted(ONE_BAR, piece)] == [token(p) for p in (40, 70, 60)]
+    assert [w[0] for w in extracted(ONE_BAR, piece)] == [token(70)]
+    assert ONE_BAR.extract(piece).dropped == {NOT_TAKEN["line"]: 2}
+    every = MelodyTokenizer(num_bars=1, tracks=("melody: all",))
+    assert [w[0] for w in extracted(every, piece)] == [token(p) for p in (40, 70, 60)]
+    assert [w[0] for w in windows_of(every.encode(piece))] == [token(70)]
 
 
 def test_a_file_without_notes_has_a_reason() -> None:

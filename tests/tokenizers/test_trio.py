@@ -13,9 +13,9 @@ from seqvae.music.notes import Notes, Piece, make_notes, sort_notes
 from seqvae.reasons import Reason
 from seqvae.tokenizers.contract import Example
 from seqvae.tokenizers.drums import DrumsTokenizer
-from seqvae.tokenizers.lines import CHORD_TRACK
 from seqvae.tokenizers.melody import MelodyTokenizer
-from seqvae.tokenizers.trio import NEITHER, TrioTokenizer
+from seqvae.tokenizers.tracks import NOT_TAKEN
+from seqvae.tokenizers.trio import TrioTokenizer
 from seqvae.tokenizers.windows import long_rest
 
 ONE_BAR = TrioTokenizer(num_bars=1, gap_bars=1.0)
@@ -49,20 +49,30 @@ def test_each_voice_is_that_of_its_own_tokenizer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "channel"), [(0, 0), (31, 0), (32, 1), (39, 1), (40, None), (127, None)]
+    ("program", "channel"), [(0, 0), (31, 0), (32, 1), (39, 1), (40, 0), (81, 0), (127, 0)]
 )
-def test_programs_tell_melody_from_bass(program: int, channel: int | None) -> None:
+def test_programs_tell_melody_from_bass(program: int, channel: int) -> None:
     (example,) = ONE_BAR.encode(together(line(60, program, 0), KIT))
     sounds = [example.ids[:, voice].any() for voice in (0, 1)]
     assert sounds == [channel == 0, channel == 1]
 
 
-def test_every_melody_goes_with_every_bass() -> None:
+def test_a_piece_gives_its_highest_melody_and_its_lowest_bass() -> None:
     piece = together(MELODY, line(72, 31, 3), BASS, line(40, 39, 4), KIT)
-    assert len(ONE_BAR.extract(piece).sequences) == 4
-    (example,) = ONE_BAR.encode(piece)  # of a clip the highest melody and the lowest bass
+    (example,) = ONE_BAR.encode(piece)
     assert example.ids[0].tolist() == [72 - 19, 36 - 19, 1]
     assert example.program == 31
+    extraction = ONE_BAR.extract(piece)
+    assert [ids[0].tolist() for ids in extraction.sequences] == [example.ids[0].tolist()]
+    assert extraction.dropped == {NOT_TAKEN["line"]: 2}
+
+
+def test_rules_pair_every_melody_with_every_bass() -> None:
+    every = TrioTokenizer(num_bars=1, gap_bars=1.0, tracks=("melody: all; bass: program=32-39",))
+    piece = together(MELODY, line(72, 31, 3), BASS, line(40, 39, 4), KIT)
+    assert len(every.extract(piece).sequences) == 4
+    (example,) = every.encode(piece)
+    assert example.ids[0].tolist() == [72 - 19, 36 - 19, 1]
 
 
 @pytest.mark.parametrize(
@@ -76,7 +86,7 @@ def test_every_melody_goes_with_every_bass() -> None:
 def test_a_piece_without_a_voice_has_a_reason(tracks: tuple[Notes, ...], reason: str) -> None:
     extraction = ONE_BAR.extract(together(*tracks))
     assert extraction.sequences == []
-    assert extraction.dropped == {Reason("file", reason): 1}
+    assert extraction.dropped == {Reason("file", reason, "--data.tracks"): 1}
     # A clip is taken nevertheless: the voice rests, as it may in what a model writes.
     (example,) = ONE_BAR.encode(together(*tracks))
     again = ONE_BAR.encode(ONE_BAR.decode(example))
@@ -85,8 +95,9 @@ def test_a_piece_without_a_voice_has_a_reason(tracks: tuple[Notes, ...], reason:
 
 
 def test_a_piece_without_any_voice_is_no_trio() -> None:
-    with pytest.raises(InputError, match="no trio in it: 1 track: neither"):
-        ONE_BAR.encode(Piece(line(60, 48, 0), 4))
+    chords = make_notes([0, 0], [4, 4], [60, 64])
+    with pytest.raises(InputError, match=r"no trio in it: track 1 \(chords: .*'melody: track=1'"):
+        ONE_BAR.encode(Piece(chords, 4))
     (silence,) = ONE_BAR.encode(Piece(MELODY[:0], 4))
     assert (silence.ids == 0).all()
 
@@ -95,7 +106,7 @@ def test_a_track_that_is_no_voice_is_counted() -> None:
     strings = make_notes([0, 0], [16, 16], [60, 64], program=48, track=5)
     pad = line(70, 88, 6)
     dropped = ONE_BAR.extract(together(MELODY, BASS, KIT, strings, pad)).dropped
-    assert dropped == {CHORD_TRACK: 1, NEITHER: 1}
+    assert dropped == {NOT_TAKEN["chords"]: 1, NOT_TAKEN["line"]: 1}
 
 
 def test_a_window_needs_all_voices() -> None:

@@ -19,7 +19,6 @@ from seqvae.tokenizers.windows import (
     encode_windows,
     extract_windows,
     long_rest,
-    no_part,
     other_metre,
     taken_bars,
     window_piece,
@@ -159,11 +158,6 @@ def test_a_window_may_begin_at_any_bar(bar: int, start: int) -> None:
 def test_a_clip_without_a_usable_window_says_why(bar: int, reason: str) -> None:
     with pytest.raises(InputError, match=f"^no usable window: {reason}$"):
         encode_windows(Settings(), piece(6), resting(0, high=[True]), bar)
-
-
-def test_reasons_of_a_clip_that_holds_nothing() -> None:
-    dropped = Dropped({DRUMS: 2, Reason("note", "low"): 1})
-    assert str(no_part(Settings(), dropped)) == "no planted in it: 2 tracks: drums; 1 note: low"
 
 
 def test_a_decoded_window_has_the_length_of_one() -> None:

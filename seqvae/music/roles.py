@@ -1,0 +1,177 @@
+"""What each track of a piece is - melody, bass, drums, chords or another line - and why.
+
+Evidence, the strongest first: a rule of the user; MIDI's drum channel and drum banks; the name of
+the track, or of a file with one track; where only drums are wanted, that it is the only track; its
+General MIDI program; whether it strikes chords. Of the lines that are left, the highest is the
+melody, and the lowest is the bass if it lies below C4 most of the time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from seqvae.music.notes import Notes, Piece, Track, chord_share, melody_line
+from seqvae.music.track_names import role_in_name
+from seqvae.music.track_rules import PICKS, Rule
+
+MIDDLE_C = 60
+MAX_CHORD_SHARE = 0.5
+DRUM_CHANNEL = 10
+BASS_PROGRAMS = frozenset({*range(32, 40), 43})  # basses, and the double bass
+SECTION_PROGRAMS = frozenset({*range(44, 52), 55, *range(61, 64), *range(88, 104)})  # and pads
+PERCUSSION_PROGRAMS = frozenset(range(112, 120))
+EFFECT_PROGRAMS = frozenset(range(120, 128))
+
+# Ranks of lines, as candidates for the melody.
+LEAD, SECTION, ACCOMPANIMENT, LOW, PERCUSSION, EFFECT = range(6)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A track of a piece, and what it is taken for."""
+
+    number: int
+    """Of the track in the notes."""
+    track: Track
+    notes: Notes
+    role: str = "line"
+    """melody, bass, drums, chords, none (by a rule), or line: a voice that is neither
+    melody nor bass."""
+    reason: str = ""
+    claim: str | None = None
+    """Of a line, the role that its name, its program or a rule says."""
+    by_rule: bool = False
+    rank: int = LEAD
+
+    @cached_property
+    def line(self) -> Notes:
+        """The notes as one voice: of those struck together the highest, of a bass the lowest."""
+        return melody_line(self.notes, lowest=self.claim == "bass")
+
+    @cached_property
+    def height(self) -> float:
+        """The mean pitch of the line."""
+        return float(self.line["pitch"].mean())
+
+
+def parts_of(
+    piece: Piece,
+    wanted: Sequence[str] = ("melody", "bass", "drums"),
+    rules: Sequence[Rule] = (),
+    max_chord_share: float = MAX_CHORD_SHARE,
+) -> list[Part]:
+    """The tracks of a piece that have notes, each with its role and a reason for it.
+
+    `wanted` are the roles that a model distinguishes: where it knows no bass, basses are lines.
+    """
+    numbers = np.unique(piece.notes["track"]).tolist()
+    parts = []
+    for number in numbers:
+        part = _part(piece, number, is_only=len(numbers) == 1)
+        part = _ruled(part, rules, piece.name) or _judged(
+            part, piece, wanted, max_chord_share, is_only=len(numbers) == 1
+        )
+        if part.claim == "bass" and "bass" not in wanted:
+            part = replace(part, claim=None, rank=LOW)
+        parts.append(part)
+    for role in ("melody", "bass"):
+        if role in wanted:
+            parts = _picked(parts, role, rules)
+    return parts
+
+
+def _part(piece: Piece, number: int, *, is_only: bool) -> Part:
+    """A track without a role."""
+    notes = piece.notes if is_only else piece.notes.compress(piece.notes["track"] == number)
+    if number < len(piece.tracks):
+        return Part(number, piece.tracks[number], notes)
+    return Part(number, Track(program=int(notes["program"][0])), notes)
+
+
+def _ruled(part: Part, rules: Sequence[Rule], file_name: str) -> Part | None:
+    """A track as the first rule has it that fits it; None if none does."""
+    for rule in rules:
+        if rule.fits(part.number, part.track, file_name):
+            return _claimed(replace(part, by_rule=True), rule.role, f"by the rule {str(rule)!r}")
+    return None
+
+
+def _judged(
+    part: Part, piece: Piece, wanted: Sequence[str], max_chord_share: float, *, is_only: bool
+) -> Part:
+    """A track with the role, or the claim, that it has by itself."""
+    program, channel = part.track.program, part.track.channel
+    if part.notes["is_drum"].any():
+        return _claimed(part, "drums", "channel 10" if channel == DRUM_CHANNEL else "a drum kit")
+    said, reason = _said(part, piece.name if is_only else "")
+    if said in ("drums", "melody", "bass"):
+        return _claimed(part, said, reason)
+    is_plain = said is None and program in {0, *PERCUSSION_PROGRAMS}
+    if is_only and is_plain and tuple(wanted) == ("drums",):
+        return _claimed(part, "drums", "the only track, and drums are wanted")
+    if not {"melody", "bass"} & {*wanted}:
+        return part
+    if program in BASS_PROGRAMS and said is None:
+        return _claimed(part, "bass", f"program {program}")
+    share = chord_share(part.notes, piece)
+    if share > max_chord_share:
+        return _claimed(part, "chords", f"{share:.0%} of its onsets are chords")
+    if said == "accompaniment":
+        return replace(part, rank=ACCOMPANIMENT, reason=reason)
+    for rank, programs in ((PERCUSSION, PERCUSSION_PROGRAMS), (EFFECT, EFFECT_PROGRAMS)):
+        if program in programs:
+            return replace(part, rank=rank, reason=f"program {program}")
+    return replace(part, rank=SECTION if program in SECTION_PROGRAMS else LEAD)
+
+
+def _claimed(part: Part, role: str, reason: str) -> Part:
+    """A track with a role; of a line, which has yet to be chosen, it is a claim."""
+    if role in ("melody", "bass"):
+        return replace(part, claim=role, reason=reason)
+    return replace(part, role=role, reason=reason)
+
+
+def _said(part: Part, file_name: str) -> tuple[str | None, str]:
+    """What the name of a track, or else of its file, says; and where."""
+    if (role := role_in_name(part.track.name)) is not None:
+        return role, f"named {part.track.name!r}"
+    return role_in_name(file_name, of_file=True), f"in a file named {file_name!r}"
+
+
+def _picked(parts: list[Part], role: str, rules: Sequence[Rule]) -> list[Part]:
+    """The parts, with the role given to lines that claim it or else deserve it.
+
+    One line has it, unless rules give it to several.
+    """
+    lines = [part for part in parts if part.role == "line" and part.claim in (role, None)]
+    claiming = [part for part in lines if part.claim == role]
+    rule = next((rule for rule in rules if rule.role == role and rule.key in PICKS), None)
+    if rule:
+        pool, reason = lines, f"by the rule {str(rule)!r}"
+    elif claiming:
+        pool, reason = claiming, ""
+    elif role == "melody":
+        best = min((part.rank for part in lines), default=LEAD)
+        pool, reason = [part for part in lines if part.rank == best], "the highest line"
+    else:
+        pool, reason = lines, "the lowest line, mostly below C4"
+    chosen = _chosen(pool, role, rule)
+    if role == "bass" and not (rule or claiming):
+        chosen = [part for part in chosen if (part.notes["pitch"] < MIDDLE_C).mean() > 0.5]
+    return [
+        replace(part, role=role, claim=role, reason=reason or part.reason)
+        if any(part is one for one in chosen)
+        else part
+        for part in parts
+    ]
+
+
+def _chosen(pool: list[Part], role: str, rule: Rule | None) -> list[Part]:
+    """Those of the pool that have the role: all that rules name, or else one."""
+    by_rule = [part for part in pool if part.by_rule]
+    if by_rule or not pool or (rule and rule.key == "all"):
+        return by_rule or pool
+    is_low = rule.key == "lowest" if rule else role == "bass"
+    return [(min if is_low else max)(pool, key=lambda part: part.height)]
