@@ -6,6 +6,8 @@ is printed at once.
 """
 
 import argparse
+import codecs
+import io
 import json
 import logging
 import os
@@ -27,6 +29,7 @@ from typing import (
 import seqvae
 from seqvae.disk import require_folder, write_file
 from seqvae.errors import InputError
+from seqvae.files import expanded
 from seqvae.inference import options
 from seqvae.stops import exit_code, on_signal, stop
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("seqvae.cli")
 
+PLACES = ("--data.source", "--data.train", "--data.valid", "--data.test")
 BROKEN_PIPE = 141  # the shell's code for a process whose reader has gone, as `head` does
 
 
@@ -63,7 +67,7 @@ def train(arguments: Sequence[str]) -> None:
     config, chosen = _parse_config("train", arguments)
     from seqvae.training.train import train
 
-    run = train(config, Path(chosen["runs"]), resume=chosen["resume"])
+    run = train(config, expanded(chosen["runs"]), resume=chosen["resume"])
     print(f"{run}: done; try seqvae evaluate {run}, seqvae sample {run}")
 
 
@@ -72,7 +76,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser = _run_parser(options.Evaluate)
     parser.add_argument("--json", metavar="FILE", help="write the figures there as JSON, too")
     run, chosen = _parse(parser, options.Evaluate, arguments)
-    if (file := chosen.pop("json")) and Path(file).is_dir():
+    if (file := chosen.pop("json")) and expanded(file).is_dir():
         raise InputError(f"--json {file}: a folder; name a file")
     if file:
         require_folder(Path(file).parent)
@@ -88,7 +92,7 @@ def evaluate(arguments: Sequence[str]) -> None:
             seconds=time.monotonic() - started,
         )
         about = {"split": chosen["split"], **figures.known(), **made}
-        write_file(Path(file), json.dumps(about, indent=2) + "\n")
+        write_file(expanded(file), json.dumps(about, indent=2) + "\n")
 
 
 def sample(arguments: Sequence[str]) -> None:
@@ -154,9 +158,9 @@ def report(arguments: Sequence[str]) -> None:
     from seqvae.inference.bundle import open_corpus
     from seqvae.pages.report import write_report
 
-    run = Path(chosen.run)
-    corpus = open_corpus(run, Path(chosen.corpus) if chosen.corpus else None)
-    out = Path(chosen.out or run / "report.html")
+    run = expanded(chosen.run)
+    corpus = open_corpus(run, expanded(chosen.corpus) if chosen.corpus else None)
+    out = expanded(chosen.out or run / "report.html")
     write_report(run, corpus, out)
     print(out)
 
@@ -170,6 +174,9 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
 
 def main() -> None:
     """Run a verb; users' mistakes end as one line and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="spelt_out")
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("seqvae").setLevel(logging.INFO)
     try:
@@ -197,6 +204,18 @@ def _mute() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _spelt_out(error: UnicodeError) -> tuple[str | bytes, int]:
+    """What the locale cannot show: bytes of a file name as they are, other characters escaped."""
+    assert isinstance(error, UnicodeEncodeError)
+    character, end = error.object[error.start], error.start + 1
+    if "\udc80" <= character <= "\udcff":
+        return character.encode("ascii", "surrogateescape"), end
+    return character.encode("ascii", "backslashreplace"), end
+
+
+codecs.register_error("spelt_out", _spelt_out)
+
+
 def _refuse(message: str) -> NoReturn:
     print(f"seqvae: error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(2)
@@ -219,7 +238,6 @@ def _dispatch(arguments: Sequence[str]) -> None:
 def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[str, Any]]:
     """The config from a YAML file and flags, which win, and the other flags by name."""
     import jsonargparse
-    import yaml
 
     from seqvae.training.config import Config
 
@@ -242,22 +260,58 @@ def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[s
         raise InputError(f"give a config, such as seqvae {verb} configs/melody_2bar.yaml")
     if not words[0].startswith("-"):
         words.insert(0, "--config")
-    for file in [Path(words[i + 1]) for i, w in enumerate(words[:-1]) if w == "--config"]:
-        if not file.is_file():
-            raise InputError(f"{file}: no such config file")
-        try:
-            yaml.safe_load(file.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{file}: not YAML ({error})") from error
+    words, places = _without_places(_with_settings(words))
     try:
         parsed = parser.parse_args(words)
         if parsed.dedupe:
             parsed.data.dedupe = True
+        vars(parsed.data).update(places)
         made = parser.instantiate(parsed)
     except jsonargparse.ArgumentError as error:
         raise InputError(f"{error!s} (see seqvae {verb} --help)") from error
     sections = {name: made[name] for name in Config.__dataclass_fields__}
     return Config(**sections), {k: v for k, v in vars(made).items() if k not in sections}
+
+
+def _with_settings(words: list[str]) -> list[str]:
+    """The arguments with the text of each config file in the place of its name."""
+    from seqvae.training.settings_file import read_settings
+
+    read: list[str] = []
+    for word in words:
+        if read and read[-1] == "--config":
+            read[-1] = f"--config={read_settings(expanded(word))}"
+        elif word.startswith("--config="):
+            read.append(f"--config={read_settings(expanded(word.removeprefix('--config=')))}")
+        else:
+            read.append(word)
+    return read
+
+
+def _without_places(words: list[str]) -> tuple[list[str], dict[str, Any]]:
+    """The arguments without the places of data, and these by field.
+
+    They take as many as a shell makes of `my_clips/*.mid`. They are names, even where they are
+    YAML; `null` unsets a place, unless it is the name of one.
+    """
+    rest: list[str] = []
+    places: dict[str, list[str]] = {}
+    taking: list[str] | None = None
+    for word in words:
+        flag, equals, value = word.partition("=")
+        if word.startswith("-"):
+            taking = None
+        if flag in PLACES:
+            taking = places[flag.removeprefix("--data.")] = [value] if equals else []
+        elif taking is None:
+            rest.append(word)
+        else:
+            taking.append(word)
+    for name, named in places.items():
+        if not named:
+            raise InputError(f"--data.{name} names nothing; give files, folders or globs")
+    unset = [] if Path("null").exists() else ["null"]
+    return rest, {name: None if named == unset else named for name, named in places.items()}
 
 
 def _generate(kind: type, arguments: Sequence[str]) -> None:
@@ -274,7 +328,7 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
     _refuse_flags_of_music(vae, kind, chosen | {"audio": audio})
     if audio:
         check_audio()
-    folder = Path(out or "out")
+    folder = expanded(out or "out")
     if out or vae.tokenizer.modality == "music":
         require_folder(folder)
     results = getattr(vae, verb)(**chosen)

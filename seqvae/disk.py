@@ -32,11 +32,15 @@ logger = logging.getLogger(__name__)
 def write_file(file: Path, content: str | bytes) -> None:
     """Write text in UTF-8, or bytes, whole or not at all.
 
+    Bytes of file names that are not UTF-8, which Python shows as surrogates, are written as bytes.
+
     Raises:
         OSError: it cannot be written; the error names the file.
     """
     with replaced_file(file) as beside:
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
+        beside.write_bytes(
+            content.encode(errors="surrogateescape") if isinstance(content, str) else content
+        )
 
 
 @contextlib.contextmanager

@@ -188,7 +188,7 @@ def test_the_verbs_write_midi_that_can_be_read(
         ("train kind.yaml --data.source lines.txt", "'chords'; choose one of text, words, melody"),
         ("train setting.yaml --data.source lines.txt", "no 'num_bars'"),
         ("train type.yaml --data.source lines.txt", "vocab_size is 'big'"),
-        ("prepare tiny.yaml --data.source one.txt", "no sequences for valid, test"),
+        ("prepare tiny.yaml --data.source one.txt", "the only line is 'only one line'"),
         ("prepare tiny.yaml --data.source blank.txt", "no lines to train on"),
         (
             "prepare tiny.yaml --data.source nospace.txt --data.tokenizer.kind words",

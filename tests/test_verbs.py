@@ -138,7 +138,7 @@ def test_unusable_settings_name_the_reason(sentences: Trained, melodies: Trained
         vae.blend(TEXTS[0])
     with pytest.raises(InputError, match="num_steps is 1"):
         vae.blend(TEXTS, num_steps=1)
-    with pytest.raises(InputError, match=r"tune_0000.mid': this model takes text"):
+    with pytest.raises(InputError, match=r"tune_0000.mid: a file; this model takes sentences"):
         vae.blend([TEXTS[0], tune])
     with pytest.raises(InputError, match=r"A man likes the sea"):
         melodies.vae.blend([tune, TEXTS[0]])

@@ -14,10 +14,10 @@ import numpy as np
 
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.encodings import COMPRESSED_SUFFIXES
-from seqvae.corpus.files import Found, expanded, find_files
 from seqvae.corpus.store import SPLITS
 from seqvae.corpus.tables import TABLE_SUFFIXES, is_table, open_table
 from seqvae.errors import InputError
+from seqvae.files import Found, expanded, find_files
 from seqvae.music.beat_files import file_beside
 from seqvae.music.midi import MIDI_SUFFIXES
 from seqvae.tokenizers import AnyTokenizer

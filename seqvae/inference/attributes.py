@@ -20,11 +20,12 @@ from seqvae.disk import write_file
 from seqvae.errors import InputError
 from seqvae.inference.codec import Codec
 from seqvae.inference.directions import Directions, fit_directions
+from seqvae.inference.labels import Labelled, draw_labelled
 from seqvae.inference.measures import ATTRIBUTES
-from seqvae.inference.prior import Prior, augmented
+from seqvae.inference.prior import Prior
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.vae import SequenceVAE
-from seqvae.tokenizers.contract import Example, Ids
+from seqvae.tokenizers.contract import Ids
 
 FILE = "movement.json"  # beside the directions
 MIN_SHARE = 0.01  # of the sequences must lie above the mean of an attribute, and below it
@@ -115,32 +116,40 @@ def fit_attributes(
     names: Sequence[str] = (),
     *,
     method: str = "network",
-    labels: Path | None = None,
+    labelled: Labelled | None = None,
     seed: int = 0,
 ) -> Directions:
     """Fit the directions of attributes; if none are named, of all that vary.
 
-    They are fitted on the training split of the corpus, or else on a file of labels (see
-    `read_labels`), which is one more attribute and has the name of the file.
+    They are fitted on the training split of the corpus, or else on examples that the user labelled.
+    The labels of either are one more attribute.
 
     Raises:
-        InputError: an attribute is unknown or the same everywhere, or labels cannot be used.
+        InputError: an attribute is unknown or the same everywhere, or none varies.
     """
-    known = ATTRIBUTES[codec.tokenizer.modality]
-    for name in names:
-        if name not in known:
-            raise InputError(f"attribute is {name!r}; there are {', '.join(known)}")
-    values = {}
-    if labels is not None:
-        examples, values[labels.stem] = read_labels(codec, labels)
+    known, wanted = ATTRIBUTES[codec.tokenizer.modality], list(names)
+    if labelled is not None:
+        wanted = [labelled.name, *wanted] if names else []
     elif corpus is not None:
-        examples = augmented(corpus.splits["train"], codec.tokenizer, seed=seed)
+        labelled = draw_labelled(corpus, codec.tokenizer, seed)
     else:
         raise InputError("attributes are fitted on a corpus or on labels; give one of the two")
-    measured = measure(codec, [example.ids for example in examples], list(names or known))
+    there_are = [*([] if labelled.values is None else [labelled.name]), *known]
+    if len({*there_are}) < len(there_are):
+        raise InputError(f"the labels are named {labelled.name}, as an attribute is; rename them")
+    for name in wanted:
+        if name not in there_are:
+            raise InputError(f"attribute is {name!r}; there are {', '.join(there_are)}")
+    chosen = [name for name in there_are if name in wanted or not wanted]
+    ids = [example.ids for example in labelled.examples]
+    values = measure(codec, ids, [name for name in chosen if name in known])
+    if labelled.values is not None and labelled.name in chosen:
+        values = {labelled.name: labelled.values} | values
     # An attribute that hardly ever varies, such as the loudness of melodies, must be asked for.
-    values |= {name: v for name, v in measured.items() if names or varies(v)}
-    posterior = codec.posterior(examples)
+    values = {name: v for name, v in values.items() if wanted or varies(v)}
+    if not values:
+        raise InputError(f"no attribute varies in these {len(ids)} sequences; give others")
+    posterior = codec.posterior(labelled.examples)
     on_cpu = DiagonalGaussian(posterior.mean.cpu(), posterior.log_stddev.cpu())
     return fit_directions(on_cpu, values, method=method, model=fingerprint(codec.model), seed=seed)
 
@@ -187,52 +196,3 @@ def measure_movement(
         amount, directions.names, measured,
         torch.tensor(change), torch.tensor(success), torch.tensor(success_of_movable),
     )  # fmt: skip
-
-
-def read_labels(codec: Codec, file: Path) -> tuple[list[Example], Float[Tensor, " N"]]:
-    """The windows of labelled sentences or MIDI files, and the label of each.
-
-    A line holds a label, a tab, and a sentence or the name of a MIDI file beside the file. Labels
-    are numbers, or exactly two words; the alphabetically later word is the positive class.
-
-    Raises:
-        InputError: the file cannot be read, or lines of it cannot be used; it says which.
-    """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise InputError(f"{file}: cannot be read ({reason})") from error
-    examples: list[Example] = []
-    labels: list[str] = []
-    wrong: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        label, tab, content = line.partition("\t")
-        if not tab:
-            wrong.append(f"{number} (no tab)")
-            continue
-        source = content if codec.tokenizer.modality == "text" else str(file.parent / content)
-        try:
-            windows = codec.windows(source)
-        except InputError as error:
-            wrong.append(f"{number} ({error})")
-            continue
-        examples += windows
-        labels += [label] * len(windows)
-    if wrong:
-        shown = ", ".join(wrong[:3]) + (", ..." if len(wrong) > 3 else "")
-        raise InputError(f"{file}: {len(wrong)} of {len(lines)} lines cannot be used: {shown}")
-    return examples, torch.tensor(_as_numbers(labels, file))
-
-
-def _as_numbers(labels: list[str], file: Path) -> list[float]:
-    try:
-        return [float(label) for label in labels]
-    except ValueError:
-        kinds = sorted(set(labels))
-        if len(kinds) == 2:
-            return [float(label == kinds[1]) for label in labels]
-        shown = ", ".join(kinds[:4])
-        raise InputError(
-            f"{file}: labels are numbers or two words; these are {len(kinds)}: {shown}"
-        ) from None

@@ -26,6 +26,7 @@ from seqvae import __version__
 from seqvae.corpus.store import ABOUT, Corpus
 from seqvae.disk import replaced_folder, write_file
 from seqvae.errors import InputError
+from seqvae.files import expanded
 from seqvae.inference.evaluation import Evaluation
 from seqvae.model.config import ModelConfig, Steps
 from seqvae.model.vae import SequenceVAE
@@ -67,15 +68,31 @@ def open_corpus(run: Path, folder: Path | None = None) -> Corpus:
     if not config_file.is_file():
         raise InputError(f"{config_file} is missing; name a run, or the corpus with --corpus")
     config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
-    corpus = Corpus(Path(config["data"]["corpus"] or f"corpora/{config['name']}").expanduser())
     about = run / ABOUT
-    trained_on = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else None
+    trained_on = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
+    named = config["data"]["corpus"] or f"corpora/{config['name']}"
+    found = _corpora(named, run, trained_on.get("folder"))
+    if not found:
+        raise InputError(f"{run}: its corpus {named} is not there; name it with --corpus")
+    same = (corpus for corpus in found if corpus.fingerprint == trained_on.get("fingerprint"))
+    corpus = next(same, found[0])
     if trained_on and trained_on["fingerprint"] != corpus.fingerprint:
         logger.warning(
             "%s was prepared again after %s was trained: its held-out sequences may have been "
             "training sequences then", corpus.folder, run,
         )  # fmt: skip
     return corpus
+
+
+def _corpora(named: str, run: Path, recorded: str | None) -> list[Corpus]:
+    """The corpora that may be the one of a run: the project may have moved, or this be elsewhere.
+
+    They are looked for where the run says, here, and in the folders around the run.
+    """
+    around = [folder / expanded(named) for folder in run.resolve().parents]
+    places = [Path(recorded)] if recorded else []
+    places = [place for place in (*places, expanded(named), *around) if (place / ABOUT).is_file()]
+    return [Corpus(place) for place in dict.fromkeys(places)]
 
 
 def load_bundle(bundle: Path) -> tuple[SequenceVAE, Any]:

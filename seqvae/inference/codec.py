@@ -8,6 +8,7 @@ conditions, Z latent.
 """
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from seqvae.corpus.batches import Batch
 from seqvae.errors import InputError
+from seqvae.files import expanded, is_file
 from seqvae.inference.bundle import bundle_in, load_bundle
 from seqvae.inference.clips import Clip
 from seqvae.inference.metrics import unpadded
@@ -42,6 +44,7 @@ from seqvae.tokenizers.tracks import with_tracks
 
 BATCH_SIZE = 256  # codes or sequences that are computed together
 AS_IS = Reading()
+LOOKS_LIKE_A_NAME = re.compile(r"\.\w+$|/")  # a word may be the name of a file, too
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +66,7 @@ class Codec:
             InputError: the folder is neither, a file of it is missing or damaged, or there is no
                 such device.
         """
-        model, tokenizer = load_bundle(bundle_in(Path(folder).expanduser()))
+        model, tokenizer = load_bundle(bundle_in(expanded(folder)))
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
             return cls(model.to(device), tokenizer)
@@ -104,7 +107,7 @@ class Codec:
         if reading.beats is not None or reading.chord_file is not None:
             if isinstance(source, pretty_midi.PrettyMIDI):
                 raise InputError("beats and chords lie beside a file; a PrettyMIDI object has none")
-            path = Path(source).expanduser()
+            path = expanded(source)
             if reading.beats is not None:
                 beats = read_beats(file_beside(path, reading.beats), reading.beats_metre)
             if reading.chord_file is not None:
@@ -125,11 +128,15 @@ class Codec:
     def _sentence(self, source: Source) -> Example:
         """The tokens of a text; file names are mistakes."""
         assert self.tokenizer.modality == "text"
-        if not isinstance(source, str) or source.lower().endswith((".mid", ".midi")):
+        if not isinstance(source, str):
             raise InputError(f"{source!r}: this model takes text")
-        if Path(source[:255]).suffix and Path(source[:255]).is_file():
+        if LOOKS_LIKE_A_NAME.search(source) and is_file(source):
             raise InputError(f"{source}: a file; this model takes sentences, each in quotes")
-        tokens = self.tokenizer.encode(source)
+        try:  # an argument in a locale without UTF-8 has surrogates for its bytes
+            text = source.encode("utf-8", "surrogateescape").decode("utf-8")
+        except UnicodeError as error:
+            raise InputError(f"{source[:80]!r}: not text in UTF-8") from error
+        tokens = self.tokenizer.encode(text)
         if len(tokens) > self.tokenizer.max_steps:
             raise InputError(
                 f"{source[:40]!r}... has {len(tokens)} tokens; "

@@ -217,7 +217,12 @@ class Attributes:
     """Attributes to fit; by default all that vary."""
     labels: str | Path | None = None
     """File with a label, a tab, and a sentence or MIDI file on each line, which is fitted as one
-    more attribute."""
+    more attribute; or a table (CSV, TSV, JSONL, JSON, Parquet)."""
+    column: str | None = None
+    """Column of the sentences or MIDI files in a table of labels: its name, or its number from 1
+    where there is no header."""
+    label_column: str | None = None
+    """Column of the labels in that table."""
     method: str = "network"
     """Kind of score: network, probe (linear) or means (difference of means)."""
     amount: float = 1.0
@@ -231,6 +236,10 @@ class Attributes:
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
         one_of(self, "method", ("network", "probe", "means"))
+        if (self.column is None) != (self.label_column is None):
+            raise InputError("column and label_column go together; give both")
+        if self.column is not None and self.labels is None:
+            raise InputError("column and label_column are of a table; give it by labels")
         check_amount(self.amount)
         check_seed(self.seed)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as serialized
@@ -97,10 +98,15 @@ def fit_prior_of(codec: Codec, split: Split, *, seed: int = 0) -> Prior:
 def augmented(split: Split, tokenizer: AnyTokenizer, *, seed: int) -> list[Example]:
     """At most `NUM_FITTED` sequences of a split, drawn at random, augmented as in training."""
     rng = np.random.default_rng(seed)
-    numbers = rng.permutation(len(split))[:NUM_FITTED]
+    numbers = drawn(split, rng)
     ids = tokenizer.augment(split.padded(numbers), rng)
     lengths = split.lengths[numbers].tolist()
     return [Example(row[:length]) for row, length in zip(ids, lengths, strict=True)]
+
+
+def drawn(split: Split, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The numbers of at most `NUM_FITTED` sequences of a split."""
+    return rng.permutation(len(split))[:NUM_FITTED]
 
 
 def fit_prior(z: Float[Tensor, "N Z"], *, seed: int = 0) -> Prior:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from seqvae.corpus.batches import held_out_loader
 from seqvae.corpus.store import Corpus
 from seqvae.errors import InputError
+from seqvae.files import expanded
 from seqvae.inference import options
 from seqvae.inference.attributes import Movement, fingerprint, fit_attributes, measure_movement
 from seqvae.inference.bundle import BUNDLE, bundle_in, open_corpus
@@ -29,6 +30,7 @@ from seqvae.inference.codec import BATCH_SIZE, Codec, Item, listed
 from seqvae.inference.directions import Directions
 from seqvae.inference.evaluation import Evaluation, evaluate
 from seqvae.inference.figures import sample_figures
+from seqvae.inference.labels import read_labels
 from seqvae.inference.metrics import importance_weighted_nll
 from seqvae.inference.options import verb
 from seqvae.inference.prior import Prior
@@ -82,7 +84,7 @@ class TrainedVAE:
             InputError: the folder is neither, a file of it is missing or damaged, or there is no
                 such device.
         """
-        folder = Path(folder).expanduser()
+        folder = expanded(folder)
         bundle = bundle_in(folder)
         return cls(
             Codec.load(bundle, device),
@@ -241,10 +243,14 @@ class TrainedVAE:
         """
         warn_of_large_amount(how.amount)
         before = self._fitted_names()
-        labels = None if how.labels is None else Path(how.labels).expanduser()
-        corpus = None if labels and how.corpus is None else self._corpus(how.corpus)
+        labelled = corpus = None
+        if how.labels is not None:
+            file = expanded(how.labels)
+            labelled = read_labels(self.codec, file, how.column, how.label_column)
+        else:
+            corpus = self._corpus(how.corpus)
         self._directions = fit_attributes(
-            self.codec, corpus, how.names, method=how.method, labels=labels, seed=how.seed
+            self.codec, corpus, how.names, method=how.method, labelled=labelled, seed=how.seed
         )
         if gone := sorted(before - {*self._directions.names}):
             logger.warning(
@@ -253,7 +259,7 @@ class TrainedVAE:
         movement = measure_movement(
             self.codec, self.prior, self._directions, amount=how.amount, seed=how.seed
         )
-        folder = self.run if how.out is None else Path(how.out).expanduser()
+        folder = self.run if how.out is None else expanded(how.out)
         if folder is None:
             logger.warning("the attributes are not kept; name a folder for them with --out")
         else:
@@ -318,7 +324,7 @@ class TrainedVAE:
     def _corpus(self, corpus: options.CorpusSource | None) -> Corpus:
         """A corpus of the model's tokens; None is the one that the run was trained on."""
         if not isinstance(corpus, Corpus):
-            folder = None if corpus is None else Path(corpus).expanduser()
+            folder = None if corpus is None else expanded(corpus)
             if folder is None and self.run is None:
                 raise InputError("a bundle has no corpus; name a prepared one (--corpus)")
             corpus = open_corpus(self.run or Path(), folder)

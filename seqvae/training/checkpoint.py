@@ -26,12 +26,21 @@ from seqvae.training.config import Config
 
 CONFIG, METRICS, CHECKPOINT = "config.yaml", "metrics.csv", "last.ckpt"
 FORMAT = 1  # of last.ckpt
+# Settings of data that change no sequence: data are known by their bytes.
+PLACES = ("source", "train", "valid", "test", "table", "corpus", "num_workers")
 
 
 def begin_run(run: Path, config: Config, corpus: Corpus) -> None:
     """Write what is trained on what."""
     write_file(run / CONFIG, yaml.safe_dump(asdict(config), sort_keys=False))
-    write_file(run / ABOUT, (corpus.folder / ABOUT).read_bytes())
+    record_corpus(run, corpus)
+
+
+def record_corpus(run: Path, corpus: Corpus) -> None:
+    """Write what a run is trained on, and where that lies."""
+    about = json.loads((corpus.folder / ABOUT).read_text(encoding="utf-8"))
+    about["folder"] = str(corpus.folder.resolve())
+    write_file(run / ABOUT, json.dumps(about, indent=2) + "\n")
 
 
 def tidy(run: Path) -> None:
@@ -99,11 +108,16 @@ def check_unchanged(run: Path, config: Config) -> None:
     except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
         raise InputError(f"{run}: {CONFIG} or {ABOUT} is damaged; give another --name") from error
     wanted = json.loads(json.dumps(asdict(config)))  # tuples become lists, as in the file
+    for settings in (saved, wanted):
+        settings["data"] = {k: v for k, v in settings["data"].items() if k not in PLACES}
     if changes := differences(saved, wanted):
         raise InputError(
             f"{run}: {'; '.join(changes)}; resume with {run / CONFIG} or give another --name"
         )
-    sources = find_sources(config.data, make_tokenizer(config.data.tokenizer))
+    try:
+        sources = find_sources(config.data, make_tokenizer(config.data.tokenizer))
+    except InputError as error:
+        raise InputError(f"{error}; if the data have moved, name their place") from error
     if fingerprint_of(config.data, sources) != fingerprint:
         raise InputError(
             f"{run}: the data have changed since this run began; give another --name, "

@@ -11,6 +11,7 @@ from typing import Literal
 
 from seqvae.corpus.config import DataConfig
 from seqvae.errors import InputError, above, at_least, one_of, within
+from seqvae.files import expanded
 from seqvae.model.config import ModelConfig, num_segments
 from seqvae.model.objective import Objective
 from seqvae.tokenizers import make_tokenizer
@@ -102,7 +103,7 @@ class Config:
     @property
     def corpus_folder(self) -> Path:
         """Folder of the prepared corpus."""
-        return Path(self.data.corpus or f"corpora/{self.name}").expanduser()
+        return expanded(self.data.corpus or f"corpora/{self.name}")
 
     def _check_batches(self) -> None:
         """Refuse batches that cannot be normalised."""

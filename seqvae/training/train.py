@@ -20,7 +20,13 @@ from seqvae.inference.codec import Codec
 from seqvae.inference.prior import Prior, fit_prior_of
 from seqvae.model.objective import BetaSchedule
 from seqvae.stops import Stopped, first_to, number_of, on_signal
-from seqvae.training.checkpoint import CHECKPOINT, begin_run, read_checkpoint, tidy
+from seqvae.training.checkpoint import (
+    CHECKPOINT,
+    begin_run,
+    read_checkpoint,
+    record_corpus,
+    tidy,
+)
 from seqvae.training.config import Config, TrainerConfig
 from seqvae.training.hardware import keep_freed_memory, use_bf16, use_gpu
 from seqvae.training.module import VAETraining
@@ -60,6 +66,8 @@ def _train(config: Config, run: Path, *, resume: bool, on_gpu: bool) -> Path:
     corpus = prepare(config.data, config.corpus_folder)
     if checkpoint is None:
         begin_run(run, config, corpus)
+    else:
+        record_corpus(run, corpus)
     keep_freed_memory()
     torch.manual_seed(config.trainer.seed)  # of the initial weights
     module = VAETraining(config, corpus, run)

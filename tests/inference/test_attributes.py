@@ -99,10 +99,13 @@ def test_labels_are_one_attribute_more(copy: TrainedVAE, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
-        (["1\tA man.", "A man.", "0 A man."], r"2 of 3 lines cannot be used: 2 \(no tab\), 3 \(no"),
+        (
+            ["1\tA man.", "A man.", "0 A man."],
+            r"2 of 3 lines cannot be used: line 2 \(no tab\), line 3 \(no",
+        ),
         (["1\tA man.", "0\t" + "A man likes " * 20], r"1 of 2 lines .* 2 \(.*takes at most 24"),
         (["a\tA man.", "b\tA dog.", "c\tIt."], "numbers or two words; these are 3: a, b, c"),
-        (["1\tA man.", "1\tA dog."], "attribute joy: it is 1 in the whole corpus"),
+        (["1\tA man.", "1\tA dog."], r"joy.tsv: line 1: all 2 labels are '1'; they tell nothing"),
     ],
 )
 def test_labels_that_do_not_match_are_named(

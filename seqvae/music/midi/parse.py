@@ -19,6 +19,7 @@ from mido.midifiles.meta import KeySignatureError
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
+from seqvae.files import find_files
 from seqvae.music.midi.channels import (
     DRUM_CHANNEL,
     Channels,
@@ -73,8 +74,12 @@ class Song:
 
 
 def find_midi(folder: Path) -> list[Path]:
-    """All files in a folder and its subfolders with a suffix of MIDI files, sorted."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in MIDI_SUFFIXES and p.is_file())
+    """All files in a folder and its subfolders with a suffix of MIDI files, sorted.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    return find_files(str(folder), MIDI_SUFFIXES).files
 
 
 def parse_file(path: Path) -> list[Song]:
@@ -101,8 +106,9 @@ def _read_bytes(path: Path) -> bytes:
         if size > MAX_FILE_BYTES:
             raise InputError(f"{path}: {size} bytes; a MIDI file has at most {MAX_FILE_BYTES}")
         data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # there are characters that no name has
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({reason})") from error
     if not data:
         raise InputError(f"{path}: the file is empty")
     header = data.find(b"MThd", 0, 256 if data.startswith(b"RIFF") else 4)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -12,6 +11,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
+from seqvae.files import expanded
 from seqvae.music.beats import MAX_BEATS_OUTSIDE, BeatTrack
 from seqvae.music.chords import ChordTrack
 from seqvae.music.midi.parse import MidiSource, Song, parse_file, parse_object
@@ -60,8 +60,7 @@ def read_midi(
     if isinstance(source, pretty_midi.PrettyMIDI):
         songs = [parse_object(source)]
     else:
-        path = source if isinstance(source, Path) else Path(source)  # to copy one takes time
-        songs = parse_file(path.expanduser())
+        songs = parse_file(expanded(source))
     if beats is None:
         pieces = [_ended(_by_ticks(song, chords, steps_per_quarter), song) for song in songs]
     else:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from seqvae.corpus.files import expanded, find_files, is_file, why_no_data
 from seqvae.errors import InputError
+from seqvae.files import expanded, find_files, is_file, why_no_data
 
 SUFFIXES = (".txt", ".txt.gz")
 
