@@ -85,6 +85,8 @@ def _rows(
     file: Path, column: str | None, label_column: str | None
 ) -> Iterator[tuple[str, list[str]]]:
     """Where each row is, and its cells: label and content, if it has both."""
+    if (column is None) != (label_column is None):
+        raise InputError("column and label_column go together; give both")
     if column is not None and label_column is not None:
         table = open_table(file)
         if table is None:

@@ -236,10 +236,6 @@ class Attributes:
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
         one_of(self, "method", ("network", "probe", "means"))
-        if (self.column is None) != (self.label_column is None):
-            raise InputError("column and label_column go together; give both")
-        if self.column is not None and self.labels is None:
-            raise InputError("column and label_column are of a table; give it by labels")
         check_amount(self.amount)
         check_seed(self.seed)
 

@@ -247,6 +247,8 @@ class TrainedVAE:
         if how.labels is not None:
             file = expanded(how.labels)
             labelled = read_labels(self.codec, file, how.column, how.label_column)
+        elif how.column or how.label_column:
+            raise InputError("column and label_column are of a table; give it by labels")
         else:
             corpus = self._corpus(how.corpus)
         self._directions = fit_attributes(
