@@ -25,10 +25,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def parse(*words: str) -> object:
-    return cli._parse_config("train", ["a.yaml", *words])
-
-
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

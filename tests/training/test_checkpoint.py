@@ -65,6 +65,18 @@ def test_another_config_cannot_be_resumed(begun: tuple[Config, Path]) -> None:
         read_checkpoint(run, other)
 
 
+def test_data_that_moved_can_be_resumed(begun: tuple[Config, Path], tmp_path: Path) -> None:
+    config, run = begun
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "corpus.txt").rename(tmp_path / "elsewhere" / "corpus.txt")
+    with pytest.raises(InputError, match=r"no such file .*; if the data have moved, name their pl"):
+        read_checkpoint(run, config)
+    data = dataclasses.replace(
+        config.data, source=str(tmp_path / "elsewhere"), corpus="x", num_workers=1
+    )
+    assert read_checkpoint(run, dataclasses.replace(config, data=data))["step"] == 3
+
+
 def test_other_data_cannot_be_resumed(begun: tuple[Config, Path]) -> None:
     config, run = begun
     about = json.loads((run / "corpus.json").read_text())
