@@ -12,6 +12,7 @@ from pathlib import Path
 import pretty_midi
 
 import seqvae
+from seqvae.inference.outputs import output_names
 from seqvae.inference.trained import TrainedVAE
 from seqvae.music.midi import write_clips
 
@@ -40,9 +41,10 @@ def make_examples(run: Path) -> None:
 def make_music(vae: TrainedVAE, folder: Path) -> None:
     """Write MIDI files."""
     samples = [s for s in vae.sample(8, temperature=0.8, seed=SEED) if not isinstance(s, str)]
-    write_clips(samples, folder, "sample")
+    write_clips(samples, folder, output_names("sample", [], len(samples)))
     path = vae.interpolate(samples[0], samples[1], num_steps=7)
-    write_clips([s for s in path if isinstance(s, pretty_midi.PrettyMIDI)], folder, "interpolate")
+    clips = [clip for clip in path if isinstance(clip, pretty_midi.PrettyMIDI)]
+    write_clips(clips, folder, output_names("interpolate", [], len(clips)))
 
 
 def make_text(vae: TrainedVAE, folder: Path) -> None:

@@ -41,6 +41,7 @@ logger = logging.getLogger("seqvae.cli")
 
 PLACES = ("--data.source", "--data.train", "--data.valid", "--data.test")
 BROKEN_PIPE = 141  # the shell's code for a process whose reader has gone, as `head` does
+INPUTS = ("inputs", "start", "end", "source", "a", "b", "c")  # fields of the verbs' options
 
 
 class Parser(argparse.ArgumentParser):
@@ -141,6 +142,7 @@ def score(arguments: Sequence[str]) -> None:
     run, chosen = _parse(_run_parser(options.Score), options.Score, arguments)
     vae = seqvae.load(run)
     _refuse_flags_of_music(vae, options.Score, chosen)
+    chosen |= _clips(vae, chosen)
     scores = zip(vae.score(**chosen), chosen["inputs"], strict=True)
     event = "token" if vae.tokenizer.modality == "text" else "note"
     print(f"nats/{event:<7} nats/step")
@@ -321,6 +323,7 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
     parser.add_argument("--audio", action="store_true", help="write WAV files beside MIDI files")
     run, chosen = _parse(parser, kind, arguments)
     out, audio = chosen.pop("out"), chosen.pop("audio")
+    from seqvae.inference.outputs import output_names
     from seqvae.music.audio import check_audio, write_audio
     from seqvae.music.midi import write_clips
 
@@ -328,13 +331,17 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
     _refuse_flags_of_music(vae, kind, chosen | {"audio": audio})
     if audio:
         check_audio()
+    chosen |= _clips(vae, chosen)
     folder = expanded(out or "out")
     if out or vae.tokenizer.modality == "music":
         require_folder(folder)
     results = getattr(vae, verb)(**chosen)
     if vae.tokenizer.modality == "music":
         folder.mkdir(parents=True, exist_ok=True)
-        files = write_clips(results, folder, verb)
+        inputs = [value for name in INPUTS if name in chosen for value in _as_list(chosen[name])]
+        one_each = kind in (options.Reconstruct, options.Shift)
+        names = output_names(verb, inputs, len(results), one_each=one_each)
+        files = write_clips(results, folder, names)
         print(*files, *(write_audio(results, files) if audio else []), sep="\n")
         return
     # A model may spell a line break in byte pieces; here a line is an output.
@@ -342,6 +349,15 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
     if out:
         write_file(folder / f"{verb}.txt", text)
     print(text, end="")
+
+
+def _clips(vae: Any, chosen: dict[str, Any]) -> dict[str, Any]:
+    """The inputs of a verb with the MIDI files of folders."""
+    return {"inputs": vae.codec.sources(chosen["inputs"])} if "inputs" in chosen else {}
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _run_parser(kind: type) -> Parser:

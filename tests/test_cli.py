@@ -111,10 +111,17 @@ def test_the_verbs_write_midi_that_can_be_read(
     assert run(monkeypatch, "interpolate", melodies.run, one, two, "--num_steps", 3, *common) == 0
     names = [Path(line).name for line in capsys.readouterr().out.splitlines()]
     assert names == [
-        "sample_00.mid", "sample_01.mid", "reconstruct_00.mid", "reconstruct_01.mid",
-        "interpolate_00.mid", "interpolate_01.mid", "interpolate_02.mid",
+        "sample_00.mid", "sample_01.mid",
+        f"reconstruct_{one.stem}.mid", f"reconstruct_{two.stem}.mid",
+        *(f"interpolate_{one.stem}_{two.stem}_{i:02d}.mid" for i in range(3)),
     ]  # fmt: skip
     assert read_midi(tmp_path / "out/sample_00.mid", 4).qpm_at(0) == pytest.approx(90, rel=1e-4)
+    (tmp_path / "clips").mkdir()
+    for path in (one, two):
+        shutil.copy(path, tmp_path / "clips")
+    assert run(monkeypatch, "reconstruct", melodies.run, "clips", *common) == 0
+    again = [Path(line).name for line in capsys.readouterr().out.splitlines()]
+    assert again == names[2:4]
     few = ("--iw_samples", 3, "--json", "valid.json")
     assert run(monkeypatch, "evaluate", melodies.run, "--split", "valid", *few) == 0
     assert "onset_f1" in capsys.readouterr().out

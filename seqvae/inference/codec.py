@@ -35,7 +35,7 @@ from seqvae.model.vae import SequenceVAE
 from seqvae.music.beat_files import file_beside, read_beats
 from seqvae.music.chords import parse_chords, read_chords
 from seqvae.music.loops import repeated
-from seqvae.music.midi import QPM_RANGE, read_midi, to_pretty_midi
+from seqvae.music.midi import QPM_RANGE, find_midi, read_midi, to_pretty_midi
 from seqvae.music.notes import DEFAULT_QPM, Piece, join
 from seqvae.music.timing import NO_GRID, OTHER_BEATS, has_grid
 from seqvae.tokenizers import AnyTokenizer
@@ -144,9 +144,20 @@ class Codec:
             )
         return Example(tokens)
 
+    def sources(self, inputs: Source | Sequence[Source]) -> list[Source]:
+        """Inputs as a list; a folder stands for the MIDI files in it.
+
+        Raises:
+            InputError: there are none.
+        """
+        found = listed(inputs)
+        if self.tokenizer.modality == "text":
+            return [*found]
+        return [clip for source in found for clip in _clips_in(source)]
+
     def read(self, inputs: Source | Sequence[Source], reading: Reading = AS_IS) -> list[Clip]:
         """Each input with the posterior means of its windows."""
-        examples = [self.windows(source, reading) for source in listed(inputs)]
+        examples = [self.windows(source, reading) for source in self.sources(inputs)]
         means = self.posterior([window for windows in examples for window in windows]).mean
         codes = torch.split(means, [len(windows) for windows in examples])
         return [Clip(windows, z) for windows, z in zip(examples, codes, strict=True)]
@@ -287,6 +298,16 @@ def listed(inputs: Source | Sequence[Source]) -> Sequence[Source]:
     if not inputs:
         raise InputError("no inputs")
     return inputs
+
+
+def _clips_in(source: Source) -> Sequence[Source]:
+    """The MIDI files of a folder; anything else as it is."""
+    if isinstance(source, pretty_midi.PrettyMIDI) or not Path(source).expanduser().is_dir():
+        return [source]
+    files = find_midi(Path(source).expanduser())
+    if not files:
+        raise InputError(f"{source}: the folder holds no MIDI files")
+    return files
 
 
 def padded(sequences: Sequence[Ids]) -> tuple[Ids, Tensor]:

@@ -236,7 +236,7 @@ class Attributes:
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
         one_of(self, "method", ("network", "probe", "means"))
-        check_amount(self.amount)
+        check_amount(self.amount, may_be_zero=False)
         check_seed(self.seed)
 
 
@@ -291,14 +291,15 @@ def check_seed(seed: int | None) -> None:
         raise InputError(f"seed is {seed}; it must be 0 or more, and below 2^63")
 
 
-def check_amount(amount: float) -> None:
-    """Refuse a shift that leads nowhere.
+def check_amount(amount: float, *, may_be_zero: bool = True) -> None:
+    """Refuse a shift that leads nowhere. By 0 it is a reconstruction, of which nothing is learned.
 
     Raises:
-        InputError: the amount is 0 or not finite.
+        InputError: the amount is not finite, or 0 where that teaches nothing.
     """
-    if not math.isfinite(amount) or amount == 0:
-        raise InputError(f"amount is {amount}; it must be finite, and not 0")
+    if not math.isfinite(amount) or (amount == 0 and not may_be_zero):
+        limits = "finite" if may_be_zero else "finite, and not 0"
+        raise InputError(f"amount is {amount}; it must be {limits}")
 
 
 def field_docs(kind: type) -> dict[str, str]:

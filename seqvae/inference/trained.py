@@ -26,7 +26,7 @@ from seqvae.inference import options
 from seqvae.inference.attributes import Movement, fingerprint, fit_attributes, measure_movement
 from seqvae.inference.bundle import BUNDLE, bundle_in, open_corpus
 from seqvae.inference.clips import corner_weights, cut_to_shortest, mixed
-from seqvae.inference.codec import BATCH_SIZE, Codec, Item, listed
+from seqvae.inference.codec import BATCH_SIZE, Codec, Item
 from seqvae.inference.directions import Directions
 from seqvae.inference.evaluation import Evaluation, evaluate
 from seqvae.inference.figures import sample_figures
@@ -134,7 +134,7 @@ class TrainedVAE:
 
         A clip longer than the model's window gives several rows.
         """
-        examples = [self.codec.windows(source, how) for source in listed(how.inputs)]
+        examples = [self.codec.windows(source, how) for source in self.codec.sources(how.inputs)]
         return self.codec.posterior([window for windows in examples for window in windows])
 
     @verb(options.Decode)
@@ -282,7 +282,7 @@ class TrainedVAE:
         What cannot be read as the model's data is infinitely unlikely; a warning says why.
         """
         examples: list[list[Example]] = []
-        for source in listed(how.inputs):
+        for source in self.codec.sources(how.inputs):
             try:
                 examples.append(self.codec.windows(source, how))
             except InputError as error:

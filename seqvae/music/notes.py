@@ -110,21 +110,21 @@ class Piece:
 
     def mean_qpm(self, starts: NDArray[np.int64], length: int) -> NDArray[np.float64]:
         """The tempo at which each span (N,) of this many steps would last as long as it does."""
+        changes = [tempo.start_step for tempo in self.tempos]
+        first = np.searchsorted(changes, starts, side="right") - 1
+        last = np.searchsorted(changes, starts + length - 1, side="right") - 1
+        minutes = (self.seconds(starts + length) - self.seconds(starts)) / 60
+        qpm = np.array([tempo.qpm for tempo in self.tempos])[first]
+        return np.where(first == last, qpm, length / self.steps_per_quarter / minutes)
+
+    def seconds(self, steps: NDArray[Any]) -> NDArray[np.float64]:
+        """When each step comes, in seconds from the start."""
         changes = np.array([tempo.start_step for tempo in self.tempos])
-        qpm = np.array([tempo.qpm for tempo in self.tempos])
-        times = np.append(0.0, np.cumsum(np.diff(changes) / qpm[:-1]))  # in steps / qpm
-
-        def time(steps: NDArray[np.int64]) -> NDArray[np.float64]:
-            tempo = np.searchsorted(changes, steps, side="right") - 1
-            at: NDArray[np.float64] = times[tempo] + (steps - changes[tempo]) / qpm[tempo]
-            return at
-
-        first, last = (
-            np.searchsorted(changes, steps, side="right") - 1
-            for steps in (starts, starts + length - 1)
-        )
-        mean = length / (time(starts + length) - time(starts))
-        return np.where(first == last, qpm[first], mean)  # an only tempo exactly
+        per_step = np.array([60 / tempo.qpm / self.steps_per_quarter for tempo in self.tempos])
+        starts = np.append(0.0, np.cumsum(np.diff(changes) * per_step[:-1]))
+        tempo = np.maximum(np.searchsorted(changes, steps, side="right") - 1, 0)
+        at: NDArray[np.float64] = starts[tempo] + (steps - changes[tempo]) * per_step[tempo]
+        return at
 
 
 def make_notes(

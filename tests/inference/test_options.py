@@ -89,10 +89,9 @@ def test_the_public_names_of_the_facade_are_the_verbs_and_its_parts() -> None:
         (options.Vary, {"distance": 1.1}, "distance is 1.1; it must lie in"),
         (options.Vary, {"distance": -0.1}, "distance is -0.1"),
         (options.Vary, {"seed": -1}, "seed is -1"),
-        (options.Shift, {"amount": 0.0}, "amount is 0.0; it must be finite, and not 0"),
         (options.Shift, {"amount": float("inf")}, "amount is inf"),
         (options.Shift, {"temperature": -1.0}, "temperature is -1"),
-        (options.Attributes, {"amount": 0.0}, "amount is 0.0"),
+        (options.Attributes, {"amount": 0.0}, "amount is 0.0; it must be finite, and not 0"),
         (options.Attributes, {"method": "magic"}, "method is 'magic'; choose one of network"),
         (options.Attributes, {"seed": -1}, "seed is -1"),
         (options.Score, {"iw_samples": 0}, "iw_samples is 0; it must be 1 or more"),
@@ -115,6 +114,7 @@ def test_the_ends_of_the_ranges_are_taken() -> None:
     options.Vary(source="x", distance=1.0)
     options.Sample(1, seed=2**63 - 1, top_p=1e-9)
     options.Shift(inputs="x", attribute="y", amount=-0.1)
+    options.Shift(inputs="x", attribute="y", amount=0.0)
     for method in INTERPOLATIONS:
         options.Interpolate(start="x", end="y", method=method, num_steps=2)
 

@@ -599,17 +599,22 @@ def test_an_empty_piece_is_written(tmp_path: Path) -> None:
 
 def test_clips_are_numbered(tmp_path: Path) -> None:
     clips = [to_pretty_midi(Piece(make_notes(0, 4, pitch), 4)) for pitch in (60, 62)]
-    paths = write_clips(clips, tmp_path, "sample")
+    paths = write_clips(clips, tmp_path, ["sample_00", "sample_01"])
     assert paths == [tmp_path / "sample_00.mid", tmp_path / "sample_01.mid"]
     assert [onsets_and_ends(read_midi(path, 4)) for path in paths] == [[(0, 4, 60)], [(0, 4, 62)]]
 
 
-def test_a_clip_is_written_at_its_first_tempo(tmp_path: Path) -> None:
+def test_changes_of_tempo_are_written(tmp_path: Path) -> None:
     tempos = (Tempo(0, 100.0), Tempo(8, 50.0))
     song = to_pretty_midi(Piece(make_notes([0, 8], [4, 12], [60, 62]), 4, tempos=tempos))
     assert song.instruments[0].notes[1].start == pytest.approx(2 * 60 / 100)
+    assert song.get_end_time() == pytest.approx(2 * 60 / 100 + 2 * 60 / 50)
     song.write(str(tmp_path / "a.mid"))
-    assert [t.qpm for t in read_midi(tmp_path / "a.mid", 4).tempos] == pytest.approx([100])
+    for source in (song, tmp_path / "a.mid"):
+        again = read_midi(source, 4)
+        assert [t.start_step for t in again.tempos] == [0, 8]
+        assert [t.qpm for t in again.tempos] == pytest.approx([100, 50])
+        assert onsets_and_ends(again) == [(0, 4, 60), (8, 12, 62)]
 
 
 def test_onsets_are_written_where_they_were_played(tmp_path: Path) -> None:

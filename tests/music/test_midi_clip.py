@@ -12,7 +12,7 @@ import numpy as np
 import pretty_midi
 import pytest
 
-from seqvae.music.midi import read_midi, to_pretty_midi
+from seqvae.music.midi import read_midi, to_pretty_midi, write_clips
 from seqvae.music.notes import Metre, Piece, Tempo, make_notes
 
 
@@ -121,3 +121,24 @@ def test_more_programs_than_channels_are_warned_of(
         to_pretty_midi(band([*range(20)])).write(str(tmp_path / "a.mid"))
     assert "20 programs share the 15 channels" in caplog.text
     assert len(read_midi(tmp_path / "a.mid", 4).notes) == 21
+
+
+def write_wav(path: Path) -> None:
+    path.write_bytes(b"RIFF")
+
+
+def test_files_of_an_earlier_call_are_removed_and_those_of_others_stay(tmp_path: Path) -> None:
+    clips = [to_pretty_midi(Piece(make_notes([0], [4], [pitch]), 4)) for pitch in (60, 62, 64)]
+    write_clips(clips, tmp_path, ["sample_00", "sample_01", "sample_02"])
+    write_clips(clips[:1], tmp_path, ["reconstruct_a"])
+    for name in ("sample_00.wav", "sample_02.wav", "sample_mine.wav", "reconstruct_a.wav"):
+        write_wav(tmp_path / name)
+    mine = pretty_midi.PrettyMIDI()
+    mine.write(str(tmp_path / "sample_mine.mid"))
+    mine.write(str(tmp_path / "sample_99.mid"))
+    write_clips(clips[1:], tmp_path, ["sample_00", "sample_03"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "reconstruct_a.mid", "reconstruct_a.wav", "sample_00.mid", "sample_03.mid",
+        "sample_99.mid", "sample_mine.mid", "sample_mine.wav",
+    ]  # fmt: skip
+    assert read_midi(tmp_path / "sample_00.mid", 4).notes["pitch"].tolist() == [62]
