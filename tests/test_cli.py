@@ -421,6 +421,7 @@ class Recorder:
     """A model that keeps what its verbs are called with."""
 
     tokenizer = SimpleNamespace(modality="music")
+    codec = SimpleNamespace(sources=list)
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
