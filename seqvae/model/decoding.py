@@ -116,7 +116,7 @@ class Draws:
             self.noise.keep(rows)
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def decode_steps(
     decoder: Stepwise,
     z: Float[Tensor, "B Z"],
@@ -138,7 +138,7 @@ def decode_steps(
     rows = torch.arange(len(z), device=z.device)
     ended = torch.zeros_like(rows, dtype=torch.bool)
     patience = 1 if z.device.type == "cpu" else GPU_PATIENCE
-    tokens = None
+    tokens, drawn = None, rows[:, None]
     for step in range(num_steps):
         if step % segment_length == 0:
             state = decoder.begin(codes[rows, step // segment_length])
@@ -146,9 +146,7 @@ def decode_steps(
         features, state = decoder.step(tokens, condition, state)
         draws.step = step
         tokens = decoder.draw(features, draws)
-        if step == 0:
-            drawn = torch.zeros(len(z), tokens.shape[1], dtype=torch.long, device=z.device)
-        drawn = drawn.index_copy(0, rows, tokens)
+        drawn = tokens if len(rows) == len(z) else drawn.index_copy(0, rows, tokens)
         yield drawn
         if eos_id is None:
             continue
