@@ -19,6 +19,7 @@ from torch import Tensor
 
 from seqvae.model.config import Sampling
 from seqvae.model.noise import GumbelNoise
+from seqvae.model.threads import threads_for
 
 GREEDY = Sampling(temperature=0.0)
 LEAVE_SHARE = 4  # ended rows leave the batch once they are 1 in this many: leaving costs a copy
@@ -116,7 +117,6 @@ class Draws:
             self.noise.keep(rows)
 
 
-@torch.inference_mode()
 def decode_steps(
     decoder: Stepwise,
     z: Float[Tensor, "B Z"],
@@ -133,19 +133,21 @@ def decode_steps(
     may be left out where the sampling is greedy.
     """
     draws = Draws(sampling, None if seeds is None else GumbelNoise(seeds, z.device))
-    codes = decoder.codes(z)
+    with torch.inference_mode():  # not as a decorator: callers run between the steps
+        codes = decoder.codes(z)
     segment_length = decoder.segment_length or num_steps
     rows = torch.arange(len(z), device=z.device)
     ended = torch.zeros_like(rows, dtype=torch.bool)
     patience = 1 if z.device.type == "cpu" else GPU_PATIENCE
     tokens, drawn = None, rows[:, None]
     for step in range(num_steps):
-        if step % segment_length == 0:
-            state = decoder.begin(codes[rows, step // segment_length])
-        condition = None if conditions is None else conditions[rows, step]
-        features, state = decoder.step(tokens, condition, state)
         draws.step = step
-        tokens = decoder.draw(features, draws)
+        with torch.inference_mode(), threads_for(len(rows)):
+            if step % segment_length == 0:
+                state = decoder.begin(codes[rows, step // segment_length])
+            condition = None if conditions is None else conditions[rows, step]
+            features, state = decoder.step(tokens, condition, state)
+            tokens = decoder.draw(features, draws)
         drawn = tokens if len(rows) == len(z) else drawn.index_copy(0, rows, tokens)
         yield drawn
         if eos_id is None:

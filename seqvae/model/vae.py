@@ -16,6 +16,7 @@ from seqvae.model.encoder import ENCODERS
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.objective import NegativeELBO, over_sequence
 from seqvae.model.stepper import Stepper
+from seqvae.model.threads import threads_for
 
 
 class SequenceVAE(nn.Module):
@@ -48,7 +49,8 @@ class SequenceVAE(nn.Module):
         if self.encoder is None:
             empty = torch.zeros(len(ids), 0, device=ids.device)
             return DiagonalGaussian(empty, empty)
-        posterior: DiagonalGaussian = self.encoder(ids, lengths)
+        with threads_for(len(ids)):
+            posterior: DiagonalGaussian = self.encoder(ids, lengths)
         return posterior
 
     def decode(

@@ -1,7 +1,7 @@
 """The free-running loop: its draws, its ends and its noise."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -156,6 +156,29 @@ def test_rows_that_have_ended_are_not_decoded() -> None:
     assert decoder.sizes[0] == 60
     assert decoder.sizes[-1] < 45
     assert decoder.sizes == sorted(decoder.sizes, reverse=True)
+
+
+class Threads(Stepper):
+    """A decoder that notes the number of threads."""
+
+    seen: ClassVar[set[int]] = set()
+
+    def step(self, *inputs: Any) -> Any:
+        self.seen.add(torch.get_num_threads())
+        return super().step(*inputs)
+
+
+@pytest.mark.parametrize(("num_rows", "expected"), [(2, {1}), (64, {3})])
+def test_few_rows_are_decoded_by_one_thread(num_rows: int, expected: set[int]) -> None:
+    decoder, before = Threads(tiny_decoder(vocab_sizes=(7,))), torch.get_num_threads()
+    decoder.seen.clear()
+    torch.set_num_threads(3)
+    try:
+        for _ in decode_steps(decoder, codes(num_rows), num_steps=2):
+            assert torch.get_num_threads() == 3  # between the steps
+    finally:
+        torch.set_num_threads(before)
+    assert decoder.seen == expected
 
 
 # Probabilities out of order, and in another order in each row.

@@ -256,3 +256,20 @@ def test_conditions_reach_encoder_and_decoder_and_are_zero_by_default(decoder: s
     free, zeros = model.decode(z), torch.zeros(40, 6, 1, dtype=torch.long)
     assert torch.equal(free.ids, model.decode(z, conditions=zeros).ids)
     assert not torch.equal(free.ids[..., :1], model.decode(z, conditions=zeros + 2).ids[..., :1])
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "training", "expected"), [(4, False, 1), (64, False, 3), (4, True, 3)]
+)
+def test_few_rows_are_encoded_by_one_thread(num_rows: int, training: bool, expected: int) -> None:
+    model, before, seen = tiny_vae(), torch.get_num_threads(), list[int]()
+    assert model.encoder is not None
+    model.encoder.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
+    torch.set_num_threads(3)
+    try:
+        with torch.set_grad_enabled(training):
+            model.encode(random_ids((5,), num_rows, 6), torch.full((num_rows,), 6))
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [expected]
