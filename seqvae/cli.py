@@ -74,7 +74,7 @@ def train(arguments: Sequence[str]) -> None:
 
 def evaluate(arguments: Sequence[str]) -> None:
     """Print all figures of a model on a split."""
-    parser = _run_parser(options.Evaluate)
+    parser = _verb_parser(options.Evaluate)
     parser.add_argument("--json", metavar="FILE", help="write the figures there as JSON, too")
     run, chosen = _parse(parser, options.Evaluate, arguments)
     if (file := chosen.pop("json")) and expanded(file).is_dir():
@@ -128,7 +128,7 @@ def analogy(arguments: Sequence[str]) -> None:
 
 def attributes(arguments: Sequence[str]) -> None:
     """Fit the directions that shift moves along, and print what each does to all attributes."""
-    run, chosen = _parse(_run_parser(options.Attributes), options.Attributes, arguments)
+    run, chosen = _parse(_verb_parser(options.Attributes), options.Attributes, arguments)
     print(seqvae.load(run).attributes(**chosen).table())
 
 
@@ -139,7 +139,7 @@ def shift(arguments: Sequence[str]) -> None:
 
 def score(arguments: Sequence[str]) -> None:
     """Print how unlikely the model finds sentences or MIDI files, the least likely first."""
-    run, chosen = _parse(_run_parser(options.Score), options.Score, arguments)
+    run, chosen = _parse(_verb_parser(options.Score), options.Score, arguments)
     vae = seqvae.load(run)
     _refuse_flags_of_music(vae, options.Score, chosen)
     chosen |= _clips(vae, chosen)
@@ -167,7 +167,23 @@ def report(arguments: Sequence[str]) -> None:
     print(out)
 
 
-MAKING = (prepare, train, evaluate)
+def look(arguments: Sequence[str]) -> None:
+    """Show what MIDI files hold, and how each track is heard."""
+    chosen = vars(_verb_parser(options.Look).parse_args(arguments))
+    from seqvae.corpus.look import files_in, look_at
+
+    files = files_in(chosen.pop("files"))
+    for number, file in enumerate(files):
+        try:
+            told = look_at(file, **chosen).table()
+        except InputError as error:
+            if len(files) == 1:
+                raise
+            told = str(error)
+        print("\n" * (number > 0) + told)
+
+
+MAKING = (look, prepare, train, evaluate)
 PLAYING = (sample, reconstruct, interpolate, blend, vary, analogy, attributes, shift, score, report)
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     verb.__name__: verb for verb in (*MAKING, *PLAYING)
@@ -318,7 +334,7 @@ def _without_places(words: list[str]) -> tuple[list[str], dict[str, Any]]:
 
 def _generate(kind: type, arguments: Sequence[str]) -> None:
     """Call a verb of the model and print or write what comes back."""
-    parser = _run_parser(kind)
+    parser = _verb_parser(kind)
     parser.add_argument("--out", help="folder for the results; clips go to out/ by default")
     parser.add_argument("--audio", action="store_true", help="write WAV files beside MIDI files")
     run, chosen = _parse(parser, kind, arguments)
@@ -360,11 +376,12 @@ def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _run_parser(kind: type) -> Parser:
-    """A parser with the flags of a verb: the fields of its dataclass."""
+def _verb_parser(kind: type) -> Parser:
+    """A parser with the flags of a verb: the fields of its dataclass; most take a run, too."""
     verb = kind.__name__.lower()
     parser = Parser(prog=f"seqvae {verb}", description=VERBS[verb].__doc__)
-    parser.add_argument("run", help="a run or a bundle")
+    if VERBS[verb] in PLAYING or VERBS[verb] is evaluate:
+        parser.add_argument("run", help="a run or a bundle")
     docs, hints = options.field_docs(kind), get_type_hints(kind)
     # The fields of the verb come first, then those that it shares with others.
     order = dict.fromkeys(name for base in kind.__mro__[:-1] for name in base.__annotations__)

@@ -27,7 +27,8 @@ from seqvae.errors import InputError
 from seqvae.inference import options
 from seqvae.inference.bundle import open_corpus
 from seqvae.inference.provenance import commit
-from seqvae.music.midi import read_midi
+from seqvae.music.midi import read_midi, to_pretty_midi
+from seqvae.music.notes import Piece, make_notes
 
 ROOT = Path(__file__).parents[1]
 TINY_TEXT = """\
@@ -580,6 +581,26 @@ def test_a_corpus_that_was_prepared_again_is_told(
     (copied / "config.yaml").unlink()
     with pytest.raises(InputError, match=r"config.yaml is missing; name a run"):
         open_corpus(copied)
+
+
+def test_look_shows_the_tracks_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    to_pretty_midi(Piece(make_notes([0, 8], [8, 16], [60, 62]), 4)).write(str(tmp_path / "a.mid"))
+    (tmp_path / "b.mid").write_bytes(b"no music")
+    words = ["look", str(tmp_path), "--preset", "melody", "--tracks", "melody: track=1"]
+    monkeypatch.setattr(sys, "argv", ["seqvae", *words])
+    cli.main()
+    header, _, row, verdict, _, refusal = capsys.readouterr().out.splitlines()
+    assert header.startswith(f"{tmp_path / 'a.mid'}: 1 bar of 4/4")
+    assert row.endswith("melody    by the rule 'melody: track=1'")
+    assert verdict == "melody: 1 window for training; a loop of 1 bar, repeated to fill a window"
+    assert refusal == f"{tmp_path / 'b.mid'}: not a MIDI file (no MThd header)"
+    monkeypatch.setattr(sys, "argv", ["seqvae", "look", str(tmp_path / "b.mid")])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 2
+    assert capsys.readouterr().err == f"seqvae: error: {refusal}\n"
 
 
 @pytest.mark.parametrize("verb", list(cli.VERBS))

@@ -78,6 +78,24 @@ class Drawing(Sampling):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Look:
+    """Show what MIDI files hold, and how each track is heard."""
+
+    files: Sequence[str | Path] = field(kw_only=False)
+    """MIDI files, or folders of them."""
+    preset: str | Path | None = None
+    """How a model of this config, run, bundle, corpus or kind (melody, drums, groove, trio,
+    polyphony) hears them; by default how one of each kind does."""
+    tracks: str | None = None
+    """Rules for which tracks are what, such as "drums: name=drum*; melody: highest; bass:
+    channel=2"."""
+    beats: str | None = None
+    """Name of the beat file beside each MIDI file; {stem} stands for the name of the MIDI file."""
+    beats_metre: str | None = None
+    """Metre of beat files that do not say which beats are downbeats, such as 4/4."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Encode(Reading):
     """Compute posteriors."""
 

@@ -20,12 +20,15 @@ MIDDLE_C = 60
 MAX_CHORD_SHARE = 0.5
 DRUM_CHANNEL = 10
 BASS_PROGRAMS = frozenset({*range(32, 40), 43})  # basses, and the double bass
-SECTION_PROGRAMS = frozenset({*range(44, 52), 55, *range(61, 64), *range(88, 104)})  # and pads
 PERCUSSION_PROGRAMS = frozenset(range(112, 120))
-EFFECT_PROGRAMS = frozenset(range(120, 128))
 
 # Ranks of lines, as candidates for the melody.
 LEAD, SECTION, ACCOMPANIMENT, LOW, PERCUSSION, EFFECT = range(6)
+RANKED_PROGRAMS = {
+    SECTION: frozenset({*range(44, 52), 55, *range(61, 64), *range(88, 104)}),  # and pads
+    PERCUSSION: PERCUSSION_PROGRAMS,
+    EFFECT: frozenset(range(120, 128)),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +82,10 @@ def parts_of(
     for role in ("melody", "bass"):
         if role in wanted:
             parts = _picked(parts, role, rules)
-    return parts
+    return [
+        replace(part, reason="another line") if part.role == "line" and not part.reason else part
+        for part in parts
+    ]
 
 
 def _part(piece: Piece, number: int, *, is_only: bool) -> Part:
@@ -120,10 +126,10 @@ def _judged(
         return _claimed(part, "chords", f"{share:.0%} of its onsets are chords")
     if said == "accompaniment":
         return replace(part, rank=ACCOMPANIMENT, reason=reason)
-    for rank, programs in ((PERCUSSION, PERCUSSION_PROGRAMS), (EFFECT, EFFECT_PROGRAMS)):
+    for rank, programs in RANKED_PROGRAMS.items():
         if program in programs:
             return replace(part, rank=rank, reason=f"program {program}")
-    return replace(part, rank=SECTION if program in SECTION_PROGRAMS else LEAD)
+    return part
 
 
 def _claimed(part: Part, role: str, reason: str) -> Part:
@@ -136,8 +142,8 @@ def _claimed(part: Part, role: str, reason: str) -> Part:
 def _said(part: Part, file_name: str) -> tuple[str | None, str]:
     """What the name of a track, or else of its file, says; and where."""
     if (role := role_in_name(part.track.name)) is not None:
-        return role, f"named {part.track.name!r}"
-    return role_in_name(file_name, of_file=True), f"in a file named {file_name!r}"
+        return role, "by its name"
+    return role_in_name(file_name, of_file=True), "by the name of its file"
 
 
 def _picked(parts: list[Part], role: str, rules: Sequence[Rule]) -> list[Part]:
@@ -160,12 +166,13 @@ def _picked(parts: list[Part], role: str, rules: Sequence[Rule]) -> list[Part]:
     chosen = _chosen(pool, role, rule)
     if role == "bass" and not (rule or claiming):
         chosen = [part for part in chosen if (part.notes["pitch"] < MIDDLE_C).mean() > 0.5]
-    return [
-        replace(part, role=role, claim=role, reason=reason or part.reason)
-        if any(part is one for one in chosen)
-        else part
-        for part in parts
-    ]
+    for part in chosen:
+        given = replace(part, role=role, claim=role, reason=reason or part.reason)
+        parts = [given if other is part else other for other in parts]
+    for part in claiming:
+        left = replace(part, reason=f"{part.reason}, but another {role} is chosen")
+        parts = [left if other is part else other for other in parts]
+    return parts
 
 
 def _chosen(pool: list[Part], role: str, rule: Rule | None) -> list[Part]:

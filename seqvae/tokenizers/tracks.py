@@ -77,7 +77,7 @@ class TrackSettings:
         if lost := Dropped({reason: n for reason, n in notes.items() if reason.unit == "note"}):
             said.append(in_words(lost))
         if said:
-            logger.warning("%s: left out: %s", piece.name or "the clip", "; ".join(said))
+            logger.warning("%s: left out: %s", piece.name[:60] or "the clip", "; ".join(said))
 
     def nothing_taken(self, parts: Sequence[Part], notes: Dropped) -> InputError:
         """The error of a clip that has notes, but none for this representation."""

@@ -42,6 +42,18 @@ def test_settings_of_the_tokenizer_are_completed() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("tracks", ["melody: all", ["melody: all"], {"melody": "all"}])
+def test_rules_for_tracks_go_to_the_tokenizer(tracks: Any) -> None:
+    data = DataConfig(tokenizer={"kind": "melody", "tracks": ["melody: lowest"]}, tracks=tracks)
+    assert data.tokenizer["tracks"] == ["melody: all"]
+    assert data.tracks is None
+    assert DataConfig(tokenizer=data.tokenizer).tokenizer == data.tokenizer
+    with pytest.raises(InputError, match=r"data\.tracks is for music"):
+        DataConfig(tokenizer={"kind": "words"}, tracks=tracks)
+    with pytest.raises(InputError, match="names no role"):
+        DataConfig(tokenizer={"kind": "melody"}, tracks="all")
+
+
 def test_no_workers_and_no_held_out_share_are_allowed() -> None:
     DataConfig(num_workers=0, valid_share=0.0, test_share=0.0)
 

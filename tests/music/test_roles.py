@@ -45,15 +45,14 @@ def test_a_band_from_a_daw_is_heard_by_the_names_of_its_tracks() -> None:
         (Track("Drums", 1), line(38)), (Track("Bass", 1), line(70)), (Track("Lead", 1), line(50))
     )
     assert roles(band) == ["drums", "bass", "melody"]
-    assert [part.reason for part in parts_of(band)] == ["named 'Drums'", "named 'Bass'",
-                                                        "named 'Lead'"]  # fmt: skip
+    assert [part.reason for part in parts_of(band)] == ["by its name"] * 3
 
 
 def test_lines_without_names_are_told_by_their_height() -> None:
     whole = piece((Track(), line(64)), (Track(), line(40)), (Track(), line(72)))
     parts = parts_of(whole)
     assert [part.role for part in parts] == ["line", "bass", "melody"]
-    assert [part.reason for part in parts] == ["", "the lowest line, mostly below C4",
+    assert [part.reason for part in parts] == ["another line", "the lowest line, mostly below C4",
                                                "the highest line"]  # fmt: skip
 
 
@@ -110,6 +109,8 @@ def test_of_several_that_are_named_alike_the_highest_or_the_lowest_counts() -> N
     assert roles(piece(*voices)) == ["line", "melody", "line"]
     basses = [(Track("Bass"), line(pitch)) for pitch in (40, 36, 43)]
     assert roles(piece(*basses)) == ["line", "bass", "line"]
+    reasons = [part.reason for part in parts_of(piece(*basses[:2]))]
+    assert reasons == ["by its name, but another bass is chosen", "by its name"]
 
 
 def test_the_drum_channel_outweighs_a_name() -> None:
@@ -122,7 +123,7 @@ def test_the_drum_channel_outweighs_a_name() -> None:
 
 def test_the_name_of_a_file_tells_of_its_only_track() -> None:
     beat = alone(Track("", 1), line(60), name="beat_01.mid")
-    assert (beat.role, beat.reason) == ("drums", "in a file named 'beat_01.mid'")
+    assert (beat.role, beat.reason) == ("drums", "by the name of its file")
     assert alone(Track("Lead", 1), line(60), name="beat_01.mid").role == "melody"
     two = piece((Track(), line(60)), (Track(), line(72)), name="beat_01.mid")
     assert roles(two) == ["line", "melody"]

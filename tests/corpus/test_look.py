@@ -1,0 +1,113 @@
+"""What `look` tells of a file: its tracks, and what each kind of model would take of it."""
+
+from pathlib import Path
+
+import numpy as np
+import pretty_midi
+import pytest
+
+import seqvae
+from seqvae.corpus.look import about, files_in, key_name, look_at, tokenizers_of
+from seqvae.errors import InputError
+from seqvae.music.notes import Key, Metre, Piece, Tempo, make_notes
+from seqvae.tokenizers import make_tokenizer, save_tokenizer
+
+
+def write_band(path: Path, names: tuple[str, ...] = ("Lead", "Bass", "Drums")) -> Path:
+    """A clip as a DAW exports it: four bars, three tracks without programs, none of them drums."""
+    midi = pretty_midi.PrettyMIDI(initial_tempo=120)
+    midi.time_signature_changes = [pretty_midi.TimeSignature(4, 4, 0)]
+    for name, pitch in zip(names, (72, 40, 36), strict=True):
+        track = pretty_midi.Instrument(0, name=name)
+        for beat in np.arange(0, 8, 0.5):
+            track.notes.append(pretty_midi.Note(80, pitch, beat, beat + 0.4))
+        midi.instruments.append(track)
+    midi.write(str(path))
+    return path
+
+
+def test_the_table_of_a_band(tmp_path: Path) -> None:
+    file = write_band(tmp_path / "band.mid")
+    assert look_at(file).table().splitlines() == [
+        f"{file}: 4 bars of 4/4, 120 quarters per minute",
+        "track  name   channel  program  notes  range  chords  heard as  why",
+        "1      Lead   1        0        16     C5-C5  0%      melody    by its name",
+        "2      Bass   2        0        16     E2-E2  0%      bass      by its name",
+        "3      Drums  3        0        16     C2-C2  0%      drums     by its name",
+        "melody: 3 windows for training; left out 1 track: another line "
+        "(--data.tracks 'melody: all'), 1 track: drums (--data.tracks)",
+        "drums: 3 windows for training; left out 2 tracks: not drums (--data.tracks)",
+        "groove: 3 windows for training; left out 2 tracks: not drums (--data.tracks)",
+        "trio: 3 windows for training",
+        "polyphony: 3 windows for training",
+    ]
+
+
+def test_a_preset_and_rules_decide_how_tracks_are_heard(tmp_path: Path) -> None:
+    file = write_band(tmp_path / "band.mid", ("One", "Two", "Three"))
+    trio = look_at(file, "trio", "drums: name=three")
+    assert [part.role for part in trio.parts] == ["melody", "bass", "drums"]
+    looped = "1 window for training; a loop of 4 bars, repeated to fill a window"
+    assert trio.verdicts == {"trio": looped}
+    melody = look_at(file, "melody")
+    assert [part.role for part in melody.parts] == ["melody", "line", "line"]
+    assert look_at(file, "drums").verdicts == {"drums": "nothing: no drums (--data.tracks)"}
+    assert seqvae.look(file, "drums", "drums: all").parts[0].role == "drums"
+    everywhere = look_at(file, tracks="drums: all")
+    assert {part.role for part in everywhere.parts} == {"drums"}
+
+
+def test_presets_are_configs_runs_bundles_and_kinds(tmp_path: Path) -> None:
+    tokenizer = make_tokenizer({"kind": "melody", "num_bars": 7})
+    (tmp_path / "run/bundle").mkdir(parents=True)
+    save_tokenizer(tokenizer, tmp_path / "run/bundle")
+    assert tokenizers_of(tmp_path / "run") == {"run": tokenizer}
+    assert tokenizers_of(tmp_path / "run/bundle") == {"bundle": tokenizer}
+    config = tmp_path / "seven.yaml"
+    config.write_text("data: {tokenizer: {kind: melody, num_bars: 7}}", encoding="utf-8")
+    assert tokenizers_of(config) == {"seven": tokenizer}
+    assert tokenizers_of("groove") == {"groove": make_tokenizer({"kind": "groove"})}
+    assert [*tokenizers_of(None)] == ["melody", "drums", "groove", "trio", "polyphony"]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (None, "no preset .No such file"),
+        ("data: {}", "data.tokenizer is missing"),
+        ("- 1", "data.tokenizer is missing"),
+        ("a: b: c", "not YAML"),
+        ("data: {tokenizer: {kind: text}}", "a preset for text"),
+        ("data: {tokenizer: {kind: horn}}", "choose one of"),
+    ],
+)
+def test_other_presets_are_refused(tmp_path: Path, config: str | None, message: str) -> None:
+    file = tmp_path / "c.yaml"
+    if config is not None:
+        file.write_text(config, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        tokenizers_of(file)
+
+
+def test_folders_stand_for_their_files(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    files = [write_band(tmp_path / name) for name in ("a.mid", "b.mid")]
+    assert files_in([tmp_path, "x.mid"]) == [*files, Path("x.mid")]
+    with pytest.raises(InputError, match="holds no MIDI files"):
+        files_in([tmp_path / "empty"])
+
+
+def test_the_line_of_a_piece() -> None:
+    notes = make_notes([0], [60], [60])
+    metres = (Metre(0, 4, 4), Metre(16, 3, 4), Metre(40, 4, 4))
+    piece = Piece(notes, 4, metres, (Tempo(0, 90.0), Tempo(9, 120.5)), key=Key(2))
+    assert about(piece) == "5 bars of 4/4, 3/4, 90 to 120.5 quarters per minute, D major"
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [(Key(0), "C major"), (Key(0, True), "A minor"), (Key(-1), "F major"),
+     (Key(1, True), "E minor"), (Key(-3), "Eb major"), (Key(3), "A major")],
+)  # fmt: skip
+def test_keys_by_name(key: Key, name: str) -> None:
+    assert key_name(key) == name
