@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from seqvae.music.notes import Piece, Track
 from seqvae.tokenizers.contract import Example
 
 logger = logging.getLogger(__name__)
@@ -22,6 +23,17 @@ class Clip:
 
     windows: list[Example]
     z: Float[Tensor, "W Z"]
+
+
+def in_style_of(example: Example, piece: Piece) -> Piece:
+    """A decoded window with the names, the programs and the metre of the clip behind it."""
+    named = example.tracks
+    notes = piece.notes.copy()
+    for number, track in named.items():
+        notes["program"][(notes["track"] == number) & ~notes["is_drum"]] = track.program
+    tracks = tuple(named.get(number, Track()) for number in range(max(named, default=-1) + 1))
+    metres = (replace(example.metre, start_step=0),) if example.metre else piece.metres
+    return replace(piece, notes=notes, tracks=tracks, metres=metres)
 
 
 def cut_to_shortest(clips: Sequence[Clip]) -> list[Clip]:

@@ -24,7 +24,7 @@ from seqvae.corpus.batches import Batch
 from seqvae.errors import InputError
 from seqvae.files import expanded, is_file
 from seqvae.inference.bundle import bundle_in, load_bundle
-from seqvae.inference.clips import Clip
+from seqvae.inference.clips import Clip, in_style_of
 from seqvae.inference.metrics import unpadded
 from seqvae.inference.options import Drawing, Reading, Source, check_seed
 from seqvae.model.config import Sampling
@@ -268,7 +268,8 @@ class Codec:
         """One output from its windows."""
         if self.tokenizer.modality == "text":
             return self.tokenizer.decode(windows[0].ids)
-        return to_pretty_midi(join([self.tokenizer.decode(window) for window in windows]))
+        pieces = [in_style_of(window, self.tokenizer.decode(window)) for window in windows]
+        return to_pretty_midi(replace(join(pieces), key=windows[0].key))
 
     # Tokens -> contents
 

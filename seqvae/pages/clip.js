@@ -15,6 +15,7 @@
  * @property {Note[]} notes - ordered by onset
  * @property {number} numSteps
  * @property {number} qpm - tempo in quarters per minute
+ * @property {string} metre - such as 4/4
  * @property {number} stepsPerQuarter
  * @property {number} stepsPerBar
  * @property {string[]} kit - names of all drum classes, lowest first
@@ -44,6 +45,7 @@ function unpackClip(packed, grid) {
     notes: Array.from({ length: packed.count }, unpackNote).sort((a, b) => a.start - b.start),
     numSteps: packed.steps,
     qpm: packed.qpm,
+    metre: packed.metre,
     stepsPerQuarter: grid.steps_per_quarter,
     stepsPerBar: grid.steps_per_bar,
     kit: grid.drums,

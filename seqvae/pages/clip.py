@@ -43,6 +43,7 @@ def pack_clip(piece: Piece) -> Data:
         "count": len(notes),
         "steps": piece.end_step,
         "qpm": piece.qpm_at(0),
+        "metre": str(piece.metres[0]),
         **{name: _pack_column(values) for name, values in columns.items()},
     }
 

@@ -20,31 +20,42 @@ function midiFile(clip) {
   ]);
 }
 
-/** The tempo, the events and the end of the track, each after the ticks since the one before. */
+/**
+ * Metre, tempo, the events and the end of the track, each after the ticks since the one before. The
+ * track ends with the clip, not with its last note: so loops keep their length.
+ */
 function midiTrack(clip) {
-  const bytes = [0, 0xff, 0x51, 3, ...bigEndian(Math.round(6e7 / clip.qpm), 3)];
+  const [numerator, denominator] = clip.metre.split("/").map(Number);
+  const bytes = [
+    0, 0xff, 0x58, 4, numerator, Math.log2(denominator), 24, 8,
+    0, 0xff, 0x51, 3, ...bigEndian(Math.round(6e7 / clip.qpm), 3),
+  ];
   let now = 0;
   for (const event of midiEvents(clip)) {
     bytes.push(...variableLength(event.tick - now), ...event.bytes);
     now = event.tick;
   }
-  return [...bytes, 0, 0xff, 0x2f, 0];
+  const end = Math.max(now, tickOf(clip.numSteps, clip));
+  return [...bytes, ...variableLength(end - now), 0xff, 0x2f, 0];
+}
+
+function tickOf(step, { stepsPerQuarter }) {
+  return Math.max(0, Math.round(step * TICKS_PER_QUARTER / stepsPerQuarter));
 }
 
 /** Program changes, then notes. Within a tick a note ends before the next one starts. */
-function midiEvents({ notes, stepsPerQuarter }) {
-  const pitched = notes.filter((note) => note.drum === null);
+function midiEvents(clip) {
+  const pitched = clip.notes.filter((note) => note.drum === null);
   const programs = [...new Set(pitched.map((note) => note.program))];
   const channelOf = (program) =>
     PITCHED_CHANNELS[programs.indexOf(program) % PITCHED_CHANNELS.length];
-  const tickOf = (step) => Math.max(0, Math.round(step * TICKS_PER_QUARTER / stepsPerQuarter));
   const events = programs.map((program) =>
     ({ tick: 0, order: 0, bytes: [0xc0 | channelOf(program), program] }));
-  for (const { start, length, pitch, velocity, program, drum } of notes) {
+  for (const { start, length, pitch, velocity, program, drum } of clip.notes) {
     const channel = drum === null ? channelOf(program) : DRUM_CHANNEL;
     events.push(
-      { tick: tickOf(start), order: 2, bytes: [0x90 | channel, pitch, velocity] },
-      { tick: tickOf(start + length), order: 1, bytes: [0x80 | channel, pitch, 0] });
+      { tick: tickOf(start, clip), order: 2, bytes: [0x90 | channel, pitch, velocity] },
+      { tick: tickOf(start + length, clip), order: 1, bytes: [0x80 | channel, pitch, 0] });
   }
   return events.sort((a, b) => a.tick - b.tick || a.order - b.order);
 }

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.model.config import Steps
-from seqvae.music.notes import DEFAULT_QPM, Piece
+from seqvae.music.notes import DEFAULT_QPM, Key, Metre, Piece, Track
 from seqvae.reasons import Dropped
 
 Ids = NDArray[np.int64]  # (T, C + K), without padding
@@ -31,6 +31,12 @@ class Example:
     """Tempo of the clip, in quarters per minute."""
     program: int = 0
     """General MIDI program of the clip's melody, where the tokens do not say it."""
+    tracks: Mapping[int, Track] = field(default_factory=dict)
+    """What the clip says of each track that is decoded, by its number."""
+    metre: Metre | None = None
+    """That of the clip; None stands for the model's."""
+    key: Key | None = None
+    """Key signature of the clip."""
 
 
 @dataclass(frozen=True, eq=False)

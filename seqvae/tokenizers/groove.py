@@ -123,8 +123,10 @@ class GrooveTokenizer(TrackSettings, GridSettings, MusicTokenizer):
         if parts and not len(hits):
             raise self.nothing_taken(parts, dropped)
         cut = partial(self._cut, hits, self.conditions(piece))
-        examples = encode_windows(self, piece, cut, bar)
-        self.warn_of_rest(piece, parts, [part for part in parts if self.takes(part)], dropped)
+        kits = [part for part in parts if self.takes(part)]
+        tracks = {0: kits[0].track} if kits else {}
+        examples = encode_windows(self, piece, cut, bar, tracks=tracks)
+        self.warn_of_rest(piece, parts, kits, dropped)
         return examples
 
     def _cut(self, hits: Notes, chords: Conditions, span: Span) -> Windows:

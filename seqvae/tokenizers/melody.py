@@ -72,7 +72,8 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
         line = melody.line if melody else piece.notes
         program = int(line["program"][0]) if len(line) else 0
         cut = partial(self._cut, line, self.conditions(piece))
-        examples = encode_windows(self, piece, cut, bar, program)
+        tracks = {0: melody.track} if melody else {}
+        examples = encode_windows(self, piece, cut, bar, program, tracks)
         taken = [melody] if melody else []
         self.warn_of_rest(piece, parts, taken, notes_of_chords(taken))
         return examples

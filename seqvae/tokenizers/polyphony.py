@@ -105,8 +105,13 @@ class PolyphonyTokenizer(TrackSettings, WindowSettings, MusicTokenizer):
         """The windows of all notes end to end, or the one that begins at `bar`."""
         dropped, parts = Dropped(), self.parts(piece)
         notes = self._notes(piece, parts, dropped)
-        examples = encode_windows(self, piece, partial(self._cut, notes), bar)
-        self.warn_of_rest(piece, parts, [part for part in parts if self.takes(part)], dropped)
+        taken = [part for part in parts if self.takes(part)]
+        tracks = {
+            DRUMS if part.role == "drums" else int(part.notes["program"][0]): part.track
+            for part in reversed(taken)  # of several with a program the first gives its name
+        }
+        examples = encode_windows(self, piece, partial(self._cut, notes), bar, tracks=tracks)
+        self.warn_of_rest(piece, parts, taken, dropped)
         return examples
 
     def _notes(self, piece: Piece, parts: Sequence[Part], dropped: Dropped) -> Notes:

@@ -108,9 +108,11 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
         program = int(melody.notes["program"][0]) if melody else 0
         voices = (melody.line if melody else silence, bass.line if bass else silence)
         cut = partial(self._cut, *voices, hits, self.conditions(piece))
-        examples = encode_windows(self, piece, cut, bar, program)
-        lines = [line for line in (melody, bass) if line]
         kits = [part for part in parts if part.role == "drums"]
+        voices_of = enumerate((melody, bass, kits[0] if kits else None))
+        tracks = {number: part.track for number, part in voices_of if part}
+        examples = encode_windows(self, piece, cut, bar, program, tracks)
+        lines = [line for line in (melody, bass) if line]
         self.warn_of_rest(piece, parts, lines + kits, dropped + notes_of_chords(lines))
         return examples
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import compress
+from types import MappingProxyType
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -25,6 +26,7 @@ from seqvae.music.notes import (
     Piece,
     Stretch,
     Tempo,
+    Track,
     bars,
     parse_metre,
     steps_per_bar,
@@ -36,6 +38,7 @@ from seqvae.tokenizers.contract import Example, Extraction, Ids
 logger = logging.getLogger(__name__)
 
 NO_NOTES = Reason("file", "no notes")
+NO_TRACKS: Mapping[int, Track] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,11 +154,16 @@ def extract_windows(
 
 
 def encode_windows(
-    settings: WindowSettings, piece: Piece, cut: Cut, bar: int | None, program: int = 0
+    settings: WindowSettings,
+    piece: Piece,
+    cut: Cut,
+    bar: int | None,
+    program: int = 0,
+    tracks: Mapping[int, Track] = NO_TRACKS,
 ) -> list[Example]:
     """The windows of a clip end to end, or the one that begins at `bar`, counted from 1.
 
-    Rests are taken as they are.
+    Rests are taken as they are. `program` and `tracks` are what the examples keep of the clip.
 
     Raises:
         InputError: no window can be used; the reason is named.
@@ -169,7 +177,8 @@ def encode_windows(
         usable = _usable(len(starts), windows.refused, dropped)
         tempos = piece.mean_qpm(starts, settings.window_length).tolist()
         timed = compress(zip(windows.ids, tempos, strict=True), usable)
-        examples += [Example(ids, qpm, program) for ids, qpm in timed]
+        metre, key = stretch.metre, piece.key
+        examples += [Example(ids, qpm, program, tracks, metre, key) for ids, qpm in timed]
     if not examples:
         raise InputError(f"no usable window: {_why_no_window(settings, dropped, bar, all_bars)}")
     if dropped:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mido
 import numpy as np
 import pretty_midi
 import pytest
@@ -214,6 +215,10 @@ def test_a_midi_file_has_the_notes_programs_and_tempo_of_its_clip(
         (8.0, 9.0, 81, 60, 0, True),
     ]
     assert midi.get_tempo_changes()[1] == pytest.approx([90.0], rel=1e-5)
+    (metre,) = midi.time_signature_changes
+    assert (metre.numerator, metre.denominator) == (4, 4)
+    (track,) = mido.MidiFile(file=io.BytesIO(file)).tracks
+    assert sum(event.time for event in track) == 32 * 120  # two bars, as the clip
 
 
 def test_a_clip_can_be_saved_as_midi(melody_page: Page, tmp_path: Path, show: Any) -> None:

@@ -13,7 +13,8 @@ def test_notes_become_columns() -> None:
     )  # fmt: skip
     piece = Piece(notes, 4, num_steps=16, tempos=(Tempo(0, 90.0),))
     assert pack_clip(piece) == {
-        "count": 3, "steps": 16, "qpm": 90.0, "start": [0, 4, 4], "length": [4, 1, 4],
+        "count": 3, "steps": 16, "qpm": 90.0, "metre": "4/4", "start": [0, 4, 4],
+        "length": [4, 1, 4],
         "pitch": [60, 38, 64], "velocity": 80, "sound": [33, 129, 33], "offset": [0, -50, 25],
     }  # fmt: skip
 

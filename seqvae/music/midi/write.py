@@ -43,6 +43,8 @@ def to_pretty_midi(piece: Piece) -> MidiClip:
     instrument_of = piece.notes[["track", "program", "is_drum"]]
     for key in np.unique(instrument_of):
         instrument = pretty_midi.Instrument(int(key["program"]), bool(key["is_drum"]))
+        if key["track"] < len(piece.tracks):
+            instrument.name = piece.tracks[key["track"]].name
         notes = piece.notes[instrument_of == key]
         onsets = piece.seconds(np.maximum(0.0, notes["start"] + notes["offset"].astype(float)))
         ends = piece.seconds(notes["end"])
