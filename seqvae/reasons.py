@@ -8,7 +8,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TypeAlias
 
-UNITS = ("file", "window", "track", "line", "note")  # what may be left out, the largest first
+UNITS = (
+    "file",
+    "window",
+    "track",
+    "line",
+    "note",
+    "byte",
+)  # what may be left out, the largest first
 
 
 @dataclass(frozen=True)

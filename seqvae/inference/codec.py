@@ -38,6 +38,7 @@ from seqvae.music.loops import repeated
 from seqvae.music.midi import QPM_RANGE, find_midi, read_midi, to_pretty_midi
 from seqvae.music.notes import DEFAULT_QPM, Piece, join
 from seqvae.music.timing import NO_GRID, OTHER_BEATS, has_grid
+from seqvae.reasons import in_words
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.tracks import with_tracks
@@ -115,8 +116,8 @@ class Codec:
         piece = read_midi(source, self.tokenizer.steps_per_quarter, beats, chords)
         name = "the PrettyMIDI object" if isinstance(source, pretty_midi.PrettyMIDI) else source
         whole = repeated(piece, self.tokenizer.window_length)
-        for reason in whole.noted:
-            logger.warning("%s: %s", name, reason.text)
+        if whole.noted:
+            logger.warning("%s: %s", name, in_words(whole.noted))
         if not has_grid(piece, by_beats=beats is not None):
             mend = f"{NO_GRID.text}; name its beat file with --beats"
             logger.warning("%s: %s", name, mend if beats is None else OTHER_BEATS.text)

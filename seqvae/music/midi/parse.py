@@ -1,7 +1,7 @@
 """MIDI files and PrettyMIDI objects -> songs: notes, metres and tempos with times in ticks.
 
-symusic parses files; it is a hundred times faster than pretty_midi, which tries what symusic
-rejects. symusic raises nothing on impossible values: they are checked here and in `read`.
+symusic parses track chunks; it is a hundred times faster than pretty_midi. What it rejects is
+mended first. It raises nothing on impossible values: they are checked here and in `read`.
 """
 
 import itertools
@@ -15,35 +15,40 @@ import numpy as np
 import pretty_midi
 import symusic
 from jaxtyping import Float
-from mido.midifiles.meta import KeySignatureError
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
 from seqvae.files import find_files
 from seqvae.music.midi.channels import (
     DRUM_CHANNEL,
+    Change,
     Channels,
     changes,
     with_channels_as_programs,
 )
+from seqvae.music.midi.container import read_bytes
 from seqvae.music.midi.ends import end_tick
+from seqvae.music.midi.mending import MAX_TICK, MAX_TRACKS, is_suspect, mend, track_chunks
 from seqvae.music.midi.midi_clip import MidiClip
 from seqvae.music.notes import NOTE, Key, Notes, Track
-from seqvae.reasons import Dropped
+from seqvae.reasons import Dropped, Reason
 
 MidiSource: TypeAlias = str | Path | pretty_midi.PrettyMIDI
 
 MIDI_SUFFIXES = frozenset({".mid", ".midi", ".kar", ".rmi"})
-MAX_FILE_BYTES = 16 * 2**20
 MAX_NOTES = 500_000
-MAX_TRACKS = 10_000
 MAX_SHARPS = 7
-MAX_TICK = 2**31 - 1  # symusic counts ticks in 32 bits and loses what lies beyond
 
-# What pretty_midi and mido raise on damaged files.
-PRETTY_MIDI_ERRORS = (
-    OSError, EOFError, ValueError, IndexError, KeyError, ZeroDivisionError, KeySignatureError,
-)  # fmt: skip
+# Frames of SMPTE time code: frames a second as a whole number, and the tempo at which a quarter has
+# so many. 29 stands for 30 at the slower speed of video, 30000/1001.
+FRAMES = {24: (24, 60.0), 25: (25, 60.0), 29: (30, 60 / 1.001), 30: (30, 60.0)}
+
+HEADER_BYTES = 14
+EMPTY_TRACK = b"MTrk\0\0\0\x04\0\xff\x2f\0"
+
+DAMAGED = Reason("file", "damaged MIDI: read as far as it is sound")
+LOST_BYTES = Reason("byte", "damaged MIDI that could not be read")
+FEWER_TRACKS = Reason("file", "fewer tracks than the file says that it has")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +70,8 @@ class Song:
     """What the file says of each track of the notes."""
     file_name: str = ""
     """Of the file, without its folder."""
+    is_timecode: bool = False
+    """Whether its ticks count seconds, not quarters."""
     noted: Dropped = field(default_factory=Dropped)
     """What of the file could not be taken as it is written."""
     end_tick: int = 0
@@ -85,48 +92,90 @@ def find_midi(folder: Path) -> list[Path]:
 def parse_file(path: Path) -> list[Song]:
     """Parse a MIDI file into its songs: one, or one per track of a type 2 file.
 
+    A damaged file is read as far as it is sound. What is `noted` of the first song says so.
+
     Raises:
-        InputError: the file cannot be opened, is not MIDI, or is damaged.
+        InputError: the file cannot be opened, is not MIDI, or nothing of it is sound.
     """
-    data = _read_bytes(path)
-    for parse in (_parse_tracks, _parse_whole):
+    data = read_bytes(path)
+    if len(data) < HEADER_BYTES:
+        raise InputError(f"{path}: damaged MIDI (the header ends early)")
+    kind, num_tracks = struct.unpack(">HH", data[8:12])
+    resolution, timecode_qpm = _clock(data[12:14], str(path))
+    chunks, num_lost, is_cut = track_chunks(data)
+    if len(chunks) > MAX_TRACKS:
+        raise InputError(f"{path}: more tracks than the {MAX_TRACKS} that are read at most")
+    if num_tracks and not chunks:
+        raise InputError(f"{path}: damaged MIDI (it has no track)")
+    header = struct.pack(">4sIHHH", b"MThd", 6, 0, 1, resolution)
+    tracks = [_read_track(header, chunk) for chunk in chunks]
+    num_lost += sum(track.num_lost for track in tracks)
+    if (num_lost or is_cut) and not any(track.score.note_num() for track in tracks):
+        raise InputError(f"{path}: damaged MIDI (there is no note before the damage)")
+    noted = Dropped()
+    if num_lost or is_cut:
+        noted[DAMAGED] = 1
+    if num_lost:
+        noted[LOST_BYTES] = num_lost
+    if len(tracks) < num_tracks:
+        noted[FEWER_TRACKS] = 1
+    songs = [
+        _parse_song(path, resolution, song)
+        for song in ([[track] for track in tracks] if kind == 2 and tracks else [tracks])
+    ]
+    if timecode_qpm is not None:  # tempos say nothing there
+        songs = [replace(song, tempos=[(0, timecode_qpm)], is_timecode=True) for song in songs]
+    return [replace(songs[0], noted=noted), *songs[1:]]
+
+
+def _clock(division: bytes, name: str) -> tuple[int, float | None]:
+    """Ticks per quarter; of SMPTE time code ticks per second, and the tempo that makes them so."""
+    frames, ticks_per_frame = struct.unpack(">bB", division)
+    if frames >= 0:
+        return _resolution(int.from_bytes(division, "big"), name), None
+    if -frames not in FRAMES or not ticks_per_frame:
+        raise InputError(f"{name}: damaged MIDI (time code of {-frames} frames a second)")
+    per_second, qpm = FRAMES[-frames]
+    return per_second * ticks_per_frame, qpm
+
+
+@dataclass(frozen=True, eq=False)
+class ReadTrack:
+    """A track chunk, and what symusic makes of it."""
+
+    chunk: bytes
+    named: list[Change]
+    """Its programs and banks."""
+    score: Any
+    """A `symusic.Score`, which has no type stubs. Its programs are channels."""
+    num_lost: int = 0
+    """Bytes of damage."""
+
+
+def _read_track(header: bytes, chunk: bytes) -> ReadTrack:
+    """Read a track chunk, and mend it first if it is damaged."""
+    if not is_suspect(chunk):
         try:
-            return parse(data, path)
-        except InputError:
-            raise
-        except (RuntimeError, ValueError):  # a damaged file
-            continue
-    return [parse_object(_open_with_pretty_midi(path), str(path))]
-
-
-def _read_bytes(path: Path) -> bytes:
-    """The bytes of a file from the MIDI header on."""
+            return _read_sound_track(header, chunk)
+        except (RuntimeError, ValueError):  # it is damaged
+            pass
+    mended = mend(chunk[8:])
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise InputError(f"{path}: {size} bytes; a MIDI file has at most {MAX_FILE_BYTES}")
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:  # there are characters that no name has
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: cannot be read ({reason})") from error
-    if not data:
-        raise InputError(f"{path}: the file is empty")
-    header = data.find(b"MThd", 0, 256 if data.startswith(b"RIFF") else 4)
-    if header < 0:
-        raise InputError(f"{path}: not a MIDI file (no MThd header)")
-    return data[header:]
+        return replace(_read_sound_track(header, mended.chunk), num_lost=mended.num_lost)
+    except (RuntimeError, ValueError):
+        return replace(_read_sound_track(header, EMPTY_TRACK), num_lost=len(chunk) - 8)
 
 
-def _track_chunks(data: bytes) -> list[bytes]:
-    """The track chunks of a file."""
-    tracks: list[bytes] = []
-    start = 8 + int.from_bytes(data[4:8], "big")
-    while start + 8 <= len(data):
-        end = start + 8 + int.from_bytes(data[start + 4 : start + 8], "big")
-        if data[start : start + 4] == b"MTrk":
-            tracks.append(data[start:end])
-        start = end
-    return tracks
+def _read_sound_track(header: bytes, chunk: bytes) -> ReadTrack:
+    """Read a track chunk.
+
+    Raises:
+        RuntimeError: symusic finds damage, such as impossible values.
+        ValueError: the chunk is not complete.
+    """
+    named = changes(chunk)
+    data = header + with_channels_as_programs(chunk, named)
+    return ReadTrack(chunk, named, symusic.Score.from_midi(data))
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,28 +188,13 @@ class Part:
     """time, duration, pitch and velocity of the notes."""
 
 
-def _parse_tracks(data: bytes, path: Path) -> list[Song]:
-    """The songs of a file whose track chunks are sound."""
-    header = struct.pack(">4sIHH", b"MThd", 6, 0, 1) + data[12:14]
-    chunks = _track_chunks(data)
-    if not chunks:
-        raise ValueError("no track chunk")
-    if len(chunks) > MAX_TRACKS:
-        raise InputError(f"{path}: {len(chunks)} tracks; at most {MAX_TRACKS} are read")
-    songs = [[chunk] for chunk in chunks] if data[8:10] == b"\0\2" else [chunks]
-    return [_parse_song(header, song, path) for song in songs]
-
-
-def _parse_song(header: bytes, chunks: Sequence[bytes], path: Path) -> Song:
+def _parse_song(path: Path, resolution: int, tracks: Sequence[ReadTrack]) -> Song:
     """The song of track chunks, with the programs that hold for their channels."""
-    named = [changes(chunk) for chunk in chunks]
-    scores = [
-        _score(header + with_channels_as_programs(chunk, changes))
-        for chunk, changes in zip(chunks, named, strict=True)
-    ]
+    scores = [track.score for track in tracks]
     without_notes = [number for number, score in enumerate(scores) if not score.note_num()]
-    channels = Channels.of(b"".join(chunks), named, without_notes)
-    song = _song(path, scores, list(_parts_by_channel(scores, channels)))
+    chunks = [track.chunk for track in tracks]
+    channels = Channels.of(b"".join(chunks), [track.named for track in tracks], without_notes)
+    song = _song(path, resolution, scores, list(_parts_by_channel(scores, channels)))
     return replace(song, end_tick=end_tick(chunks, scores))
 
 
@@ -182,27 +216,7 @@ def _parts_by_channel(scores: Sequence[Any], channels: Channels) -> Iterator[Par
                 yield Part(about, sound.is_drum, columns)
 
 
-def _parse_whole(data: bytes, path: Path) -> list[Song]:
-    """The song of a file as far as symusic understands it; of the channels only drums are known."""
-    score = _score(data)
-    parts = [
-        Part(
-            Track(track.name, DRUM_CHANNEL + 1 if track.is_drum else None, track.program),
-            track.is_drum,
-            track.notes.numpy(),
-        )
-        for track in score.tracks
-    ]
-    return [_song(path, [score], parts)]
-
-
-def _score(data: bytes) -> Any:
-    """A `symusic.Score`, which has no type stubs."""
-    # Sanitizing clears high bits of data bytes, and changes nothing in intact files.
-    return symusic.Score.from_midi(data, sanitize_data=True)
-
-
-def _song(path: Path, scores: Sequence[Any], parts: Sequence[Part]) -> Song:
+def _song(path: Path, resolution: int, scores: Sequence[Any], parts: Sequence[Part]) -> Song:
     """The song of scores, whose notes are those of the parts."""
     name = str(path)
     if any(score.end() >= MAX_TICK or score.start() < 0 for score in scores):
@@ -220,7 +234,7 @@ def _song(path: Path, scores: Sequence[Any], parts: Sequence[Part]) -> Song:
         ticks[1, place] += columns["duration"]
     return Song(
         name,
-        _resolution(scores[0].ticks_per_quarter, name),
+        resolution,
         notes,
         ticks,
         [(m.time, m.numerator, m.denominator) for score in scores for m in score.time_signatures],
@@ -236,18 +250,6 @@ def _first_key(scores: Sequence[Any]) -> Key | None:
     signatures = (signature for score in scores for signature in score.key_signatures)
     keys = (Key(signature.key, signature.tonality == 1) for signature in signatures)
     return next((key for key in keys if abs(key.num_sharps) <= MAX_SHARPS), None)
-
-
-def _open_with_pretty_midi(path: Path) -> pretty_midi.PrettyMIDI:
-    try:
-        return pretty_midi.PrettyMIDI(str(path))
-    except PRETTY_MIDI_ERRORS as error:
-        reason = "it cannot be parsed"
-        if isinstance(error, EOFError):
-            reason = "it ends early"
-        elif isinstance(error, OSError | KeySignatureError):
-            reason = str(error)
-        raise InputError(f"{path}: damaged MIDI ({reason})") from error
 
 
 def parse_object(midi: pretty_midi.PrettyMIDI, name: str = "the PrettyMIDI object") -> Song:

@@ -42,6 +42,8 @@ IMPOSSIBLE_BAR = Reason(
 )
 IMPOSSIBLE_METRE = Reason("file", "an impossible time signature: the one before it holds")
 
+FAR_NOTE = Reason("note", f"more than {MAX_STEPS} steps from the beginning")
+
 
 def read_midi(
     source: MidiSource,
@@ -61,6 +63,11 @@ def read_midi(
         songs = [parse_object(source)]
     else:
         songs = parse_file(expanded(source))
+    if beats is None and songs[0].is_timecode:
+        raise InputError(
+            f"{songs[0].name}: SMPTE time code, whose ticks count seconds and no quarters; "
+            "name its beat file with --data.beats or --beats"
+        )
     if beats is None:
         pieces = [_ended(_by_ticks(song, chords, steps_per_quarter), song) for song in songs]
     else:
@@ -143,7 +150,7 @@ def _by_ticks(song: Song, chords: ChordTrack | None, steps_per_quarter: int) -> 
     tempo_map = _tempo_map(song, noted)
     qpm_at = dict(zip(steps(tempo_map.ticks.tolist()), tempo_map.qpm.tolist(), strict=True))
     return Piece(
-        notes=_on_grid(song, positions(song.ticks)),
+        notes=_on_grid(song, positions(song.ticks), noted),
         steps_per_quarter=steps_per_quarter,
         metres=changes_of_metre(metre_at.values(), steps_per_quarter),
         tempos=tuple(Tempo(step, qpm) for step, qpm in qpm_at.items()),
@@ -199,7 +206,7 @@ def _by_beats(
         return (quarters + shift) * steps_per_quarter
 
     return Piece(
-        notes=_on_grid(song, positions(quarters)),
+        notes=_on_grid(song, positions(quarters), noted),
         steps_per_quarter=steps_per_quarter,
         metres=beats.metres(steps_per_quarter, shift),
         tempos=tuple(possible),
@@ -210,7 +217,7 @@ def _by_beats(
     )
 
 
-def _on_grid(song: Song, positions: Float[np.ndarray, "2 N"]) -> Notes:
+def _on_grid(song: Song, positions: Float[np.ndarray, "2 N"], noted: Dropped) -> Notes:
     """Check notes and round their onsets and ends, which are positions in steps."""
     notes = song.notes.copy()
     for field, low in (("pitch", 0), ("velocity", 1)):
@@ -220,9 +227,13 @@ def _on_grid(song: Song, positions: Float[np.ndarray, "2 N"]) -> Notes:
                 f"{song.name}: a note of {field} {notes[field][bad][0]}, not {low}..127"
             )
     steps = nearest_steps(positions)
-    if len(notes) and (steps.min() < 0 or steps.max() > MAX_STEPS):
-        step = int(steps.min() if steps.min() < 0 else steps.max())
-        raise InputError(f"{song.name}: a note at step {step}; at most {MAX_STEPS} steps are read")
+    far = (steps[0] < 0) | (steps.max(axis=0, initial=0) > MAX_STEPS)
+    if far.any():
+        if far.all():
+            step = int(steps[0][0])
+            raise InputError(f"{song.name}: a note at step {step}; at most {MAX_STEPS} are read")
+        noted[FAR_NOTE] = int(far.sum())
+        notes, positions, steps = notes[~far], positions[:, ~far], steps[:, ~far]
     notes["start"] = steps[0]
     notes["end"] = np.maximum(steps[1], steps[0] + 1)
     notes["offset"] = positions[0] - steps[0]
