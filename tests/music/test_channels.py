@@ -96,11 +96,12 @@ def test_a_track_without_programs_is_not_walked_over() -> None:
         changes(chunk(b"\x00\x05\x05", notes(0), program(0, 1)))
 
 
-def test_a_damaged_track_is_read_without_channels(tmp_path: Path) -> None:
+def test_a_damaged_track_keeps_its_channels(tmp_path: Path) -> None:
     damaged = chunk(notes(0), b"\x00\xf1\x05", program(0, 7), notes(0))
     piece = read(tmp_path, chunk(program(4, 2), notes(4, 1)), chunk(notes(9, 1)), damaged)
-    assert sounds(piece)[:3] == [(0, 2, False), (0, 0, True), (0, 0, False)]
-    assert [track.channel for track in piece.tracks] == [None, 10, None, None]
+    assert sounds(piece)[:2] == [(0, 2, False), (0, 0, True)]
+    assert sounds(piece)[2:] == [(0, 0, False), (4, 0, False), (8, 7, False), (12, 7, False)]
+    assert [track.channel for track in piece.tracks] == [5, 10, 1, 1]
 
 
 @pytest.mark.parametrize(

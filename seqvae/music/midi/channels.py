@@ -90,7 +90,9 @@ def _changes(track: bytes, last: int) -> Iterator[Change]:
             tick += sum(_number(delta, 0)[0] for run in skipped for delta in DELTAS.findall(run))
             skipped.clear()
             number_place = place + is_bank
-            yield Change(tick, channel, is_bank, track[number_place] & 0x7F, number_place)
+            if track[number_place] >= 0x80:
+                raise ValueError("a program or a bank above 127")
+            yield Change(tick, channel, is_bank, track[number_place], number_place)
         place += 1 if kind in (PROGRAM_CHANGE, CHANNEL_PRESSURE) else 2
         if kind in (0x8, 0x9) and (run := NOTES.match(track, place, last)):
             skipped.append(run.group())

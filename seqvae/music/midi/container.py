@@ -61,15 +61,15 @@ def read_bytes(path: Path) -> bytes:
 
 
 def _riff_data(data: bytes) -> bytes:
-    """The chunk named data of a RIFF file, wherever it stands; from a MIDI header on if damaged."""
+    """What begins with the chunk named data of a RIFF file, wherever that stands."""
     place = 12
     while place + 8 <= len(data):
         begin = place + 8
+        if data.startswith(b"data", place):
+            return data[begin:]  # a MIDI file says itself where it ends
         end = begin + int.from_bytes(data[place + 4 : begin], "little")
-        if data[place : place + 4] == b"data":
-            return data[begin:end]
         place = end + end % 2  # chunks have an even number of bytes
-    return data[data.find(b"MThd", 12) :] if b"MThd" in data[12:] else b""
+    return b""
 
 
 def _kind(data: bytes) -> str:

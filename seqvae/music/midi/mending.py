@@ -75,8 +75,8 @@ def track_chunks(data: bytes) -> Chunks:
     while 0 <= start <= len(data) - 8 and len(tracks) <= MAX_TRACKS:
         is_track, begin = data.startswith(b"MTrk", start), start + 8
         end = begin + int.from_bytes(data[start + 4 : begin], "big")
-        if end <= len(data) and (_may_end(data, end) or not is_track):
-            tracks += [data[start:end]] if is_track else []
+        if is_track and _may_end(data, end):
+            tracks.append(data[start:end])
         elif is_track:
             following = data.find(b"MTrk", begin)
             events = data[begin : following if following >= 0 else len(data)]
@@ -85,14 +85,17 @@ def track_chunks(data: bytes) -> Chunks:
             num_lost += mended.num_lost
             is_cut |= not mended.is_ended and end > len(data) + len(b"\0" + END)
             end = begin + mended.end
+        if CHUNK_NAME.match(data, end):
+            start = end
         else:
-            end = begin
-        start = end if CHUNK_NAME.match(data, end) else data.find(b"MTrk", end)
+            start = data.find(b"MTrk", end if is_track else begin)
     return Chunks(tracks, num_lost, is_cut)
 
 
 def _may_end(data: bytes, end: int) -> bool:
     """Whether a track may end here."""
+    if end > len(data):
+        return False
     return data.endswith(END, 0, end) or end == len(data) or data.startswith(b"MTrk", end)
 
 
