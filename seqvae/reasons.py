@@ -54,9 +54,11 @@ def main_reason(dropped: Dropped) -> Reason | None:
 
 
 def in_words(dropped: Dropped) -> str:
-    """What was left out, with counts: 3 windows: metre 6/8; 1 track: a track of chords."""
-    counts = ranked(dropped)
-    return "; ".join(f"{amount(count, reason.unit)}: {reason.text}" for reason, count in counts)
+    """What was left out, with counts but of files: 3 windows: metre 6/8; 1 track: chords."""
+    return "; ".join(
+        reason.text if reason.unit == "file" else f"{amount(count, reason.unit)}: {reason.text}"
+        for reason, count in ranked(dropped)
+    )
 
 
 def ranked(dropped: Dropped) -> list[tuple[Reason, int]]:

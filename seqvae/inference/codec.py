@@ -32,7 +32,7 @@ from seqvae.model.decoding import GREEDY
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.noise import row_seeds
 from seqvae.model.vae import SequenceVAE
-from seqvae.music.beat_files import file_beside, read_beats
+from seqvae.music.beat_files import beats_beside, file_beside, read_beats
 from seqvae.music.chords import parse_chords, read_chords
 from seqvae.music.loops import repeated
 from seqvae.music.midi import QPM_RANGE, find_midi, read_midi, to_pretty_midi
@@ -119,12 +119,13 @@ class Codec:
         if whole.noted:
             logger.warning("%s: %s", name, in_words(whole.noted))
         if not has_grid(piece, by_beats=beats is not None):
-            mend = f"{NO_GRID.text}; name its beat file with --beats"
+            mend = f"{NO_GRID.text}{_beats_beside(source) or '; name its beat file with --beats'}"
             logger.warning("%s: %s", name, mend if beats is None else OTHER_BEATS.text)
         try:
             return tokenizer.encode(whole, reading.bar)
         except InputError as error:
-            raise InputError(f"{name}: {error}") from error
+            hint = "" if beats else _beats_beside(source)
+            raise InputError(f"{name}: {error}{hint}") from error
 
     def _sentence(self, source: Source) -> Example:
         """The tokens of a text; file names are mistakes."""
@@ -319,3 +320,11 @@ def padded(sequences: Sequence[Ids]) -> tuple[Ids, Tensor]:
     for row, sequence in zip(ids, sequences, strict=True):
         row[: len(sequence)] = sequence
     return ids, lengths
+
+
+def _beats_beside(source: Source) -> str:
+    """Words that name a beat file beside an input; empty if there is none."""
+    if isinstance(source, pretty_midi.PrettyMIDI):
+        return ""
+    pattern = beats_beside(expanded(source))
+    return "" if pattern is None else f"; beats lie beside: --beats '{pattern}'"

@@ -238,9 +238,13 @@ def beats_beside(midi_file: Path) -> str | None:
     Of several, one that is named for MIDI comes before one that is named for audio.
     """
     stem = midi_file.stem
+    try:
+        beside = list(midi_file.parent.iterdir())
+    except OSError:  # it may be read, but not listed
+        return None
     names = [
         path.name
-        for path in midi_file.parent.iterdir()
+        for path in beside
         if path.suffix.lower() in BEAT_SUFFIXES
         and (path.name.startswith(stem) or "beat" in path.name.lower())
     ]

@@ -8,6 +8,7 @@ import pretty_midi
 import pytest
 from tiny import tiny_vae
 
+from seqvae.errors import InputError
 from seqvae.inference.codec import Codec
 from seqvae.inference.options import Reading
 from seqvae.music.midi.read import IMPOSSIBLE_TEMPO
@@ -40,6 +41,13 @@ def test_a_clip_without_a_grid_is_warned_of(
         CODEC.windows(path)
     assert caplog.messages == [f"{path}: {NO_GRID.text}; name its beat file with --beats"]
     caplog.clear()
+    (tmp_path / "a.beats").write_text("".join(f"{t} {i % 4 + 1}\n" for i, t in enumerate(times)))
+    with caplog.at_level(logging.WARNING):
+        CODEC.windows(path)
+    assert caplog.messages == [
+        f"{path}: {NO_GRID.text}; beats lie beside: --beats '{{stem}}.beats'"
+    ]
+    caplog.clear()
     write_beats(tmp_path / "a.txt", times)
     beats = Reading(beats="{stem}.txt", beats_metre="4/4")
     assert len(CODEC.windows(path, beats)) == 300
@@ -64,3 +72,18 @@ def test_what_of_a_clip_could_not_be_taken_is_said(
         CODEC.windows(tmp_path / "a.mid")
     (message,) = caplog.messages
     assert message == f"{tmp_path / 'a.mid'}: {IMPOSSIBLE_TEMPO.text}"
+
+
+def test_a_clip_that_is_refused_is_told_of_its_beats(tmp_path: Path) -> None:
+    song = pretty_midi.PrettyMIDI(resolution=480)
+    song.instruments.append(pretty_midi.Instrument(0))
+    song.instruments[0].notes = [pretty_midi.Note(80, 60 + i, i / 2, i / 2 + 0.5) for i in range(8)]
+    song.time_signature_changes = [pretty_midi.TimeSignature(5, 8, 0.0)]
+    song.write(str(tmp_path / "a.mid"))
+    with pytest.raises(InputError) as caught:
+        CODEC.windows(tmp_path / "a.mid")
+    assert "--beats" not in str(caught.value)
+    (tmp_path / "beat_midi.txt").write_text("0 1\n.5 2\n1 3\n1.5 4\n2 1\n")
+    with pytest.raises(InputError, match=r"; beats lie beside: --beats 'beat_midi\.txt'"):
+        CODEC.windows(tmp_path / "a.mid")
+    assert CODEC.windows(tmp_path / "a.mid", Reading(beats="beat_midi.txt"))
