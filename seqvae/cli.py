@@ -258,6 +258,7 @@ def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[s
     import jsonargparse
 
     from seqvae.training.config import Config
+    from seqvae.training.tokenizer_help import tokenizer_help
 
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = jsonargparse.ArgumentParser(
@@ -274,6 +275,9 @@ def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[s
         parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
         parser.add_argument("--runs", default="runs", help="folder of all runs")
     words = list(arguments)
+    if {"-h", "--help"} & {*words}:
+        print(parser.format_help(), tokenizer_help(), sep="\n", end="")
+        sys.exit()
     if not words:
         raise InputError(f"give a config, such as seqvae {verb} configs/melody_2bar.yaml")
     if not words[0].startswith("-"):

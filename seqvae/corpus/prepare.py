@@ -1,6 +1,7 @@
 """Sources -> a prepared corpus: find, read, split, tokenize, write."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from seqvae.corpus.config import DataConfig
@@ -46,6 +47,8 @@ def prepare(data: DataConfig, folder: Path) -> Corpus:
             corpus = _unchanged_corpus(folder, fingerprint, tell=True)
             if corpus is None:
                 return _made(data, folder, tokenizer, sources, fingerprint)
+    chosen = {name: getattr(tokenizer, name) for name in tokenizer.of_batches}
+    corpus.tokenizer = replace(corpus.tokenizer, **chosen)
     logger.info("%s: unchanged, %s", folder, _describe(corpus))
     return corpus
 

@@ -20,7 +20,7 @@ from seqvae.errors import InputError
 from seqvae.files import Found, expanded, find_files
 from seqvae.music.beat_files import file_beside
 from seqvae.music.midi import MIDI_SUFFIXES
-from seqvae.tokenizers import AnyTokenizer
+from seqvae.tokenizers import AnyTokenizer, make_tokenizer
 
 SPLIT_NAMES = {"train": "train", "validation": "valid", "valid": "valid", "test": "test"}
 TEXT_SUFFIXES = (".txt", ".text", ".md")
@@ -174,7 +174,7 @@ def fingerprint_of(data: DataConfig, sources: Sources) -> str:
     not by where that folder lies or when they were written.
     """
     about: dict[str, Any] = {
-        "tokenizer": data.tokenizer,
+        "tokenizer": make_tokenizer(data.tokenizer).of_tokens(),
         "split": [data.valid_share, data.test_share, data.split_seed, data.dedupe],
         "sources": {
             split: list(zip(_names(paths), map(_digest, paths), strict=True))

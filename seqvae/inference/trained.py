@@ -330,7 +330,7 @@ class TrainedVAE:
             if folder is None and self.run is None:
                 raise InputError("a bundle has no corpus; name a prepared one (--corpus)")
             corpus = open_corpus(self.run or Path(), folder)
-        if corpus.tokenizer.to_json() != self.tokenizer.to_json():
+        if corpus.tokenizer.of_tokens() != self.tokenizer.of_tokens():
             raise InputError(f"{corpus.folder}: prepared with another tokenizer than the model's")
         return corpus
 

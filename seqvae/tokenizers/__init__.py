@@ -54,6 +54,8 @@ def make_tokenizer(settings: Mapping[str, Any]) -> AnyTokenizer:
         if name not in defaults:
             raise InputError(f"{kind} tokenizer has no {name!r}; it has {', '.join(defaults)}")
         wanted = ACCEPTED[type(defaults[name])]
+        if wanted is tuple and isinstance(value, str):  # 3/4,6/8 as a flag
+            chosen[name] = value = tuple(part.strip() for part in value.split(","))
         strings = not isinstance(value, tuple) or all(isinstance(v, str) for v in value)
         fits = isinstance(value, wanted) and isinstance(value, bool) == (wanted is bool)
         if not (fits and strings):

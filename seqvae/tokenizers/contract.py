@@ -66,6 +66,8 @@ class Tokenizer(ABC):
     drums, token 5 = 0b101 is kick and closed hi-hat. Empty where no channel has subsets."""
     learned: ClassVar[frozenset[str]] = frozenset()
     """Fields that training fills in, and a user cannot set."""
+    of_batches: ClassVar[frozenset[str]] = frozenset()
+    """Settings that change the batches of training, and no token of a corpus."""
 
     @property
     @abstractmethod
@@ -112,6 +114,12 @@ class Tokenizer(ABC):
     def to_json(self) -> dict[str, Any]:
         """Everything that `from_json` needs."""
         return {"kind": self.kind, **asdict(self)}
+
+    def of_tokens(self) -> dict[str, Any]:
+        """What two tokenizers share if their tokens mean the same."""
+        return {
+            name: value for name, value in self.to_json().items() if name not in self.of_batches
+        }
 
     @classmethod
     def from_json(cls: type[Kind], saved: Mapping[str, Any]) -> Kind:

@@ -43,6 +43,7 @@ class DrumsTokenizer(TrackSettings, GridSettings, MusicTokenizer):
     kind: ClassVar[str] = "drums"
     channels: ClassVar[tuple[str, ...]] = ("hits",)
     roles: ClassVar[tuple[str, ...]] = ("drums",)
+    of_batches: ClassVar[frozenset[str]] = frozenset({"mix_share"})
     num_members: ClassVar[tuple[int, ...]] = (NUM_CLASSES,)
 
     mix_share: float = 0.5

@@ -76,6 +76,9 @@ class GrooveTokenizer(TrackSettings, GridSettings, MusicTokenizer):
         *(f"timing of {name}" for name in CLASSES),
     )
     roles: ClassVar[tuple[str, ...]] = ("drums",)
+    of_batches: ClassVar[frozenset[str]] = frozenset(
+        {"mix_share", "max_velocity_change", "encoder_sees"}
+    )
     num_members: ClassVar[tuple[int, ...]] = (NUM_CLASSES,) + (0,) * (2 * NUM_CLASSES)
     keeps: ClassVar[frozenset[str]] = frozenset({"velocity", "timing"})
 

@@ -43,6 +43,7 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
     kind: ClassVar[str] = "melody"
     channels: ClassVar[tuple[str, ...]] = ("events",)
     roles: ClassVar[tuple[str, ...]] = ("melody",)
+    of_batches: ClassVar[frozenset[str]] = frozenset({"max_transpose"})
 
     def __post_init__(self) -> None:
         """Refuse impossible settings."""

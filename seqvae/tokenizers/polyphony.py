@@ -54,6 +54,7 @@ class PolyphonyTokenizer(TrackSettings, WindowSettings, MusicTokenizer):
 
     kind: ClassVar[str] = "polyphony"
     channels: ClassVar[tuple[str, ...]] = ("onset", "pitch", "duration", "velocity", "program")
+    of_batches: ClassVar[frozenset[str]] = frozenset({"max_transpose", "mix_share"})
     eos_id: ClassVar[int | None] = END
     keeps: ClassVar[frozenset[str]] = frozenset({"velocity"})
 

@@ -57,6 +57,7 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
     kind: ClassVar[str] = "trio"
     channels: ClassVar[tuple[str, ...]] = ("melody", "bass", "drums")
     roles: ClassVar[tuple[str, ...]] = channels
+    of_batches: ClassVar[frozenset[str]] = frozenset({"max_transpose", "mix_share"})
     num_members: ClassVar[tuple[int, ...]] = (0, 0, NUM_CLASSES)
 
     num_bars: int = 16

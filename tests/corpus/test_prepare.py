@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpora import WORDS, assert_adds_up, lines_of, prepare_in, write_lines
+from corpora import MELODY, WORDS, assert_adds_up, lines_of, prepare_in, write_lines, write_tunes
 
 from seqvae.corpus import prepare as prepare_file
 from seqvae.corpus.config import DataConfig
@@ -130,3 +130,14 @@ def telling(pipe: int) -> Callable[..., Any]:
         return only_writer(folder, **how)
 
     return wrapped
+
+
+def test_settings_that_change_no_token_prepare_nothing_anew(tmp_path: Path) -> None:
+    write_tunes(tmp_path / "data", 4)
+    source = {"source": str(tmp_path / "data")}
+    before = stamp(prepare_in(tmp_path / "corpus", MELODY, **source))
+    corpus = prepare_in(tmp_path / "corpus", MELODY | {"max_transpose": 2}, **source)
+    assert stamp(corpus) == before
+    assert corpus.tokenizer.to_json()["max_transpose"] == 2
+    other = prepare_in(tmp_path / "corpus", MELODY | {"min_pitch": 20}, **source)
+    assert stamp(other) != before
