@@ -373,6 +373,24 @@ def test_help_and_import_do_not_load_the_heavy_libraries() -> None:
     assert "loaded: []" in printed("vary", "run", "source", "--distance", "2")  # refused at once
 
 
+@pytest.mark.parametrize(("own", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_threads_that_wait_sleep_unless_the_user_says_otherwise(
+    own: str | None, expected: str
+) -> None:
+    code = (
+        "import os, sys, atexit, seqvae.cli\n"
+        "atexit.register(lambda: print(os.environ['OMP_WAIT_POLICY'], 'torch' in sys.modules))\n"
+        "sys.argv = ['seqvae', '--help']\n"
+        "seqvae.cli.main()"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False,
+        env=environment | ({"OMP_WAIT_POLICY": own} if own else {}),
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == f"{expected} False"  # torch reads it when it is loaded
+
+
 def test_sampling_does_not_load_lightning(sentences: Trained) -> None:
     code = f"import sys, seqvae; seqvae.load({str(sentences.run)!r}).sample(1); print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
