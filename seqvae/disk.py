@@ -169,7 +169,9 @@ def _partial(place: Path, make: Callable[[Path], None]) -> Iterator[Path]:
 
 def _hidden(place: Path, kind: str, token: str = "") -> Path:
     """A name beside a place that no listing shows."""
-    name = place.name.encode()[:MAX_NAME].decode(errors="ignore")
+    name = place.name
+    while len(os.fsencode(name)) > MAX_NAME:
+        name = name[:-1]
     return place.with_name(".".join(["", name, *filter(None, [token]), kind]))
 
 

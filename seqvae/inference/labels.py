@@ -107,7 +107,7 @@ def _rows(
 def _windows(codec: Codec, file: Path, cells: list[str]) -> list[Example]:
     """The windows of the sentence or MIDI file in a row."""
     if len(cells) != 2:
-        raise InputError("no tab")
+        raise InputError("no tab" if cells else "more or fewer cells than the first row")
     content = cells[1]
     if is_invalid(content):
         raise InputError("not UTF-8")

@@ -91,7 +91,7 @@ def gather(vae: TrainedVAE, corpus: Corpus, *, history: list[dict[str, float]], 
 def page_within(max_bytes: int, data: Data) -> str:
     """The page, with as many points on the map as fit. Their order is random: any part will do."""
     page = fill(TEMPLATE, data)
-    while len(page.encode()) > max_bytes and len(data["map"]["points"]) > 1:
+    while len(page.encode(errors="surrogateescape")) > max_bytes and len(data["map"]["points"]) > 1:
         data = data | {"map": _first_points(data["map"], len(data["map"]["points"]) * 4 // 5)}
         page = fill(TEMPLATE, data)
     return page
