@@ -127,31 +127,43 @@ def fit_attributes(
     Raises:
         InputError: an attribute is unknown or the same everywhere, or none varies.
     """
-    known, wanted = ATTRIBUTES[codec.tokenizer.modality], list(names)
     if labelled is not None:
-        wanted = [labelled.name, *wanted] if names else []
+        names = [labelled.name, *names] if names else ()
     elif corpus is not None:
         labelled = draw_labelled(corpus, codec.tokenizer, seed)
     else:
         raise InputError("attributes are fitted on a corpus or on labels; give one of the two")
-    there_are = [*([] if labelled.values is None else [labelled.name]), *known]
-    if len({*there_are}) < len(there_are):
+    values = _values(codec, labelled, names)
+    if not values:
+        num = len(labelled.examples)
+        raise InputError(f"no attribute varies in these {num} sequences; give others")
+    posterior = codec.posterior(labelled.examples)
+    on_cpu = DiagonalGaussian(posterior.mean.cpu(), posterior.log_stddev.cpu())
+    return fit_directions(on_cpu, values, method=method, model=fingerprint(codec.model), seed=seed)
+
+
+def _values(
+    codec: Codec, labelled: Labelled, names: Sequence[str]
+) -> dict[str, Float[Tensor, " N"]]:
+    """The labels and attributes of the examples; if none are named, all that vary.
+
+    Raises:
+        InputError: an attribute is unknown, or the labels have the name of one.
+    """
+    known = list(ATTRIBUTES[codec.tokenizer.modality])
+    there_are = known if labelled.values is None else [labelled.name, *known]
+    if there_are.count(labelled.name) > 1:
         raise InputError(f"the labels are named {labelled.name}, as an attribute is; rename them")
-    for name in wanted:
+    for name in names:
         if name not in there_are:
             raise InputError(f"attribute is {name!r}; there are {', '.join(there_are)}")
-    chosen = [name for name in there_are if name in wanted or not wanted]
+    chosen = [name for name in there_are if name in names or not names]
     ids = [example.ids for example in labelled.examples]
     values = measure(codec, ids, [name for name in chosen if name in known])
     if labelled.values is not None and labelled.name in chosen:
         values = {labelled.name: labelled.values} | values
     # An attribute that hardly ever varies, such as the loudness of melodies, must be asked for.
-    values = {name: v for name, v in values.items() if wanted or varies(v)}
-    if not values:
-        raise InputError(f"no attribute varies in these {len(ids)} sequences; give others")
-    posterior = codec.posterior(labelled.examples)
-    on_cpu = DiagonalGaussian(posterior.mean.cpu(), posterior.log_stddev.cpu())
-    return fit_directions(on_cpu, values, method=method, model=fingerprint(codec.model), seed=seed)
+    return {name: v for name, v in values.items() if names or varies(v)}
 
 
 def varies(values: Float[Tensor, " N"]) -> bool:
