@@ -92,6 +92,9 @@ def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(lines)
     labels = "".join(f"{number % 2}\t{line}\n" for number, line in enumerate(lines.splitlines()))
     (tmp_path / "my_labels.tsv").write_text(labels)
+    rows = "".join(f'{number % 2},"{line}"\n' for number, line in enumerate(lines.splitlines()))
+    for name, label in (("reviews.csv", "sentiment"), ("moods.csv", "mood")):
+        (tmp_path / name).write_text(f"{label},text\n{rows}", encoding="utf-8")
     monkeypatch.setattr(generation, "MAX_MUSIC_WINDOWS", 40)
     monkeypatch.setattr(directions, "STEPS", 20)
     monkeypatch.setattr(make_examples, "EXAMPLES", tmp_path / "examples")
