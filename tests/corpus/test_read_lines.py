@@ -151,6 +151,19 @@ def test_labels_stand_beside_their_sequences(tmp_path: Path) -> None:
         np.testing.assert_array_equal(split.labels, expected)
 
 
+def test_labels_of_dropped_sequences_are_dropped(tmp_path: Path) -> None:
+    rows = {
+        "train": [("a b", 1), ("c d", 2)],
+        "valid": [("a b", 3), ("b a", 4)],
+        "test": [("d", 5)],
+    }
+    places = {split: write_csv(tmp_path / f"{split}.csv", rows[split]) for split in rows}
+    columns = {"column": "text", "label_column": "label"}
+    corpus = prepare_in(tmp_path / "corpus", WORDS, **places, **columns, dedupe=True)
+    labels = {name: list(split.labels) for name, split in corpus.splits.items()}
+    assert labels == {"train": [1, 2], "valid": [4], "test": [5]}
+
+
 def test_classes_are_the_same_in_all_files(tmp_path: Path) -> None:
     for i, label in enumerate(("neg", "pos", "neg", "pos")):
         write_csv(tmp_path / "data" / f"{i}.csv", [(f"a word {i}", label)])
