@@ -33,7 +33,8 @@ from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.noise import row_seeds
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.beat_files import beats_beside, file_beside, read_beats
-from seqvae.music.chords import parse_chords, read_chords
+from seqvae.music.chord_names import parse_chords
+from seqvae.music.chords import read_chords
 from seqvae.music.loops import repeated
 from seqvae.music.midi import QPM_RANGE, find_midi, read_midi, to_pretty_midi
 from seqvae.music.notes import DEFAULT_QPM, Piece, join

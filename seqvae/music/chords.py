@@ -1,12 +1,10 @@
-"""Chords: their names, their numbers, and the chords that notes suggest.
+"""Chords of a piece: those that a file names, those that its notes suggest, and transposed ones.
 
-A chord is one of five triads on one of twelve roots, or none. Sevenths, added notes and other bass
-notes are ignored. The number of a chord is 1 + 12 * quality + root; 0 is no chord.
+Chords are numbers; see `chord_names`.
 """
 
 import itertools
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
+from seqvae.music.chord_names import NO_CHORD, NUM_CHORDS, QUALITIES, parse_chord
 from seqvae.music.notes import Notes, Piece, bars, nearest_steps, steps_per_bar
 
-QUALITIES = {"": (0, 4, 7), "m": (0, 3, 7), "aug": (0, 4, 8), "dim": (0, 3, 6), "sus4": (0, 5, 7)}
-NO_CHORD = 0
-NUM_CHORDS = 1 + 12 * len(QUALITIES)
 MIN_FIT = 0.6  # of the sounding time must belong to notes of the chord; else there is none
 
 # Whether a pitch class belongs to a chord; row n is that of chord n + 1.
@@ -31,61 +27,6 @@ TRIADS = np.array(
     ],
     np.float64,
 )
-
-# How the quality of a chord is spelled; a spelling stands before those that it starts with.
-SPELLINGS = {
-    "maj": "", "M": "", "min": "m", "hdim": "dim", "dim": "dim", "aug": "aug", "sus4": "sus4",
-    "sus2": "sus2", "sus": "sus4", "m": "m", "-": "m", "o": "dim", "+": "aug",
-    "": "",
-}  # fmt: skip
-NAME = re.compile(
-    rf"([A-G])([#b]*):?({'|'.join(map(re.escape, SPELLINGS))})"
-    r"((?:maj|M|add|sus4|sus2|sus|no|[#b]?\d|\([^)]*\))*)(/[^/ ]+)?"
-)
-ACCEPTED = "C, Am, F#dim, Bbaug, Gsus4, D7, Em7/B, C:maj, N for none"
-
-
-def parse_chord(name: str) -> int:
-    """The number of the chord with this name.
-
-    Raises:
-        InputError: the name is not that of a chord.
-    """
-    if name in ("N", "N.C.", "NC", "X"):
-        return NO_CHORD
-    match = NAME.fullmatch(name)
-    if match is None:
-        raise InputError(f"{name!r} is not a chord; write chords as {ACCEPTED}")
-    letter, accidentals, spelling, extension, _ = match.groups()
-    root = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}[letter]
-    root += accidentals.count("#") - accidentals.count("b")
-    quality = SPELLINGS[spelling]
-    if quality == "" and "sus" in extension:
-        quality = "sus2" if "sus2" in extension else "sus4"
-    elif quality == "m" and "b5" in extension:
-        quality = "dim"
-    elif quality == "" and "#5" in extension:
-        quality = "aug"
-    if quality == "sus2":  # C D G is an inversion of G C D
-        quality, root = "sus4", root + 7
-    return number(root, list(QUALITIES).index(quality))
-
-
-def parse_chords(text: str) -> list[int]:
-    """The numbers of chords that are separated by spaces, commas or bar lines: "C Am | F, G".
-
-    Raises:
-        InputError: a name is not that of a chord, or there are none.
-    """
-    names = re.findall(r"[^\s,|]+", text)
-    if not names:
-        raise InputError(f"no chords in {text!r}; write chords as {ACCEPTED}")
-    return [parse_chord(name) for name in names]
-
-
-def number(root: int, quality: int) -> int:
-    """The number of the chord on a root with the quality at this place in `QUALITIES`."""
-    return 1 + 12 * quality + root % 12
 
 
 def transpose_chords(chords: NDArray[np.int64], semitones: NDArray[np.int64]) -> NDArray[np.int64]:

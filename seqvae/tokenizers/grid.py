@@ -13,7 +13,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.music.chords import NO_CHORD, NUM_CHORDS, half_bars, suggested_chords
+from seqvae.music.chord_names import NO_CHORD, NUM_CHORDS
+from seqvae.music.chords import half_bars, suggested_chords
 from seqvae.music.notes import Piece
 from seqvae.reasons import Reason
 from seqvae.tokenizers.windows import Span, Windows, WindowSettings, taken_bars
