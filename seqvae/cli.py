@@ -80,7 +80,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     if (file := chosen.pop("json")) and expanded(file).is_dir():
         raise InputError(f"--json {file}: a folder; name a file")
     if file:
-        require_folder(Path(file).parent)
+        require_folder(expanded(file).parent)
     started = time.monotonic()
     figures = seqvae.load(run).evaluate(**chosen)
     print(figures.table())

@@ -54,6 +54,8 @@ def find_files(place: str, suffixes: Collection[str]) -> Found:
     """
     path = expanded(place)
     try:
+        if not place.strip():
+            raise ValueError("the name is empty")
         if path.is_file():
             return Found([path])
         if path.is_dir():
@@ -81,8 +83,10 @@ def _among(matches: list[Path], literal: int, suffixes: Collection[str]) -> Foun
             inside = _in_folder(match, suffixes)
             found.files.extend(inside.files)
             found.passed_over.update(inside.passed_over)
-        else:
+        elif match.is_file():
             found.files.append(match)
+        else:
+            found.passed_over["pipes, devices and links that lead nowhere"] += 1
     return found
 
 
@@ -94,7 +98,7 @@ def _in_folder(folder: Path, suffixes: Collection[str]) -> Found:
         if why is None and not lowered.endswith(tuple(suffixes)):
             why = f"*{file.suffix.lower()}" if file.suffix else "files without a suffix"
         if why is None and not file.is_file():
-            why = "links that lead nowhere"
+            why = "pipes, devices and links that lead nowhere"
         if why is None:
             found.files.append(file)
         else:

@@ -149,7 +149,7 @@ def test_the_verbs_write_midi_that_can_be_read(
         ("train tiny.yaml", "no data: give data.source"),
         ("train tiny.yaml --resume --data.source lines.txt", "no last.ckpt to resume from"),
         ("train tiny.yaml --data.source nothing", "nothing: no such file or folder"),
-        ("train tiny.yaml --data.source empty", "the folder holds no text files"),
+        ("train tiny.yaml --data.source empty", "holds no text files"),
         ("train tiny.yaml --data.source lines.txt --trainer.max_epoch 3", "--trainer.max_epoch"),
         ("train tiny.yaml --data.source lines.txt --trainer.max_epochs x", "trainer.max_epochs"),
         ("train tiny.yaml --data.source lines.txt --trainer.max_epochs 0", "max_epochs is 0"),

@@ -59,7 +59,7 @@ def test_links_are_followed_and_each_folder_is_walked_once(tmp_path: Path) -> No
         "file.txt", "own/a.txt", "shared/b.txt", "shared/deep/c.txt",
     ]  # fmt: skip
     passed_over = find_files(str(tmp_path / "data"), SUFFIXES).passed_over
-    assert passed_over == {"links that lead nowhere": 2}
+    assert passed_over == {"pipes, devices and links that lead nowhere": 2}
     (tmp_path / "root").symlink_to(tmp_path / "data")
     assert len(find_files(str(tmp_path / "root"), SUFFIXES).files) == 4
 
@@ -86,10 +86,17 @@ def test_a_file_that_is_named_is_taken(tmp_path: Path) -> None:
     assert names_in(str(tmp_path / "[draft]"), tmp_path) == ["[draft]/*.txt"]
 
 
-@pytest.mark.parametrize("place", ["absent", "*.absent", "a" * 5000, "a\0b", "caf\udce9", "\ud83d"])
+@pytest.mark.parametrize("place", ["absent", "*.absent", "a" * 5000, "a\0b", "\ud83d", ""])
 def test_what_is_no_place_is_an_input_error(place: str) -> None:
     with pytest.raises(InputError, match=r"no such file or folder|no file or folder"):
         find_files(place, SUFFIXES)
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    found = find_files(str(tmp_path / "p*"), SUFFIXES)
+    assert not found.files
+    assert found.passed_over == {"pipes, devices and links that lead nowhere": 1}
 
 
 def test_a_folder_that_cannot_be_read_is_counted(

@@ -82,7 +82,8 @@ def _records(path: Path, data: DataConfig) -> Iterator[tuple[int, list[str] | No
     if data.column is not None:
         if table is None:
             raise InputError(
-                f"{path}: no CSV, TSV, JSONL, JSON or Parquet table; data.column is for tables"
+                f"{path}: no CSV, TSV, JSONL, JSON or Parquet table, which data.column is for; "
+                "rename it, such as to .csv, if it is one"
             )
         columns = [data.column] if data.label_column is None else [data.column, data.label_column]
         yield from table.read(columns)

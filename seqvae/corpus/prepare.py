@@ -26,6 +26,7 @@ from seqvae.reasons import amount, ranked
 from seqvae.tokenizers import AnyTokenizer, make_tokenizer
 
 MAX_MESSAGE = 300  # characters
+MIN_TOLD = 1000  # sequences of a corpus whose splits should have the sizes that are asked for
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,8 @@ def _made(
             spool, splits, manifest = prepare_scores(data, tokenizer, sources, beside)
         splits, num_leaked = drop_leaks(spool.digests, splits, drop=data.dedupe)
         _require_all_splits(splits, manifest, folder)
+        if "source" in sources.splits:
+            _warn_of_shares(splits, data)
         write_corpus(
             beside,
             spool=spool,
@@ -141,6 +144,19 @@ def _require_all_splits(
         if len("; ".join([*parts, why])) <= MAX_MESSAGE:
             parts.insert(-2, why)
     raise InputError("; ".join(parts))
+
+
+def _warn_of_shares(splits: dict[str, Numbers], data: DataConfig) -> None:
+    """Say so if few sources, which are split whole, leave a split far from its share."""
+    total = sum(map(len, splits.values()))
+    for split, share in (("valid", data.valid_share), ("test", data.test_share)):
+        size, wanted = len(splits[split]), share * total
+        if total >= MIN_TOLD and not wanted / 2 <= size <= wanted * 2:
+            logger.warning(
+                "%d of %d sequences are for %s, not a share of %g (data.%s_share): sources are "
+                "split whole; give more of them, or data.train, data.valid and data.test",
+                size, total, split, share, split,
+            )  # fmt: skip
 
 
 def _keep_manifest(manifest: list[SourceRow], folder: Path) -> Path:

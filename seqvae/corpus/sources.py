@@ -97,7 +97,7 @@ def _of_one_kind(place: str, found: Found, data: DataConfig, tokenizer: AnyToken
     if not files:
         known = ", ".join(sorted(MIDI_SUFFIXES if kind == "MIDI" else TEXT_SUFFIXES))
         others = f"; it holds {in_words(found.passed_over)}" if found.passed_over else ""
-        raise InputError(f"{place}: the folder holds no {kind} files (named {known}){others}")
+        raise InputError(f"{place}: holds no {kind} files (named {known}){others}")
     return files
 
 

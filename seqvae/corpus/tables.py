@@ -270,11 +270,15 @@ def _open_parquet(path: Path) -> Table:
 
     def rows(places: Sequence[int]) -> Iterator[tuple[int, Cells]]:
         chosen, line = [names[place] for place in places], 0
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(columns=chosen):
-                columns = [batch.column(name).to_pylist() for name in chosen]
-                for cells in zip(*columns, strict=True):
-                    line += 1
-                    yield line, list(cells)
+        try:
+            with parquet.ParquetFile(path) as file:
+                for batch in file.iter_batches(columns=chosen):
+                    columns = [batch.column(name).to_pylist() for name in chosen]
+                    for cells in zip(*columns, strict=True):
+                        line += 1
+                        yield line, list(cells)
+        except (OSError, pyarrow.ArrowException) as error:
+            reason = str(error).partition("\n")[0]
+            raise InputError(f"{path}: damaged after row {line} ({reason})") from error
 
     return Table(path, "Parquet", names, rows)

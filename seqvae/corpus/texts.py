@@ -70,7 +70,7 @@ def _read_sources(sources: Sources, data: DataConfig) -> tuple[Texts, Rows]:
             continue
         why = main_reason(text.dropped)
         rows[path] = SourceRow(str(path), dropped=text.dropped, noted=text.noted)
-        digest = hash(tuple(text.lines))
+        digest = hash((*text.lines, *text.labels))
         if not text.lines:
             rows[path] = replace(rows[path], reason=why.text if why else "the file is empty")
         elif "source" in sources.splits and digest in copies:

@@ -141,3 +141,17 @@ def test_settings_that_change_no_token_prepare_nothing_anew(tmp_path: Path) -> N
     assert corpus.tokenizer.to_json()["max_transpose"] == 2
     other = prepare_in(tmp_path / "corpus", MELODY | {"min_pitch": 20}, **source)
     assert stamp(other) != before
+
+
+def test_splits_far_from_their_shares_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, num_lines in (("a", 1500), ("b", 20), ("c", 200)):
+        write_lines(tmp_path / "data" / f"{name}.txt", [f"{name} {i}" for i in range(num_lines)])
+    corpus = prepare_in(tmp_path / "corpus", WORDS, source=str(tmp_path / "data"), split_seed=1)
+    assert sorted(corpus.num_sequences.values()) == [20, 200, 1500]
+    (told,) = [r.getMessage() for r in caplog.records if "split whole" in r.getMessage()]
+    split = next(name for name, count in corpus.num_sequences.items() if count == 20)
+    assert told.startswith(
+        f"20 of 1720 sequences are for {split}, not a share of 0.1 (data.{split}"
+    )

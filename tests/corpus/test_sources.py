@@ -69,7 +69,7 @@ def test_an_empty_folder_is_an_input_error(
     tmp_path: Path, tokenizer: dict[str, Any], kind: str
 ) -> None:
     (tmp_path / "data").mkdir()
-    with pytest.raises(InputError, match=f"data: the folder holds no {kind} files"):
+    with pytest.raises(InputError, match=f"data: holds no {kind} files"):
         prepare_in(tmp_path / "corpus", tokenizer, source=str(tmp_path / "data"))
     assert not (tmp_path / "corpus").exists()
 

@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -146,13 +147,17 @@ def test_parquet_is_read_in_batches_of_the_columns_asked_for(
 
     class ParquetFile:
         def __init__(self, path: Path) -> None:
+            self.damaged = path.stem == "damaged"
             if path.read_bytes() != b"PAR1":
                 raise ArrowException("no magic\nat all")
             self.schema_arrow = ModuleType("schema")
             self.schema_arrow.names = list(columns)
 
-        def iter_batches(self, columns: list[str]) -> list[Batch]:
-            return [Batch(slice(0, 2), columns), Batch(slice(2, 3), columns)]
+        def iter_batches(self, columns: list[str]) -> Iterator[Batch]:
+            yield Batch(slice(0, 2), columns)
+            if self.damaged:
+                raise ArrowException("a page\nof it")
+            yield Batch(slice(2, 3), columns)
 
         def __enter__(self) -> "ParquetFile":
             return self
@@ -174,3 +179,6 @@ def test_parquet_is_read_in_batches_of_the_columns_asked_for(
     assert list(opened.read(BOTH)) == rows
     with pytest.raises(InputError, match=r"b\.parquet: cannot be read \(no magic\)"):
         table(tmp_path / "b.parquet", b"?")
+    damaged = table(tmp_path / "damaged.parquet", b"PAR1")
+    with pytest.raises(InputError, match=r"damaged\.parquet: damaged after row 2 \(a page\)"):
+        list(damaged.read(BOTH))
