@@ -280,7 +280,7 @@ def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[s
     words = list(arguments)
     if {"-h", "--help"} & {*words}:
         print(parser.format_help(), tokenizer_help(), sep="\n", end="")
-        sys.exit()
+        sys.exit(0)
     if not words:
         raise InputError(f"give a config, such as seqvae {verb} configs/melody_2bar.yaml")
     if not words[0].startswith("-"):
