@@ -463,7 +463,7 @@ VALUES = {  # another than the default of each field
     "split": "valid", "precision": "bf16", "corpus": "corpora/x", "labels": "l.tsv", "out": "o",
     "names": ["p", "q"], "qpm": 90.0, "temperature": 0.7, "top_k": 5, "top_p": 0.5, "seed": 11,
     "chords": "C F", "bar": 2, "beats": "b.txt", "chord_file": "c.txt", "tracks": "melody: all",
-    "column": "text", "label_column": "mood", "beats_metre": "3/4",
+    "column": "text", "label_column": "mood", "beats_metre": "3/4", "metre": "3/4",
     "inputs": ["u", "v"], "start": "s", "end": "e", "source": "s", "a": "a", "b": "b", "c": "c",
 }  # fmt: skip
 

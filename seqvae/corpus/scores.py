@@ -55,7 +55,7 @@ def extract_file(
     grid: str = "checked",
 ) -> FileResult:
     """Read and tokenize one file, with the beat and chord files beside it where they are named."""
-    chord_file = file_beside(path, chords) if chords and tokenizer.condition_sizes else None
+    chord_file = file_beside(path, chords) if chords and tokenizer.reads_chords else None
     try:
         beat_track = read_beats(file_beside(path, beats), beats_metre) if beats else None
         chord_track = read_chords(chord_file) if chord_file and chord_file.is_file() else None
@@ -63,7 +63,7 @@ def extract_file(
         if grid == "checked" and not has_grid(piece, by_beats=beats is not None):
             why = OTHER_BEATS if beats else NO_GRID
             return FileResult("", Extraction([], Dropped({why: 1})), why.text)
-        window = repeated(piece, tokenizer.window_length)
+        window = repeated(piece, tokenizer.window_steps(piece.metres[0]))
         extraction, dtype = tokenizer.extract(window), token_type(tokenizer)
     except InputError as error:
         return FileResult.refused(_about(str(error), path, beats, chords))

@@ -37,7 +37,7 @@ from seqvae.music.chord_names import parse_chords
 from seqvae.music.chords import read_chords
 from seqvae.music.loops import repeated
 from seqvae.music.midi import QPM_RANGE, find_midi, read_midi, to_pretty_midi
-from seqvae.music.notes import DEFAULT_QPM, Piece, join
+from seqvae.music.notes import DEFAULT_QPM, Piece, join, parse_metre
 from seqvae.music.timing import NO_GRID, OTHER_BEATS, has_grid
 from seqvae.reasons import in_words
 from seqvae.tokenizers import AnyTokenizer
@@ -116,7 +116,7 @@ class Codec:
                 chords = read_chords(file_beside(path, reading.chord_file))
         piece = read_midi(source, self.tokenizer.steps_per_quarter, beats, chords)
         name = "the PrettyMIDI object" if isinstance(source, pretty_midi.PrettyMIDI) else source
-        whole = repeated(piece, self.tokenizer.window_length)
+        whole = repeated(piece, self.tokenizer.window_steps(piece.metres[0]))
         if whole.noted:
             logger.warning("%s: %s", name, in_words(whole.noted))
         if not has_grid(piece, by_beats=beats is not None):
@@ -223,18 +223,27 @@ class Codec:
 
     # Clips -> outputs
 
-    def blank(self, z: Float[Tensor, "W Z"], qpm: float = DEFAULT_QPM) -> Clip:
-        """A clip for codes that come from no input: without chords, at a tempo.
+    def blank(
+        self, z: Float[Tensor, "W Z"], qpm: float = DEFAULT_QPM, metre: str | None = None
+    ) -> Clip:
+        """A clip for codes that come from no input: without chords, at a tempo, in a metre.
 
         Raises:
-            InputError: MIDI has no such tempo.
+            InputError: MIDI has no such tempo, or the model no such metre.
         """
         low, high = QPM_RANGE
         if not low <= qpm <= high:
             raise InputError(f"qpm is {qpm:g}; MIDI takes {low:g} to {high:g} quarters per minute")
         num_columns = self.model.steps.num_channels + len(self.model.steps.condition_sizes)
         silence = np.zeros((self.model.steps.max_steps, num_columns), np.int64)
-        return Clip([Example(silence, qpm) for _ in z], z)
+        if metre is None or self.tokenizer.modality == "text":
+            return Clip([Example(silence, qpm) for _ in z], z)
+        numbers = self.tokenizer.bar_numbers
+        if metre not in numbers:
+            raise InputError(f"metre is {metre!r}; this model knows {', '.join(numbers)}")
+        if len({*numbers.values()}) > 1:
+            silence[:, -1] = numbers[metre]
+        return Clip([Example(silence, qpm, metre=parse_metre(metre)) for _ in z], z)
 
     def render(self, clips: Sequence[Clip], drawing: Drawing) -> list[Item]:
         """Decode the codes of clips to outputs.
@@ -256,16 +265,18 @@ class Codec:
 
     def _conditions(self, windows: list[Example], chords: str | None) -> list[Ids]:
         """The condition columns (T, K) of each window; named chords share a window equally."""
+        columns = [window.ids[:, self.model.steps.num_channels :] for window in windows]
         if chords is None:
-            return [window.ids[:, self.model.steps.num_channels :] for window in windows]
-        if not self.model.steps.condition_sizes:
+            return columns
+        if self.tokenizer.modality == "text" or not self.tokenizer.reads_chords:
             raise InputError(
                 "this model knows no chords; train one with data.tokenizer.chords true"
             )
         numbers, num_steps = np.array(parse_chords(chords)), self.model.steps.max_steps
         if len(numbers) > num_steps:
             raise InputError(f"{len(numbers)} chords; a window has {num_steps} steps")
-        return [numbers[np.arange(num_steps) * len(numbers) // num_steps, None]] * len(windows)
+        named = numbers[np.arange(num_steps) * len(numbers) // num_steps, None]
+        return [np.concatenate([named, given[:, 1:]], axis=1) for given in columns]
 
     def _item(self, windows: list[Example]) -> Item:
         """One output from its windows."""

@@ -121,6 +121,8 @@ class Sample(Drawing):
     """Number of outputs."""
     qpm: float = DEFAULT_QPM
     """Tempo of the clips in quarters per minute."""
+    metre: str | None = None
+    """Metre of the clips, such as 3/4; by default the first of the model's."""
     temperature: float = 1.0
 
     def __post_init__(self) -> None:

@@ -155,7 +155,7 @@ class TrainedVAE:
         """Outputs from codes drawn from the prior."""
         generator = self.codec.generator(how.seed)
         z = self.prior.sample(how.n, generator)
-        clips = [self.codec.blank(code[None], how.qpm) for code in z]
+        clips = [self.codec.blank(code[None], how.qpm, how.metre) for code in z]
         return self.codec.render(clips, how)
 
     @verb(options.Reconstruct)

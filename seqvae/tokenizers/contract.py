@@ -160,6 +160,11 @@ class MusicTokenizer(Tokenizer):
     """What the tokens keep of a performance: velocity, timing within a step."""
 
     @property
+    def reads_chords(self) -> bool:
+        """Whether the chord of each step is among the conditions, as their first column."""
+        return False
+
+    @property
     @abstractmethod
     def steps_per_quarter(self) -> int:
         """Resolution of the grid."""
@@ -171,8 +176,15 @@ class MusicTokenizer(Tokenizer):
 
     @property
     @abstractmethod
-    def window_length(self) -> int:
-        """Steps of the grid in a window."""
+    def bar_numbers(self) -> Mapping[str, int]:
+        """For each metre that is taken, which of the model's bars it has.
+
+        Where there are several, the number stands in the last column of the conditions.
+        """
+
+    @abstractmethod
+    def window_steps(self, metre: Metre) -> int:
+        """Steps of a piece of this metre in a window."""
 
     @abstractmethod
     def extract(self, piece: Piece) -> Extraction:

@@ -87,15 +87,16 @@ class DrumsTokenizer(TrackSettings, GridSettings, MusicTokenizer):
 
     def decode(self, example: Example) -> Piece:
         """The hits of a window."""
-        return window_piece(self, kit_notes(example.ids[:, 0]), example.qpm)
+        notes = kit_notes(self.sounding(example.ids)[:, 0])
+        return window_piece(self, notes, example.qpm, self.bar_number(example.ids))
 
     def show(self, ids: Ids) -> str:
         """The letters of the classes struck, `.` for none, `|` between quarters."""
-        return in_quarters(kit_symbols(ids[:, 0]), self.steps_per_quarter)
+        return in_quarters(kit_symbols(self.sounding(ids)[:, 0]), self.steps_per_quarter)
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Windows (N, T, 1 + K) of which a share has some classes of some bars from another."""
         taken = taken_steps(self, len(ids), NUM_CLASSES, self.mix_share, rng)
-        mixed, others = ids.copy(), ids[rng.permutation(len(ids))]
+        mixed, others = ids.copy(), self.others(ids, rng)
         mixed[..., 0] = mixed_sets(ids[..., 0], others[..., 0], taken)
         return mixed

@@ -8,7 +8,7 @@ Axes: N windows, T steps, C channels, K condition columns.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from seqvae.music.chord_names import NO_CHORD, NUM_CHORDS
 from seqvae.music.chords import half_bars, suggested_chords
 from seqvae.music.notes import Piece
 from seqvae.reasons import Reason
+from seqvae.tokenizers.contract import Ids
 from seqvae.tokenizers.windows import Span, Windows, WindowSettings, taken_bars
 
 Conditions: TypeAlias = NDArray[np.int64] | None
@@ -31,15 +32,41 @@ class GridSettings(WindowSettings):
     """Give the model the chord of each step: that of the chord file (data.chords), or else the one
     that the notes of its half bar suggest."""
 
+    holds_several_bars: ClassVar[bool] = True
+
     @property
     def condition_sizes(self) -> tuple[int, ...]:
-        """Chords, where they are asked for."""
-        return (NUM_CHORDS,) if self.chords else ()
+        """Chords, where they are asked for, and the number of the bar, where there are several."""
+        bars = len(self.model_bars)
+        return (NUM_CHORDS,) * self.chords + (bars,) * (bars > 1)
 
     @property
     def max_steps(self) -> int:
         """All windows have this length."""
         return self.window_length
+
+    @property
+    def reads_chords(self) -> bool:
+        """Whether chords are asked for."""
+        return self.chords
+
+    def bar_number(self, ids: Ids) -> int:
+        """Which of the model's bars a window (T, C + K) has."""
+        return int(ids[0, -1]) if len(self.model_bars) > 1 else 0
+
+    def sounding(self, ids: Ids) -> Ids:
+        """A window (T, C + K) without the steps that fill up its bars."""
+        steps = np.arange(len(ids)) % self.steps_per_bar
+        return ids[steps < self.model_bars[self.bar_number(ids)]]
+
+    def others(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """For each window of a batch (N, T, C + K) another at random, of the same bars."""
+        order = rng.permutation(len(ids))
+        if len(self.model_bars) > 1:
+            for number in range(len(self.model_bars)):
+                alike = np.flatnonzero(ids[:, 0, -1] == number)
+                order[alike] = rng.permutation(alike)
+        return ids[order]
 
     def conditions(self, piece: Piece) -> Conditions:
         """The chords of a piece, where they are asked for."""
@@ -64,6 +91,8 @@ def grid_windows(rolls: Sequence[Roll], span: Span, conditions: Conditions) -> W
     if conditions is not None:
         steps = span.steps()
         columns.append(conditions[np.where(steps < span.end_step, steps, len(conditions) - 1)])
+    if span.bar_number is not None:
+        columns.append(np.full((*columns[0].shape[:2], 1), span.bar_number))
     refused: dict[Reason, NDArray[np.bool_]] = {}
     for roll in rolls:
         for reason, which in roll.refused.items():

@@ -150,9 +150,10 @@ class GrooveTokenizer(TrackSettings, GridSettings, MusicTokenizer):
 
     def decode(self, example: Example) -> Piece:
         """The hits of a window where they were played, at the middle of each bin."""
-        steps, classes = struck(example.ids[:, 0])
-        velocity = example.ids[:, VELOCITY_CHANNELS][steps, classes]
-        offset = example.ids[:, OFFSET_CHANNELS][steps, classes]
+        ids = self.sounding(example.ids)
+        steps, classes = struck(ids[:, 0])
+        velocity = ids[:, VELOCITY_CHANNELS][steps, classes]
+        offset = ids[:, OFFSET_CHANNELS][steps, classes]
         # A model may draw silence for a class that it struck: then the middle of the range.
         velocity = np.where(velocity > 0, velocity, 1 + self.num_velocity_bins // 2)
         notes = make_notes(
@@ -163,11 +164,11 @@ class GrooveTokenizer(TrackSettings, GridSettings, MusicTokenizer):
             is_drum=True,
             offset=np.where(offset > 0, (offset - 0.5) / self.num_offset_bins - 0.5, 0.0),
         )
-        return window_piece(self, notes, example.qpm)
+        return window_piece(self, notes, example.qpm, self.bar_number(example.ids))
 
     def show(self, ids: Ids) -> str:
         """The letters of the classes struck, `.` for none, `|` between quarters."""
-        return in_quarters(kit_symbols(ids[:, 0]), self.steps_per_quarter)
+        return in_quarters(kit_symbols(self.sounding(ids)[:, 0]), self.steps_per_quarter)
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Make each window (N, T, 19 + K) louder or softer.
@@ -187,7 +188,7 @@ class GrooveTokenizer(TrackSettings, GridSettings, MusicTokenizer):
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Windows (N, T, 19 + K) of which a share has drums of another, as they are played."""
         taken = taken_steps(self, len(ids), NUM_CLASSES, self.mix_share, rng)
-        mixed, others = ids.copy(), ids[rng.permutation(len(ids))]
+        mixed, others = ids.copy(), self.others(ids, rng)
         mixed[..., 0] = mixed_sets(ids[..., 0], others[..., 0], taken)
         for played in (VELOCITY_CHANNELS, OFFSET_CHANNELS):
             mixed[..., played] = np.where(taken, others[..., played], ids[..., played])

@@ -77,7 +77,7 @@ def line_roll(line: Notes, span: Span, min_pitch: int, max_pitch: int) -> Roll:
     """The windows of a line."""
     line = line[line["start"] < span.end_step]
     ends = np.minimum(line["end"], span.end_step)
-    size = span.size + 1
+    size = span.size
     onset, outside = np.zeros((2, size), np.bool_)
     onset[line["start"]] = True
     outside[line["start"]] = (line["pitch"] < min_pitch) | (line["pitch"] > max_pitch)

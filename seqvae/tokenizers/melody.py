@@ -86,16 +86,18 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def decode(self, example: Example) -> Piece:
         """The notes of a window."""
-        notes = line_notes(example.ids[:, 0], self.min_pitch, program=example.program)
-        return window_piece(self, notes, example.qpm)
+        events = self.sounding(example.ids)[:, 0]
+        notes = line_notes(events, self.min_pitch, program=example.program)
+        return window_piece(self, notes, example.qpm, self.bar_number(example.ids))
 
     def show(self, ids: Ids) -> str:
         """A note name at its onset, `.` for NO_EVENT, `-` for NOTE_OFF, `|` between quarters."""
-        return in_quarters(line_symbols(ids[:, 0], self.min_pitch), self.steps_per_quarter)
+        symbols = line_symbols(self.sounding(ids)[:, 0], self.min_pitch)
+        return in_quarters(symbols, self.steps_per_quarter)
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Transpose each window (N, T, 1 + K), as far as its pitches stay in the vocabulary."""
-        line, chords = ids[..., :1], ids[..., 1:]
+        line, chords, bars = np.split(ids, (1, 1 + self.chords), axis=2)
         semitones = transpositions(line, self.num_events, self.max_transpose, rng)
-        columns = transposed(line, semitones), transpose_chords(chords, semitones[:, None, None])
-        return np.concatenate(columns, axis=2)
+        moved = transposed(line, semitones), transpose_chords(chords, semitones[:, None, None])
+        return np.concatenate([*moved, bars], axis=2)

@@ -130,27 +130,28 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def decode(self, example: Example) -> Piece:
         """The notes of a window, one track per voice."""
-        melody, bass, kit = example.ids[:, :3].T
-        notes = [
+        melody, bass, kit = self.sounding(example.ids)[:, :3].T
+        voices = [
             line_notes(melody, self.min_pitch, program=example.program, track=0),
             line_notes(bass, self.min_pitch, program=WRITTEN_BASS, track=1),
             kit_notes(kit, track=2),
         ]
-        return window_piece(self, sort_notes(np.concatenate(notes)), example.qpm)
+        notes = sort_notes(np.concatenate(voices))
+        return window_piece(self, notes, example.qpm, self.bar_number(example.ids))
 
     def show(self, ids: Ids) -> str:
         """The three voices one after the other, `//` between them."""
-        melody, bass, kit = ids[:, :3].T
+        melody, bass, kit = self.sounding(ids)[:, :3].T
         voices = [line_symbols(line, self.min_pitch) for line in (melody, bass)]
         voices.append(kit_symbols(kit))
         return " // ".join(in_quarters(voice, self.steps_per_quarter) for voice in voices)
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Transpose melody, bass and chords of each window (N, T, 3 + K) by the same interval."""
-        lines, kit, chords = ids[..., :2], ids[..., 2:3], ids[..., 3:]
+        lines, kit, chords, bars = np.split(ids, (2, 3, 3 + self.chords), axis=2)
         semitones = transpositions(lines, self.num_events, self.max_transpose, rng)
         moved_chords = transpose_chords(chords, semitones[:, None, None])
-        return np.concatenate([transposed(lines, semitones), kit, moved_chords], axis=2)
+        return np.concatenate([transposed(lines, semitones), kit, moved_chords, bars], axis=2)
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Windows (N, T, 3 + K) of which a share has voices of some bars from another.
@@ -160,6 +161,6 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
         taken = taken_steps(self, len(ids), 3, self.mix_share, rng)
         if self.chords:
             taken[..., :2] = False
-        mixed, others = ids.copy(), ids[rng.permutation(len(ids))]
+        mixed, others = ids.copy(), self.others(ids, rng)
         mixed[..., :3] = np.where(taken, others[..., :3], ids[..., :3])
         return mixed

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from seqvae.errors import InputError, at_least
 from seqvae.music.notes import (
     Bar,
+    Metre,
     Notes,
     Piece,
     Stretch,
@@ -46,11 +47,14 @@ class WindowSettings:
     """Settings of the grid and of its windows."""
 
     kind: ClassVar[str]
+    holds_several_bars: ClassVar[bool] = False
+    """Whether its windows may have bars of different lengths."""
 
     num_bars: int = 2
     """Bars of a window."""
     metres: tuple[str, ...] = ("4/4", "2/2", "2/4")
-    """Metres that are taken. The first gives the bar; bars of the others must divide it."""
+    """Metres that are taken. Those whose bars divide the bar of an earlier one share it; others
+    have bars of their own, which melody, drums, groove and trio can hold beside one another."""
     steps_per_quarter: int = 4
     """Resolution of the grid; 4 is sixteenths."""
     hop_bars: int = 1
@@ -66,29 +70,62 @@ class WindowSettings:
         at_least(self, 0, "gap_bars", section=section)
         if not self.metres:
             raise InputError(f"{section}metres is empty; give at least one, such as 4/4")
-        for metre in self.metres:
-            bar = steps_per_bar(parse_metre(metre), self.steps_per_quarter)
-            if bar is None or self.steps_per_bar % bar:
-                raise InputError(
-                    f"{section}a bar of {metre} does not divide one of {self.metres[0]} "
-                    f"at {self.steps_per_quarter} steps per quarter"
-                )
+        if len(self.model_bars) > 1 and not self.holds_several_bars:
+            raise InputError(
+                f"{section}bars of {' and '.join(self.metres)} do not divide one another at "
+                f"{self.steps_per_quarter} steps per quarter; train a model for each"
+            )
 
     @cached_property
-    def steps_per_bar(self) -> int:
-        """Steps of the model's bar, which is that of the first metre."""
-        steps = steps_per_bar(parse_metre(self.metres[0]), self.steps_per_quarter)
+    def bar_numbers(self) -> dict[str, int]:
+        """For each metre, which of the model's bars it has."""
+        return {
+            metre: next(i for i, bar in enumerate(self.model_bars) if bar % self._bar(metre) == 0)
+            for metre in self.metres
+        }
+
+    @cached_property
+    def model_bars(self) -> tuple[int, ...]:
+        """Steps of each of the model's bars: of those metres whose bars divide no earlier one."""
+        bars: list[int] = []
+        for metre in self.metres:
+            if all(bar % self._bar(metre) for bar in bars):
+                bars.append(self._bar(metre))
+        return tuple(bars)
+
+    def _bar(self, metre: str) -> int:
+        steps = steps_per_bar(parse_metre(metre), self.steps_per_quarter)
         if steps is None:
             raise InputError(
-                f"{self.kind}: a bar of {self.metres[0]} is no whole number of steps "
+                f"{self.kind}: a bar of {metre} is no whole number of steps "
                 f"at {self.steps_per_quarter} steps per quarter"
             )
         return steps
 
+    @cached_property
+    def steps_per_bar(self) -> int:
+        """Steps of the model's longest bar."""
+        return max(self.model_bars)
+
     @property
     def window_length(self) -> int:
-        """Steps of the grid in a window."""
+        """Steps of the model in a window. Shorter bars are filled up to the longest."""
         return self.num_bars * self.steps_per_bar
+
+    def bar_steps(self, metre: Metre) -> int:
+        """Steps of the model's bar for a metre; of the longest for metres that are not taken."""
+        number = self.bar_numbers.get(str(metre))
+        return self.steps_per_bar if number is None else self.model_bars[number]
+
+    def window_steps(self, metre: Metre) -> int:
+        """Steps of a piece of this metre in a window."""
+        return self.num_bars * self.bar_steps(metre)
+
+    def span(self, starts: NDArray[np.int64], stretch: Stretch) -> "Span":
+        """The windows of a stretch that begin at these steps."""
+        number = self.bar_numbers[str(stretch.metre)] if len(self.model_bars) > 1 else None
+        bar, length = self.bar_steps(stretch.metre), self.window_steps(stretch.metre)
+        return Span(starts, length, stretch.end_step, bar, self.steps_per_bar, number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,15 +138,30 @@ class Span:
     """Steps of a window."""
     end_step: int
     """Where the metre ends; windows that reach beyond it are silent from there on."""
+    bar: int = 1
+    """Steps of a bar."""
+    model_bar: int = 1
+    """Steps of a bar in the model."""
+    bar_number: int | None = None
+    """Which of the model's bars it is, where there are several."""
 
     @property
     def size(self) -> int:
-        """Steps from the start of the piece to the end of the metre and of the last window."""
-        return max(self.end_step, int(self.starts[-1]) + self.length)
+        """Steps that the windows may ask for: those of the piece, and `nowhere`."""
+        return max(self.end_step, int(self.starts[-1]) + self.length) + 2
+
+    @property
+    def nowhere(self) -> int:
+        """A step after the end of everything, which stands for what fills up a shorter bar."""
+        return self.size - 1
 
     def steps(self) -> NDArray[np.int64]:
         """The steps of the piece that each window covers: (N, T)."""
-        return self.starts[:, None] + np.arange(self.length)
+        if self.bar == self.model_bar:
+            return self.starts[:, None] + np.arange(self.length)
+        bars, steps = np.divmod(np.arange(self.length // self.bar * self.model_bar), self.model_bar)
+        inside = steps < self.bar
+        return np.where(inside, self.starts[:, None] + bars * self.bar + steps, self.nowhere)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,14 +192,15 @@ def extract_windows(
     sequences: list[Ids] = []
     for cut in cuts:
         for stretch in stretches(piece):
+            bar = settings.bar_steps(stretch.metre)
             length = stretch.end_step - stretch.start_step
-            num_bars = -(-length // settings.steps_per_bar)  # the last may end in silence
+            num_bars = -(-length // bar)  # the last may end in silence
             hops = range(0, max(num_bars - settings.num_bars, 0) + 1, settings.hop_bars)
-            starts = stretch.start_step + settings.steps_per_bar * np.array(hops)
+            starts = stretch.start_step + bar * np.array(hops)
             if str(stretch.metre) not in settings.metres:
                 dropped[other_metre(stretch.metre)] += len(starts)
                 continue
-            windows = cut(Span(starts, settings.window_length, stretch.end_step))
+            windows = cut(settings.span(starts, stretch))
             refused = {**windows.refused, **_long_rests(windows, settings)}
             sequences += compress(windows.ids, _usable(len(starts), refused, dropped))
     return Extraction(sequences, dropped)
@@ -173,9 +226,9 @@ def encode_windows(
     all_bars = list(bars(piece))
     for stretch, chosen in _clip_starts(settings, all_bars, bar, dropped).items():
         starts = np.array(chosen)
-        windows = cut(Span(starts, settings.window_length, stretch.end_step))
+        windows = cut(settings.span(starts, stretch))
         usable = _usable(len(starts), windows.refused, dropped)
-        tempos = piece.mean_qpm(starts, settings.window_length).tolist()
+        tempos = piece.mean_qpm(starts, settings.window_steps(stretch.metre)).tolist()
         timed = compress(zip(windows.ids, tempos, strict=True), usable)
         metre, key = stretch.metre, piece.key
         examples += [Example(ids, qpm, program, tracks, metre, key) for ids, qpm in timed]
@@ -200,7 +253,7 @@ def _clip_starts(
             dropped[other_metre(stretch.metre)] += 1
             continue
         starts.setdefault(stretch, []).append(start)
-        free_from = min(start + settings.window_length, stretch.end_step)
+        free_from = min(start + settings.window_steps(stretch.metre), stretch.end_step)
     return starts
 
 
@@ -215,14 +268,15 @@ def _why_no_window(
     return reason.text
 
 
-def window_piece(settings: WindowSettings, notes: Notes, qpm: float) -> Piece:
+def window_piece(settings: WindowSettings, notes: Notes, qpm: float, bar_number: int = 0) -> Piece:
     """The decoded notes of a window as a piece of its length and metre."""
+    metre = next(name for name, number in settings.bar_numbers.items() if number == bar_number)
     return Piece(
         notes,
         settings.steps_per_quarter,
-        (parse_metre(settings.metres[0]),),
+        (parse_metre(metre),),
         (Tempo(0, qpm),),
-        num_steps=settings.window_length,
+        num_steps=settings.num_bars * settings.model_bars[bar_number],
     )
 
 
