@@ -198,7 +198,7 @@ def extract_windows(
             hops = range(0, max(num_bars - settings.num_bars, 0) + 1, settings.hop_bars)
             starts = stretch.start_step + bar * np.array(hops)
             if str(stretch.metre) not in settings.metres:
-                dropped[other_metre(stretch.metre)] += len(starts)
+                dropped[other_metre(stretch.metre, settings)] += len(starts)
                 continue
             windows = cut(settings.span(starts, stretch))
             refused = {**windows.refused, **_long_rests(windows, settings)}
@@ -250,7 +250,7 @@ def _clip_starts(
         if (start < free_from) if bar is None else (candidate.number != bar):
             continue
         if str(stretch.metre) not in settings.metres:
-            dropped[other_metre(stretch.metre)] += 1
+            dropped[other_metre(stretch.metre, settings)] += 1
             continue
         starts.setdefault(stretch, []).append(start)
         free_from = min(start + settings.window_steps(stretch.metre), stretch.end_step)
@@ -263,7 +263,7 @@ def _why_no_window(
     reason = main_reason(dropped)
     if reason is None:
         return f"bar is {bar}; it has bars 1 to {len(all_bars)}"
-    if reason in {other_metre(candidate.stretch.metre) for candidate in all_bars}:
+    if reason in {other_metre(candidate.stretch.metre, settings) for candidate in all_bars}:
         return f"{reason.text}; the model takes {' or '.join(settings.metres)}"
     return reason.text
 
@@ -309,9 +309,13 @@ def _usable(
     return usable
 
 
-def other_metre(metre: object) -> Reason:
+def other_metre(metre: Metre, settings: WindowSettings) -> Reason:
     """Why a window is left out whose metre is none of the model's."""
-    return Reason("window", f"metre {metre}", "--data.tokenizer.metres")
+    if steps_per_bar(metre, settings.steps_per_quarter) is None:
+        return Reason("window", f"metre {metre}, whose bar is no whole number of steps")
+    beside = settings.metres if settings.holds_several_bars else ()
+    remedy = f"--data.tokenizer.metres {','.join([*beside, str(metre)])}"
+    return Reason("window", f"metre {metre}", remedy)
 
 
 def taken_bars(

@@ -229,7 +229,7 @@ def test_too_few_usable_tunes_name_the_reasons(tmp_path: Path) -> None:
     message = str(caught.value)
     assert message.startswith(
         "no sequences for train, valid, test: 5 sources gave 0; "
-        "5 files: metre 3/4 (--data.tokenizer.metres); "
+        "5 files: metre 3/4 (--data.tokenizer.metres 4/4,2/2,2/4,3/4); "
     )
     assert len(message) <= 300
     assert message.endswith(f"; {tmp_path}/corpus/manifest.jsonl has all reasons")

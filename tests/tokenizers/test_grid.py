@@ -5,6 +5,7 @@ import pytest
 
 from seqvae.music.chords import NO_CHORD, number
 from seqvae.music.notes import Piece, make_notes
+from seqvae.reasons import Reason
 from seqvae.tokenizers.drums import DrumsTokenizer
 from seqvae.tokenizers.grid import (
     Roll,
@@ -29,7 +30,7 @@ def test_longest_runs() -> None:
 
 def roll(tokens: list[list[int]], refused: dict[str, list[bool]]) -> Roll:
     column = np.array(tokens)[..., None]
-    which = {reason: np.array(windows) for reason, windows in refused.items()}
+    which = {Reason("window", text): np.array(windows) for text, windows in refused.items()}
     return Roll(column, column[..., 0] == 0, which)
 
 
@@ -39,7 +40,7 @@ def test_voices_stand_side_by_side_and_each_must_sound() -> None:
     windows = grid_windows([high, low], Span(np.array([0, 3, 6]), 3, 9), None)
     assert np.array(windows.ids)[:, 0].tolist() == [[1, 4], [2, 5], [3, 6]]
     assert windows.rests.tolist() == [0, 2, 1]  # of the voice that rests longer
-    refused = {reason: which.tolist() for reason, which in windows.refused.items()}
+    refused = {reason.text: which.tolist() for reason, which in windows.refused.items()}
     assert refused == {"out": [True, True, False], "odd": [False, False, False]}
 
 

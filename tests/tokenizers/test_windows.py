@@ -93,7 +93,10 @@ def test_windows_know_their_length_and_where_their_metre_ends() -> None:
     extraction = extract_windows(Settings(), changing, [where, where], dropped)
     one_part = [[0, 32, 32], [56, 32, 96], [72, 32, 96]]  # the last bar of 2/4 is half a bar
     assert [ids[0].tolist() for ids in extraction.sequences] == one_part * 2
-    assert extraction.dropped == {DRUMS: 1, other_metre("3/4"): 2}  # a window for each part
+    assert extraction.dropped == {
+        DRUMS: 1,
+        other_metre(Metre(0, 3, 4), Settings()): 2,
+    }  # a window for each part
 
 
 def test_no_notes_are_no_windows() -> None:
