@@ -264,13 +264,18 @@ def chord_share(notes: Notes, piece: Piece) -> float:
     if not len(notes):
         return math.nan
     onsets = np.sort(notes["start"] + notes["offset"].astype(np.float64))
-    changes = [tempo.start_step for tempo in piece.tempos]
-    qpm = np.array([tempo.qpm for tempo in piece.tempos])
-    tempo = np.searchsorted(changes, onsets[1:], side="right") - 1
-    quarters = np.minimum(CHORD_SECONDS * qpm / 60, CHORD_QUARTERS)[np.maximum(tempo, 0)]
-    begins = np.flatnonzero(np.append(True, np.diff(onsets) > quarters * piece.steps_per_quarter))
-    num_struck = np.diff(np.append(begins, len(onsets)))
-    return float((num_struck > 1).mean())
+    qpm: Any = piece.tempos[0].qpm
+    if len(piece.tempos) > 1:
+        starts, of_each = zip(
+            *((tempo.start_step, tempo.qpm) for tempo in piece.tempos), strict=True
+        )
+        tempo = np.searchsorted(starts, onsets[1:], side="right") - 1
+        qpm = np.array(of_each)[np.maximum(tempo, 0)]
+    quarters = np.minimum(CHORD_SECONDS * qpm / 60, CHORD_QUARTERS)
+    is_joined = np.diff(onsets) <= quarters * piece.steps_per_quarter  # to the note before it
+    num_onsets = len(onsets) - np.count_nonzero(is_joined)
+    num_chords = np.count_nonzero(is_joined) - np.count_nonzero(is_joined[1:] & is_joined[:-1])
+    return num_chords / num_onsets
 
 
 def changes_of_metre(metres: Iterable[Metre], steps_per_quarter: int) -> tuple[Metre, ...]:

@@ -7,10 +7,10 @@ melody, and the lowest is the bass if it lies below C4 most of the time.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seqvae.music.notes import Notes, Piece, Track, chord_share, melody_line
 from seqvae.music.track_names import role_in_name
@@ -47,13 +47,18 @@ class Part:
     """Of a line, the role that its name, its program or a rule says."""
     by_rule: bool = False
     rank: int = LEAD
+    lines: dict[bool, Notes] = field(default_factory=dict)
+    """The voices of the lowest notes (True) and of the highest, once they are known."""
 
-    @cached_property
+    @property
     def line(self) -> Notes:
         """The notes as one voice: of those struck together the highest, of a bass the lowest."""
-        return melody_line(self.notes, lowest=self.claim == "bass")
+        is_low = self.claim == "bass"
+        if is_low not in self.lines:
+            self.lines[is_low] = melody_line(self.notes, lowest=is_low)
+        return self.lines[is_low]
 
-    @cached_property
+    @property
     def height(self) -> float:
         """The mean pitch of the line."""
         return float(self.line["pitch"].mean())
@@ -69,7 +74,7 @@ def parts_of(
 
     `wanted` are the roles that a model distinguishes: where it knows no bass, basses are lines.
     """
-    numbers = np.unique(piece.notes["track"]).tolist()
+    numbers = _numbers(piece.notes["track"])
     parts = []
     for number in numbers:
         part = _part(piece, number, is_only=len(numbers) == 1)
@@ -80,12 +85,19 @@ def parts_of(
             part = replace(part, claim=None, rank=LOW)
         parts.append(part)
     for role in ("melody", "bass"):
-        if role in wanted:
+        if role in wanted and any(part.role == "line" for part in parts):
             parts = _picked(parts, role, rules)
     return [
         replace(part, reason="another line") if part.role == "line" and not part.reason else part
         for part in parts
     ]
+
+
+def _numbers(tracks: NDArray[np.int16]) -> list[int]:
+    """The numbers of the tracks that have notes."""
+    if len(tracks) and (tracks == tracks[0]).all():  # of most files, and faster
+        return [int(tracks[0])]
+    return [int(number) for number in np.unique(tracks)]
 
 
 def _part(piece: Piece, number: int, *, is_only: bool) -> Part:
@@ -178,7 +190,7 @@ def _picked(parts: list[Part], role: str, rules: Sequence[Rule]) -> list[Part]:
 def _chosen(pool: list[Part], role: str, rule: Rule | None) -> list[Part]:
     """Those of the pool that have the role: all that rules name, or else one."""
     by_rule = [part for part in pool if part.by_rule]
-    if by_rule or not pool or (rule and rule.key == "all"):
+    if by_rule or len(pool) < 2 or (rule and rule.key == "all"):
         return by_rule or pool
     is_low = rule.key == "lowest" if rule else role == "bass"
     return [(min if is_low else max)(pool, key=lambda part: part.height)]

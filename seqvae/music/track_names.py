@@ -7,6 +7,7 @@ one word, such as the bass drum.
 import itertools
 import re
 import unicodedata
+from functools import lru_cache
 
 DRUM_WORDS = re.compile(
     r"(?:bass|side|kick|snare|hand|e|synth)?drums?(?:kit|set|loop|beat|machine|track|line|mer|ming)?s?"
@@ -32,6 +33,15 @@ ACCOMPANIMENT_WORDS = re.compile(
     r"|backing|background|backs?|bg|bgv|bv|choir|chor|choeur|coro|strings|oohs?|aahs?|arp|arpeggio"
 )
 
+
+def _plain(text: str) -> str:
+    """A text in lower case, without accents."""
+    if text.isascii():
+        return text.casefold()
+    parts = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(part for part in parts if not unicodedata.combining(part))
+
+
 # Words of scripts that do not part words, or that are inflected: anywhere in a name.
 ELSEWHERE = {
     "drums": (
@@ -47,14 +57,16 @@ ELSEWHERE = {
         "\uba5c\ub85c\ub514", "\u043c\u0435\u043b\u043e\u0434", "\u0432\u043e\u043a\u0430\u043b",
     ),
 }  # fmt: skip
+ELSEWHERE = {role: [_plain(part) for part in parts] for role, parts in ELSEWHERE.items()}
 
 
+@lru_cache(maxsize=4096)
 def role_in_name(name: str, *, of_file: bool = False) -> str | None:
     """drums, bass, melody or accompaniment, if the name of a track, or of a file, says so."""
-    words = words_of(name)
-    said = {
-        role for role, parts in ELSEWHERE.items() if any(_plain(p) in _plain(name) for p in parts)
-    }
+    words, said = words_of(name), set[str]()
+    if not name.isascii():
+        plain = _plain(name)
+        said = {role for role, parts in ELSEWHERE.items() if any(p in plain for p in parts)}
     if not said and not words:
         return None
     if "steel" not in words and any(  # steel drums play melodies
@@ -75,12 +87,6 @@ def words_of(name: str) -> list[str]:
     """The words of a name, without accents, digits and upper case: hiHat_2 is hi, hat."""
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     return re.findall(r"[^\W\d_]+", _plain(parted))
-
-
-def _plain(text: str) -> str:
-    """A text in lower case, without accents."""
-    parts = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(part for part in parts if not unicodedata.combining(part))
 
 
 def _is_bass_drum(words: list[str]) -> bool:

@@ -10,7 +10,6 @@ Channels are counted from 0, as in the bytes.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -28,13 +27,24 @@ CHANNELS_AS_PROGRAMS = b"".join(
     bytes([0, PROGRAM_CHANGE << 4 | channel, channel]) for channel in range(NUM_CHANNELS)
 )
 
-# Events of two data bytes, but for controllers, which may select a bank: delta time, status, data.
+# Runs of events that select no bank, by the status byte before them: notes and pitch bends, and
+# controllers of one channel. An event is a delta time, a status byte unless it is that of the event
+# before, and two data bytes.
 DELTA = rb"[\x80-\xff]{0,3}+[\x00-\x7f]"
 NOTES = re.compile(rb"(?:%b[\x80-\xaf\xe0-\xef]?+[\x00-\x7f]{2})++" % DELTA)
-DELTAS = re.compile(rb"(%b)[\x80-\xaf\xe0-\xef]?+[\x00-\x7f]{2}" % DELTA)
+RUNS = dict.fromkeys((*range(0x80, 0xB0), *range(0xE0, 0xF0)), NOTES) | {
+    status: re.compile(rb"(?:%b\x%02x?+[\x01-\x7f][\x00-\x7f])++" % (DELTA, status))
+    for status in range(0xB0, 0xC0)
+}
+DELTAS = re.compile(rb"(%b)[\x80-\xbf\xe0-\xef]?+[\x00-\x7f]{2}" % DELTA)
+
+# Bytes of delta times that are not their last: all of them; and with 1, 2 or 3 bytes after them.
+HIGH = bytes(range(0x80, 0x100))
+HIGHER = [re.compile(rb"([\x80-\xff])[\x80-\xff]{%d}[\x00-\x7f]" % n) for n in range(3)]
 
 # System exclusive messages to a part of an instrument: "use for rhythm part" of GS and the part
 # mode of XG, which say whether the part is a drum kit (0: it is not).
+SYSEX_BYTE = bytes([SYSEX])
 GS_MESSAGE, XG_MESSAGE = b"\x42\x12\x40", b"\x4c\x08"
 GS_PART = re.compile(rb"\x41[\x00-\x7f]\x42\x12\x40([\x10-\x1f])\x15([\x00-\x02])")
 XG_PART = re.compile(rb"\x43[\x10-\x1f]\x4c\x08([\x00-\x0f])\x07([\x00-\x05])")
@@ -66,8 +76,12 @@ def changes(track: bytes) -> list[Change]:
 
 
 def _changes(track: bytes, last: int) -> Iterator[Change]:
-    """Walk over the events up to the byte `last`, and over programs that need no such byte."""
+    """Walk over the events up to the byte `last`, and over programs that need no such byte.
+
+    What only repeats itself is not timed exactly: it changes nothing.
+    """
     place, tick, status = 8, 0, 0
+    known: dict[tuple[int, bool], int] = {}
     skipped: list[bytes] = []  # runs of notes whose time is not added yet
     while place <= last or (status >> 4 == PROGRAM_CHANGE and place < len(track)):
         delta, place = _number(track, place)
@@ -87,16 +101,29 @@ def _changes(track: bytes, last: int) -> Iterator[Change]:
             raise ValueError(f"no event begins with the byte {status}")
         is_bank = kind == CONTROL_CHANGE and track[place] == BANK_SELECT
         if is_bank or kind == PROGRAM_CHANGE:
-            tick += sum(_number(delta, 0)[0] for run in skipped for delta in DELTAS.findall(run))
-            skipped.clear()
-            number_place = place + is_bank
-            if track[number_place] >= 0x80:
+            at = place + is_bank
+            number = track[at]
+            if number >= 0x80:
                 raise ValueError("a program or a bank above 127")
-            yield Change(tick, channel, is_bank, track[number_place], number_place)
+            if known.get((channel, is_bank)) != number:
+                known[channel, is_bank] = number
+                tick += _time(b"".join(skipped))
+                skipped.clear()
+            yield Change(tick, channel, is_bank, number, at)
         place += 1 if kind in (PROGRAM_CHANGE, CHANNEL_PRESSURE) else 2
-        if kind in (0x8, 0x9) and (run := NOTES.match(track, place, last)):
+        if status in RUNS and (run := RUNS[status].match(track, place, last)):
             skipped.append(run.group())
-            place, status = run.end(), 0x90
+            place = run.end()
+
+
+def _time(run: bytes) -> int:
+    """Ticks that a run of notes takes: the sum of its delta times, without a loop over them."""
+    deltas = b"".join(DELTAS.findall(run))
+    ticks = sum(deltas.translate(None, HIGH))
+    for power, pattern in enumerate(HIGHER, start=1):
+        parts = b"".join(pattern.findall(deltas))
+        ticks += (sum(parts) - 0x80 * len(parts)) << 7 * power
+    return ticks
 
 
 def _number(data: bytes, place: int) -> tuple[int, int]:
@@ -135,8 +162,8 @@ class Sound(NamedTuple):
 class Channels:
     """The programs and the rhythm parts of all channels of a song."""
 
-    named: Sequence[Sequence[Change]]
-    """By each track."""
+    said: Mapping[int, list[tuple[int, Change]]]
+    """Of each channel, its programs and banks, with the number of the track that names them."""
     without_notes: frozenset[int]
     """Numbers of the tracks that only set up."""
     rhythm: Mapping[int, bool]
@@ -145,16 +172,27 @@ class Channels:
 
     @classmethod
     def of(
-        cls, data: bytes, named: Sequence[Sequence[Change]], without_notes: Iterable[int]
+        cls,
+        tracks: Sequence[bytes],
+        named: Sequence[Sequence[Change]],
+        without_notes: Iterable[int],
     ) -> "Channels":
-        """The channels of a song with these bytes, whose tracks name these programs and banks."""
+        """The channels of a song with these track chunks, which name these programs and banks."""
         parts: dict[int, bool] = {}
-        if is_gs := GS_MESSAGE in data:
-            parts = {GS_PARTS[part[0] & 0xF]: mode != b"\0" for part, mode in GS_PART.findall(data)}
-        if XG_MESSAGE in data:
-            parts |= {part[0]: mode != b"\0" for part, mode in XG_PART.findall(data)}
+        spoken_to = [track for track in tracks if SYSEX_BYTE in track]
+        is_gs = any(GS_MESSAGE in track for track in spoken_to)
+        for track in spoken_to:
+            if is_gs:
+                found = GS_PART.findall(track)
+                parts |= {GS_PARTS[part[0] & 0xF]: mode != b"\0" for part, mode in found}
+            if XG_MESSAGE in track:
+                parts |= {part[0]: mode != b"\0" for part, mode in XG_PART.findall(track)}
         banks = DRUM_BANKS - OLDER_GS if is_gs else DRUM_BANKS
-        return cls(named, frozenset(without_notes), parts, banks)
+        said: dict[int, list[tuple[int, Change]]] = {}
+        for number, of_track in enumerate(named):
+            for change in of_track:
+                said.setdefault(change.channel, []).append((number, change))
+        return cls(said, frozenset(without_notes), parts, banks)
 
     def sounds(
         self, track: int, channel: int, ticks: NDArray[np.int32]
@@ -168,9 +206,11 @@ class Channels:
         for change in self._said(track, channel):
             if change.is_bank:
                 bank = change.number
-            else:
+                continue
+            sound = Sound(change.number, is_drum or bank in self.drum_banks)
+            if sound != sounds[-1]:
                 starts.append(change.tick)
-                sounds.append(Sound(change.number, is_drum or bank in self.drum_banks))
+                sounds.append(sound)
         if starts[-1] <= ticks.min():
             yield sounds[-1], None
             return
@@ -185,14 +225,13 @@ class Channels:
         The track's own words and those of tracks without notes count first: some programs write
         all tracks on one channel, each with its program.
         """
-        own = {track} | self.without_notes
-        for tracks in (own, range(len(self.named))):
-            said = [
-                (change.tick, number == track, change)  # at one tick the track's own word holds
-                for number in sorted(tracks)
-                for change in self.named[number]
-                if change.channel == channel
-            ]
-            if any(not change.is_bank for _, _, change in said):
-                break
-        return [change for _, _, change in sorted(said, key=itemgetter(0, 1))]
+        said = self.said.get(channel, [])
+        own = [
+            (number == track, change)
+            for number, change in said
+            if number == track or number in self.without_notes
+        ]
+        if all(change.is_bank for _, change in own):
+            own = [(number == track, change) for number, change in said]
+        # At one tick the track's own word holds.
+        return [change for _, change in sorted(own, key=lambda pair: (pair[1].tick, pair[0]))]

@@ -193,7 +193,7 @@ def _parse_song(path: Path, resolution: int, tracks: Sequence[ReadTrack]) -> Son
     scores = [track.score for track in tracks]
     without_notes = [number for number, score in enumerate(scores) if not score.note_num()]
     chunks = [track.chunk for track in tracks]
-    channels = Channels.of(b"".join(chunks), [track.named for track in tracks], without_notes)
+    channels = Channels.of(chunks, [track.named for track in tracks], without_notes)
     song = _song(path, resolution, scores, list(_parts_by_channel(scores, channels)))
     return replace(song, end_tick=end_tick(chunks, scores))
 
