@@ -74,6 +74,13 @@ def test_the_program_of_a_conductor_changes_in_the_middle(tmp_path: Path) -> Non
     assert [number for _, number, _ in sounds(own)] == [9] * 18 + [6] * 2
 
 
+def test_a_program_holds_from_where_it_is_named(tmp_path: Path) -> None:
+    named = program(0, 5) + notes(0, 4) + program(0, 6) + notes(0, 2) + program(0, 6) + notes(0, 1)
+    piece = read(tmp_path, chunk(named))
+    assert [number for _, number, _ in sounds(piece)] == [5] * 4 + [6] * 3
+    assert len(piece.tracks) == 2
+
+
 def test_tracks_that_share_a_channel_keep_their_own_programs(tmp_path: Path) -> None:
     one, other = program(0, 5) + notes(0), notes(0, 1) + program(0, 33) + notes(0, 1)
     piece = read(tmp_path, chunk(one), chunk(other))
