@@ -41,13 +41,14 @@ function unpackClip(packed, grid) {
       drum,
     };
   };
+  const [numerator, denominator] = packed.metre.split("/").map(Number);
   return {
     notes: Array.from({ length: packed.count }, unpackNote).sort((a, b) => a.start - b.start),
     numSteps: packed.steps,
     qpm: packed.qpm,
     metre: packed.metre,
     stepsPerQuarter: grid.steps_per_quarter,
-    stepsPerBar: grid.steps_per_bar,
+    stepsPerBar: 4 * grid.steps_per_quarter * numerator / denominator,
     kit: grid.drums,
   };
 }

@@ -16,7 +16,6 @@ def grid_data(tokenizer: MusicTokenizer) -> Data:
     """What all clips of a tokenizer share: their grid, and what the numbers of sounds stand for."""
     return {
         "steps_per_quarter": tokenizer.steps_per_quarter,
-        "steps_per_bar": tokenizer.steps_per_bar,
         "num_programs": NUM_PROGRAMS,
         "drums": [*CLASSES, "other percussion"],
     }

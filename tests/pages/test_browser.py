@@ -193,6 +193,11 @@ def test_notes_reach_the_page_as_they_are(melody_tab: Any) -> None:
         [8, 1, 81, 60, 0, "open hi-hat"],
     ]
     assert [clip[name] for name in ("numSteps", "qpm", "stepsPerQuarter")] == [32, 90.0, 4]
+    bars = {"4/4": 16, "3/4": 12, "6/8": 12, "2/2": 16, "5/4": 20}
+    for metre, steps in bars.items():
+        packed = pack_clip(PIECE) | {"metre": metre}
+        script = "(packed) => unpackClip(packed, data.grid).stepsPerBar"
+        assert melody_tab.evaluate(script, packed) == steps
 
 
 def test_a_midi_file_has_the_notes_programs_and_tempo_of_its_clip(
