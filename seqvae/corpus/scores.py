@@ -72,7 +72,7 @@ def extract_file(
     extraction.noted.update(window.noted)
     how_off = None if "timing" in tokenizer.keeps else off_grid(piece)
     if how_off is not None:
-        extraction.noted[how_off] += 1
+        extraction.noted[replace(how_off, remedy="") if beats else how_off] += 1
     if chord_file and chord_track is None:
         extraction.noted[NO_CHORD_FILE] += 1
     played = piece.notes.tobytes() + repr(piece.metres).encode()

@@ -17,7 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,13 +36,11 @@ BEAT_SUFFIXES = frozenset({".beat", ".beats", ".csv", ".tsv", ".txt"})
 NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)(e[-+]?\d+)?", re.IGNORECASE)
 METRE = re.compile(r"\b[1-9]\d?/(?:[1248]|16|32|64)\b")
 BAR_AND_BEAT = re.compile(r"\d{1,6}\.\d{1,2}")
-COMMENT = re.compile(r"\s*(#|%|;|//|$)")
+COMMENT_SIGNS = ("#", "%", ";", "//")
 DOWNBEAT_WORDS = frozenset({"db", "downbeat", "true"})
 BEAT_WORDS = frozenset({"b", "br", "beat", "false"})
 TIME_NAMES = ("time", "sec", "onset", "start")
 LABEL_NAMES = ("beat", "label")
-
-Rows: TypeAlias = Sequence[Sequence[str]]
 
 
 def read_beats(path: Path, metre: str | None = None) -> BeatTrack:
@@ -56,13 +54,15 @@ def read_beats(path: Path, metre: str | None = None) -> BeatTrack:
     Raises:
         InputError: it cannot be read, its times do not rise, or it does not say where bars begin.
     """
-    names, rows = _table(path)
-    if len(rows) < MIN_BEATS:
-        raise InputError(f"{path}: {len(rows)} beats; a beat file has {MIN_BEATS} or more")
-    time = next((i for i, name in enumerate(names) if _is_one_of(name, TIME_NAMES)), 0)
-    times = _times(path, ["".join(row[time : time + 1]) for row in rows])
-    labels = [[*row[:time], *row[time + 1 :]] for row in rows]
-    is_downbeat = _downbeats(labels, [*names[:time], *names[time + 1 :]])
+    table = _table(path)
+    if len(table.rows) < MIN_BEATS:
+        raise InputError(f"{path}: {len(table.rows)} beats; a beat file has {MIN_BEATS} or more")
+    columns = list(zip(*table.rows, strict=False))  # as many as the shortest line has
+    time = next((i for i, name in enumerate(table.names) if _is_one_of(name, TIME_NAMES)), 0)
+    if time >= len(columns):
+        raise InputError(f"{path}: a line without a time in seconds")
+    times = _times(path, columns.pop(time))
+    is_downbeat = _downbeats(columns, [*table.names[:time], *table.names[time + 1 :]])
     if is_downbeat is None and metre is None:
         raise InputError(
             f"{path}: no column says where bars begin, such as 1 2 3 4 1; "
@@ -72,11 +72,21 @@ def read_beats(path: Path, metre: str | None = None) -> BeatTrack:
         is_downbeat = np.arange(len(times)) % _beats_in_bar(parse_metre(metre or "")) == 0
     if is_downbeat.sum() < 2:
         raise InputError(f"{path}: fewer than two bars begin; two beats must be downbeats")
-    return BeatTrack(times, is_downbeat, _units(path, labels, is_downbeat, metre))
+    return BeatTrack(times, is_downbeat, _units(table, is_downbeat, metre))
 
 
-def _table(path: Path) -> tuple[Sequence[str], Rows]:
-    """The names of the columns, where the first line has them, and the lines of the file."""
+class Table(NamedTuple):
+    """A beat file as text."""
+
+    names: Sequence[str]
+    """Of the columns, where the first line has them."""
+    rows: Sequence[Sequence[str]]
+    has_slashes: bool
+    """Whether metres may stand in it."""
+
+
+def _table(path: Path) -> Table:
+    """The names of the columns and the lines of a file."""
     try:
         with path.open("rb") as opened:
             data = opened.read(MAX_BYTES)
@@ -84,19 +94,21 @@ def _table(path: Path) -> tuple[Sequence[str], Rows]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
     text = data.decode("utf-16" if wide else "utf-8-sig", errors="replace")
-    lines = [line for line in text.splitlines() if not COMMENT.match(line)]
+    lines = list(filter(str.strip, text.splitlines()))
+    if any(sign in text for sign in COMMENT_SIGNS):
+        lines = [line for line in lines if not line.lstrip().startswith(COMMENT_SIGNS)]
     if not lines:
-        return [], []
+        return Table([], [], has_slashes=False)
     separator = _separator(lines[-1])
     if separator is None:
         rows = [line.split() for line in lines]
+    elif '"' in text:
+        rows = list(csv.reader(lines, delimiter=separator))
     else:
-        quoted = csv.reader(lines, delimiter=separator) if '"' in text else None
-        split = quoted or (line.split(separator) for line in lines)
-        rows = [[field.strip() for field in row] for row in split]
-    if any(NUMBER.fullmatch(field) for field in rows[0]):
-        return [], rows
-    return [name.lower() for name in rows[0]], rows[1:]
+        rows = [line.split(separator) for line in lines]
+    if any(NUMBER.fullmatch(field.strip()) for field in rows[0]):
+        return Table([], rows, "/" in text)
+    return Table([name.strip().lower() for name in rows[0]], rows[1:], "/" in text)
 
 
 def _separator(line: str) -> str | None:
@@ -114,12 +126,24 @@ def _is_one_of(name: str, parts: Sequence[str]) -> bool:
     return any(part in name for part in parts)
 
 
+def _numbers(fields: Sequence[str]) -> NDArray[np.float64]:
+    """Fields as numbers, with a point or a comma.
+
+    Raises:
+        ValueError: one is no number.
+    """
+    try:
+        return np.array(list(map(float, fields)))
+    except ValueError:
+        return np.array([float(field.replace(",", ".")) for field in fields])
+
+
 def _times(path: Path, fields: Sequence[str]) -> NDArray[np.float64]:
     """The times of beats, which rise."""
     try:
-        times = np.array([float(field.replace(",", ".")) for field in fields])
+        times = _numbers(fields)
     except ValueError as error:
-        bad = next((field for field in fields if not NUMBER.fullmatch(field)), "")
+        bad = next((field for field in fields if not NUMBER.fullmatch(field.strip())), "")
         raise InputError(f"{path}: {bad[:40]!r} where a time in seconds should be") from error
     rises = np.diff(times, prepend=-np.inf) > 0
     if not (rises.all() and np.isfinite(times).all()):
@@ -128,58 +152,55 @@ def _times(path: Path, fields: Sequence[str]) -> NDArray[np.float64]:
     return times
 
 
-def _downbeats(labels: Rows, names: Sequence[str]) -> NDArray[np.bool_] | None:
+def _downbeats(columns: Sequence[Sequence[str]], names: Sequence[str]) -> NDArray[np.bool_] | None:
     """Which beats begin bars by the first column that says so, from the right.
 
     Columns with a telling name come first.
     """
-    width = min(map(len, labels))
-    columns = sorted(
-        range(width),
+    order = sorted(
+        range(len(columns)),
         key=lambda i: (i < len(names) and _is_one_of(names[i], LABEL_NAMES), i),
         reverse=True,
     )
-    for column in columns:
-        fields = [row[column] for row in labels]
-        for say in (_by_words, _by_bar_and_beat, _by_number):
-            is_downbeat = say(fields)
+    for column in order:
+        for say in (_by_number, _by_bar_and_beat, _by_words):
+            is_downbeat = say(columns[column])
             if is_downbeat is not None:
                 return is_downbeat
     return None
 
 
-def _by_words(fields: Sequence[str]) -> NDArray[np.bool_] | None:
-    """Downbeats of a column of ASAP's labels or words; a metre and a key may follow the word."""
-    words = [field.partition(",")[0].lower() for field in fields]
-    if not DOWNBEAT_WORDS.union(BEAT_WORDS).issuperset(words):
-        return None
-    return np.array([word in DOWNBEAT_WORDS for word in words])
-
-
-def _by_bar_and_beat(fields: Sequence[str]) -> NDArray[np.bool_] | None:
-    """Downbeats of a column of bars and beats, such as 12.1 12.2 12.3 13.1."""
-    parts = [field.partition(".") for field in fields]
-    if not all(map(BAR_AND_BEAT.fullmatch, fields)):
-        return None
-    bars = np.array([int(bar) for bar, _, _ in parts])
-    if not np.isin(np.diff(bars), (0, 1)).all():
-        return None
-    return _counted(np.array([int(beat) for _, _, beat in parts]), first=1)
-
-
 def _by_number(fields: Sequence[str]) -> NDArray[np.bool_] | None:
     """Downbeats of a column of numbers in the bar, or of 1 at downbeats and 0 elsewhere."""
     try:
-        values = np.array([float(field.replace(",", ".")) for field in fields])
+        values = _numbers(fields)
     except ValueError:
         return None
-    if not np.isin(values, np.arange(MAX_BEATS_OF_A_BAR + 1)).all():
+    if not ((values == np.floor(values)) & (values >= 0) & (values <= MAX_BEATS_OF_A_BAR)).all():
         return None
     numbers = values.astype(np.int64)
     if numbers.max() <= 1:
         flags: NDArray[np.bool_] = numbers == 1
         return flags
     return _counted(numbers, first=int(numbers.min() > 0))
+
+
+def _by_bar_and_beat(fields: Sequence[str]) -> NDArray[np.bool_] | None:
+    """Downbeats of a column of bars and beats, such as 12.1 12.2 12.3 13.1."""
+    if not all(BAR_AND_BEAT.fullmatch(field.strip()) for field in fields):
+        return None
+    parts = [field.partition(".") for field in fields]
+    if not np.isin(np.diff([int(bar) for bar, _, _ in parts]), (0, 1)).all():
+        return None
+    return _counted(np.array([int(beat) for _, _, beat in parts]), first=1)
+
+
+def _by_words(fields: Sequence[str]) -> NDArray[np.bool_] | None:
+    """Downbeats of a column of ASAP's labels or words; a metre and a key may follow the word."""
+    words = [field.partition(",")[0].strip().lower() for field in fields]
+    if not DOWNBEAT_WORDS.union(BEAT_WORDS).issuperset(words):
+        return None
+    return np.array([word in DOWNBEAT_WORDS for word in words])
 
 
 def _counted(numbers: NDArray[np.int64], first: int) -> NDArray[np.bool_] | None:
@@ -190,12 +211,12 @@ def _counted(numbers: NDArray[np.int64], first: int) -> NDArray[np.bool_] | None
 
 
 def _units(
-    path: Path, labels: Rows, is_downbeat: NDArray[np.bool_], metre: str | None
+    table: Table, is_downbeat: NDArray[np.bool_], metre: str | None
 ) -> NDArray[np.int64] | None:
     """What each beat is by the metres that the file names, or by the one that is given."""
     named = {
         index: parse_metre(found)
-        for index, row in enumerate(labels)
+        for index, row in enumerate(table.rows if table.has_slashes else ())
         for field in row
         if "/" in field
         for found in METRE.findall(field)
@@ -204,9 +225,9 @@ def _units(
         return None
     named = named or {0: parse_metre(metre or "")}
     bar_of_beat = np.cumsum(is_downbeat)
-    units = np.empty((len(labels), 2), np.int64)
+    units = np.empty((len(table.rows), 2), np.int64)
     begins = sorted(named)
-    for begin, end in itertools.pairwise([*begins, len(labels)]):
+    for begin, end in itertools.pairwise([*begins, len(table.rows)]):
         # The first bar may be a pickup, the last may end early: the commonest counts.
         sizes = Counter(Counter(bar_of_beat[begin:end].tolist()).values())
         unit = _unit(named[begin], sizes.most_common(1)[0][0])

@@ -1,6 +1,7 @@
 """Performances without a grid: refused, mended by beats, insisted on, and said."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,14 @@ def test_who_keeps_the_timing_of_drums_rounds_nothing(tmp_path: Path) -> None:
     path = write_at(tmp_path / "a.mid", np.arange(64) / 4 + 0.03, is_drum=True)
     assert extract_file(path, DrumsTokenizer(num_bars=1)).extraction.noted == {OFF_GRID: 1}
     assert not extract_file(path, GrooveTokenizer(num_bars=1)).extraction.noted
+
+
+def test_beats_that_are_given_are_no_remedy(tmp_path: Path) -> None:
+    path = write_at(tmp_path / "a.mid", np.arange(96) / 2 + 0.03)
+    assert extract_file(path, ONE_BAR).extraction.noted == {OFF_GRID: 1}
+    write_beats(tmp_path / "a.txt", np.arange(96) / 2)
+    with_beats = extract_file(path, ONE_BAR, "{stem}.txt").extraction
+    assert with_beats.noted == {replace(OFF_GRID, remedy=""): 1}
 
 
 def test_settings_reach_the_files_and_beats_beside_are_hinted_at(
