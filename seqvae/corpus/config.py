@@ -96,12 +96,13 @@ class DataConfig:
 
     def _with_tracks(self) -> dict[str, Any]:
         """The settings of the tokenizer with the rules for tracks."""
-        if self.tracks is None:
+        tracks = self.tokenizer.get("tracks") if self.tracks is None else self.tracks
+        if tracks is None:
             return self.tokenizer
         kind = TOKENIZERS.get(self.tokenizer.get("kind", ""))
         if kind is not None and kind.modality == "text":
             raise InputError("data.tracks is for music; this tokenizer takes text")
-        return self.tokenizer | {"tracks": as_rules(self.tracks)}
+        return self.tokenizer | {"tracks": as_rules(tracks)}
 
     def _check_sources(self) -> None:
         """Refuse several ways of naming the data, or one that is not complete."""

@@ -13,7 +13,7 @@ DRUM_WORDS = re.compile(
     r"(?:bass|side|kick|snare|hand|e|synth)?drums?(?:kit|set|loop|beat|machine|track|line|mer|ming)?s?"
     r"|kits?|percs?|percuss(?:ion|ions|ione|ioni|ao|oes)|percusion(?:es)?|perkussion|perkusja"
     r"|(?:break)?beats?|beatbox|schlagzeug|schlagwerk|slagwerk|trommeln?|trommer|trummor"
-    r"|batteri[ae]|bateri[ae]?|drumstel|rumpu|rummut|davul|tamburi|tambores"
+    r"|batteri[ae]|bateri[ae]?|drumstel|rumpu|rummut|davul|tamburi|tambores|bici|drms?|drs|trapset"
 )
 KIT_WORDS = re.compile(  # of tracks alone: films and songs have such names, too
     r"kicks?|bassdrum|snares?|claps?|hihats?|hats?|rides?|crash(?:es)?|cymbals?|toms?|shakers?"
@@ -21,12 +21,13 @@ KIT_WORDS = re.compile(  # of tracks alone: films and songs have such names, too
 )
 BASS_WORDS = re.compile(
     r"(?:sub|synth|slap|contra|kontra|double|finger|picked|fretless|e)?bass(?:es|o|i|line|lines|guitar)?"
-    r"|contrebasse|contrabajo|contrabbasso|contrabaixo|kontrabas|basse|bajo|baixo|bas|basgitaar|sub"
+    r"|contrebasse|contrabajo|contrabbasso|contrabaixo|kontrabas|basse|bajo|baixo|basa?|basszus"
+    r"|basgitaar|gitarrenbass|sub|cb"
 )
 MELODY_WORDS = re.compile(
     r"leads?|melod(?:y|ies|ie|ia|i|ija|iya)|melodien?|mel|vox|voc|vocals?|voices?|voce|voz|voix"
-    r"|stimme|gesang|sang|chant|canto|cantus|superius|discantus|soprano|sopran|singer|topline"
-    r"|theme|thema|tema|tune"
+    r"|stimme|gesang|sang|zang|[vw]okal|vocale|laulu|zpev|chant|canto|cantus|superius|discantus"
+    r"|soprano|sopran|singer|topline|theme|thema|tema|tune|solo|mld|ld"
 )
 ACCOMPANIMENT_WORDS = re.compile(
     r"chords?|pads?|harmon(?:y|ies|ie|ia)|accomp(?:animent)?|akkorde?|accordi|acordes|accords|comp"

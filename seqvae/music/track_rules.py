@@ -10,7 +10,8 @@ A rule is a role, a colon, and what is meant, or several with commas between the
     highest, lowest  of all lines that are nothing else, the one that lies so
     all              every such line; of drums and none, every track
 
-Several rules have semicolons between them. The first rule that fits a track holds.
+Several rules have semicolons between them. The first rule that fits a track holds. A bare highest,
+lowest or all is said of the melody.
 """
 
 import re
@@ -68,6 +69,8 @@ def parse_rules(rules: Iterable[str]) -> tuple[Rule, ...]:
 
 
 def _parse_clause(clause: str) -> Iterable[Rule]:
+    if clause in PICKS:
+        clause = f"melody: {clause}"
     role, colon, meant = (part.strip() for part in clause.partition(":"))
     if not colon or role not in ROLES:
         raise InputError(f"tracks: {clause!r} names no role ({', '.join(ROLES)}); {EXAMPLE}")

@@ -48,10 +48,11 @@ def test_rules_for_tracks_go_to_the_tokenizer(tracks: Any) -> None:
     assert data.tokenizer["tracks"] == ["melody: all"]
     assert data.tracks is None
     assert DataConfig(tokenizer=data.tokenizer).tokenizer == data.tokenizer
+    assert DataConfig(tokenizer={"kind": "melody", "tracks": tracks}).tokenizer == data.tokenizer
     with pytest.raises(InputError, match=r"data\.tracks is for music"):
         DataConfig(tokenizer={"kind": "words"}, tracks=tracks)
     with pytest.raises(InputError, match="names no role"):
-        DataConfig(tokenizer={"kind": "melody"}, tracks="all")
+        DataConfig(tokenizer={"kind": "melody"}, tracks="loud")
 
 
 def test_no_workers_and_no_held_out_share_are_allowed() -> None:

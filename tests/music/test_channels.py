@@ -20,8 +20,12 @@ def chunk(*events: bytes) -> bytes:
     return b"MTrk" + struct.pack(">I", len(body)) + body
 
 
-def name(text: str) -> bytes:
-    return b"\x00\xff\x03" + bytes([len(text)]) + text.encode()
+def text(kind: int, content: bytes) -> bytes:
+    return b"\x00\xff" + bytes([kind, len(content)]) + content
+
+
+def name(of_track: str) -> bytes:
+    return text(3, of_track.encode())
 
 
 def program(channel: int, number: int, delta: bytes = b"\x00") -> bytes:
@@ -89,8 +93,8 @@ def test_tracks_that_share_a_channel_keep_their_own_programs(tmp_path: Path) -> 
 
 def test_programs_are_found_behind_notes_and_without_a_status_byte() -> None:
     run = notes(3, 500)
-    text = b"\x00\xff\x01\x02\xc3\x05" + b"\x00\xf0\x03\xc3\x05\xf7"  # no programs
-    track = chunk(notes(2, 1), run, text, bank(3, 8), program(3, 5), b"\x83\x60\x07", notes(3, 1))
+    others = b"\x00\xff\x01\x02\xc3\x05" + b"\x00\xf0\x03\xc3\x05\xf7"  # no programs
+    track = chunk(notes(2, 1), run, others, bank(3, 8), program(3, 5), b"\x83\x60\x07", notes(3, 1))
     found = [change[:4] for change in changes(track)]
     begin = 501 * 480
     assert found == [(begin, 3, True, 8), (begin, 3, False, 5), (begin + 480, 3, False, 7)]
@@ -166,6 +170,27 @@ def test_the_name_of_a_single_track_is_that_of_the_piece(tmp_path: Path) -> None
     assert whole.tracks == (Track("", 1, 0), Track("", 2, 0))
     alone = read(tmp_path, chunk(name("Bass"), notes(0)), file_type=0)
     assert alone.tracks == (Track("Bass", 1, 0),)
+
+
+@pytest.mark.parametrize(
+    ("events", "known"),
+    [
+        (text(3, b"Lead"), "Lead"),
+        (text(4, b"Bass"), "Bass"),  # of the instrument
+        (text(4, b"Bass") + text(3, b"Lead"), "Lead"),
+        (text(3, b"Bater\xeda"), "Bater\u00eda"),  # Latin-1
+        (text(3, "Bater\u00eda".encode()), "Bater\u00eda"),
+        (text(3, b"\x83h\x83\x89\x83\x80"), "\u30c9\u30e9\u30e0"),  # Shift JIS
+        (text(3, b"Lead\0 "), "Lead"),
+        (text(3, b"") + text(4, b"Pad"), "Pad"),
+        (b"", ""),
+    ],
+)
+def test_the_name_of_a_track_is_read_as_it_was_written(
+    tmp_path: Path, events: bytes, known: str
+) -> None:
+    piece = read(tmp_path, chunk(events, notes(0)), chunk(notes(1)))
+    assert [track.name.rstrip("\0 ") for track in piece.tracks] == [known, ""]
 
 
 def test_a_change_is_where_it_says() -> None:

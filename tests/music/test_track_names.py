@@ -21,6 +21,8 @@ from seqvae.music.track_names import role_in_name, words_of
         ("Main Vox", "melody"),
         ("Lead Gtr", "melody"), ("Voice 1", "melody"), ("Gesang", "melody"), ("cantus", "melody"),
         ("Kickstart melody", "melody"), ("leadSynth", "melody"), ("Theme", "melody"),
+        ("Zang", "melody"), ("S\u00e5ng", "melody"), ("Guitar Solo", "melody"), ("Bas", "bass"),
+        ("drm", "drums"), ("Vln. solo", "melody"), ("Cb.", "bass"),
         ("Pad", "accompaniment"), ("Backing Vocals", "accompaniment"), ("Akkorde", "accompaniment"),
         ("Voice Oohs", "accompaniment"), ("Strings", "accompaniment"),
         ("Bassoon", None), ("Steel Drums", None), ("Trombone", None),

@@ -16,6 +16,9 @@ def test_rules_are_read_as_they_are_written() -> None:
         "drums: name=drum*", "drums: channel=9-10", "melody: highest", "bass: lowest",
         "none: file=x",
     ]  # fmt: skip
+    assert [str(rule) for rule in parse_rules(["all", "drums: all"])] == [
+        "melody: all", "drums: all",
+    ]  # fmt: skip
     assert parse_rules([]) == parse_rules(["", " ; "]) == ()
 
 

@@ -7,6 +7,7 @@ parses it, and what was there is kept here.
 Channels are counted from 0, as in the bytes.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ NUM_CHANNELS = 16
 DRUM_CHANNEL = 9
 META, END_OF_TRACK, SYSEX, ESCAPE = 0xFF, 0x2F, 0xF0, 0xF7
 CONTROL_CHANGE, PROGRAM_CHANGE, CHANNEL_PRESSURE = 0xB, 0xC, 0xD
+TRACK_NAME, INSTRUMENT_NAME = 0x03, 0x04
+NAMES_END = 1024  # bytes of a track chunk among which its names are
+HIGH_CONTROLS = re.compile(rb"[\x80-\x9f]")
 BANK_SELECT = 0  # the controller with the upper seven bits of the bank
 DRUM_BANKS = frozenset({120, 126, 127})  # GM2's rhythm channel; XG's effect kits and drum kits
 OLDER_GS = frozenset({126, 127})  # in GS the banks with the sounds of older instruments
@@ -149,6 +153,22 @@ def with_channels_as_programs(track: bytes, named: Sequence[Change]) -> bytes:
         raise ValueError("the track ends early")
     length = len(CHANNELS_AS_PROGRAMS) + len(events)
     return b"MTrk" + length.to_bytes(4, "big") + CHANNELS_AS_PROGRAMS + events
+
+
+def written_name(track: bytes) -> str:
+    """The name of a track chunk, or else that of its instrument; empty where there is none.
+
+    Texts that are not UTF-8 are Shift JIS where they hold bytes that no Latin-1 text has.
+    """
+    for kind in (TRACK_NAME, INSTRUMENT_NAME):
+        place = track.find(bytes([META, kind]), 8, NAMES_END)
+        if place >= 0 and track[place + 2] < 0x80:
+            raw = track[place + 3 : place + 3 + track[place + 2]]
+            for encoding in ("utf-8", "cp932" if HIGH_CONTROLS.search(raw) else "latin-1"):
+                with contextlib.suppress(UnicodeDecodeError):
+                    if text := raw.decode(encoding).strip("\0 "):
+                        return text
+    return ""
 
 
 class Sound(NamedTuple):

@@ -25,6 +25,7 @@ from seqvae.music.midi.channels import (
     Channels,
     changes,
     with_channels_as_programs,
+    written_name,
 )
 from seqvae.music.midi.container import read_bytes
 from seqvae.music.midi.ends import end_tick
@@ -36,6 +37,7 @@ from seqvae.reasons import Dropped, Reason
 MidiSource: TypeAlias = str | Path | pretty_midi.PrettyMIDI
 
 MIDI_SUFFIXES = frozenset({".mid", ".midi", ".kar", ".rmi"})
+REPLACEMENT = "\ufffd"  # what symusic gives for bytes that are not UTF-8
 MAX_NOTES = 500_000
 MAX_SHARPS = 7
 
@@ -194,25 +196,28 @@ def _parse_song(path: Path, resolution: int, tracks: Sequence[ReadTrack]) -> Son
     without_notes = [number for number, score in enumerate(scores) if not score.note_num()]
     chunks = [track.chunk for track in tracks]
     channels = Channels.of(chunks, [track.named for track in tracks], without_notes)
-    song = _song(path, resolution, scores, list(_parts_by_channel(scores, channels)))
+    song = _song(path, resolution, scores, list(_parts_by_channel(tracks, channels)))
     return replace(song, end_tick=end_tick(chunks, scores))
 
 
-def _parts_by_channel(scores: Sequence[Any], channels: Channels) -> Iterator[Part]:
+def _parts_by_channel(tracks: Sequence[ReadTrack], channels: Channels) -> Iterator[Part]:
     """The notes of each track chunk by channel, then program.
 
     The name of a chunk that has all channels of a file is that of the piece.
     """
-    for number, score in enumerate(scores):
-        tracks = [track for track in score.tracks if len(track.notes)]
-        is_whole = len(scores) == 1 and len(tracks) > 1
-        for track in tracks:
+    for number, read in enumerate(tracks):
+        playing = [track for track in read.score.tracks if len(track.notes)]
+        is_whole = len(tracks) == 1 and len(playing) > 1
+        for track in playing:
+            name = "" if is_whole else track.name
+            if not is_whole and (not name or REPLACEMENT in name):
+                name = written_name(read.chunk)
             all_columns = track.notes.numpy()
             for sound, which in channels.sounds(number, track.program, all_columns["time"]):
-                about = Track("" if is_whole else track.name, track.program + 1, sound.program)
+                about = Track(name, track.program + 1, sound.program)
                 columns = all_columns
                 if which is not None:
-                    columns = {name: column[which] for name, column in all_columns.items()}
+                    columns = {key: column[which] for key, column in all_columns.items()}
                 yield Part(about, sound.is_drum, columns)
 
 
