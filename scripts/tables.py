@@ -19,6 +19,7 @@ import benchmark_music
 import benchmark_sentiment
 import benchmark_text
 import docstring_parser
+import fuzz_pool
 import yaml
 from benchmarking import CONFIGS, ROOT, Row, markdown
 
@@ -208,6 +209,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "scores": lambda: benchmark_latent.score_table(read("latent.json")),
     "attributes": lambda: benchmark_latent.attribute_tables(read("latent.json")),
     "sentiment": lambda: benchmark_sentiment.table(read("sentiment.json")),
+    "fuzz": lambda: fuzz_pool.table(read("fuzz.json")),
     "presets": presets,
     "settings": lambda: settings(""),
     "settings_data": lambda: settings("data"),

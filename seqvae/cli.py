@@ -11,11 +11,13 @@ import io
 import json
 import logging
 import os
+import re
 import shlex
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -28,7 +30,7 @@ from typing import (
 
 import seqvae
 from seqvae.disk import require_folder, write_file
-from seqvae.errors import InputError
+from seqvae.errors import SHOWN, InputError, in_words
 from seqvae.files import expanded
 from seqvae.inference import options
 from seqvae.stops import exit_code, on_signal, stop
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("seqvae.cli")
 
 PLACES = ("--data.source", "--data.train", "--data.valid", "--data.test")
+MAX_MESSAGE = 200  # characters of what a library says
 BROKEN_PIPE = 141  # the shell's code for a process whose reader has gone, as `head` does
 INPUTS = ("inputs", "start", "end", "source", "a", "b", "c")  # fields of the verbs' options
 
@@ -293,7 +296,7 @@ def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[s
         vars(parsed.data).update(places)
         made = parser.instantiate(parsed)
     except jsonargparse.ArgumentError as error:
-        raise InputError(f"{error!s} (see seqvae {verb} --help)") from error
+        raise InputError(f"{_in_our_words(str(error))} (see seqvae {verb} --help)") from error
     sections = {name: made[name] for name in Config.__dataclass_fields__}
     return Config(**sections), {k: v for k, v in vars(made).items() if k not in sections}
 
@@ -337,6 +340,21 @@ def _without_places(words: list[str]) -> tuple[list[str], dict[str, Any]]:
             raise InputError(f"--data.{name} names nothing; give files, folders or globs")
     unset = [] if Path("null").exists() else ["null"]
     return rest, {name: None if named == unset else named for name, named in places.items()}
+
+
+def _in_our_words(message: str) -> str:
+    """What jsonargparse says of a setting, in one short line."""
+    from seqvae.training.config import Config
+
+    name = re.search(r'Parser key "([\w.]+)"', message)
+    value = re.search(r"(?:Got value|Given value): (.*)", message)
+    hint: Any = Config
+    for part in name[1].split(".") if name else ():
+        hint = get_type_hints(hint).get(part) if is_dataclass(hint) else None
+    if value is None or hint is None or is_dataclass(hint):
+        return textwrap.shorten(message, MAX_MESSAGE)
+    assert name is not None
+    return f"{name[1]} is {textwrap.shorten(value[1], SHOWN)}; it takes {in_words(hint)}"
 
 
 def _generate(kind: type, arguments: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, and by one process at a time.
+"""Files and folders: written whole or not at all, by one process at a time, and read back.
 
 What is written is made beside its place, under a hidden name that ends in `.partial`, and renamed.
 Its maker holds a lock (flock) on it, which the system releases when the process ends, however it
@@ -7,6 +7,7 @@ ends. So whoever writes there next can tell what a dead process left behind, and
 
 import contextlib
 import errno
+import json
 import logging
 import os
 import secrets
@@ -14,8 +15,9 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from seqvae.errors import InputError
+from seqvae.errors import InputError, as_type, in_words, shown
 
 try:
     import fcntl
@@ -24,6 +26,10 @@ except ImportError:  # Windows, where nothing is locked and nobody's leftovers a
 
 PARTIAL, OLD, LOCK = "partial", "old", "lock"
 NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)  # of some network drives
+DAMAGE = (  # what reading a damaged file may raise
+    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError,
+    RuntimeError, TypeError, ValueError,
+)  # fmt: skip
 MAX_NAME = 200  # bytes of a name that a hidden one takes up; most systems allow 255 in all
 
 logger = logging.getLogger(__name__)
@@ -108,6 +114,55 @@ def only_writer(place: Path, *, wait: bool = False) -> Iterator[None]:
         finally:
             file.unlink(missing_ok=True)  # before it is released: whoever waits looks for it
             _release(descriptor)
+
+
+@contextlib.contextmanager
+def door(file: Path, remedy: str, *others: type[Exception]) -> Iterator[None]:
+    """The way in for a file that is read back: whatever a damaged one raises becomes one line.
+
+    `others` are exceptions of the library that reads it.
+
+    Raises:
+        InputError: the file cannot be read, or what is made of it is not as it must be.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"{file}: cannot be read ({reason}); {remedy}") from error
+    except (*DAMAGE, *others) as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        missing = "no " if isinstance(error, KeyError) else ""
+        raise InputError(f"{file}: damaged ({missing}{reason}); {remedy}") from error
+
+
+def read_json(file: Path, remedy: str, **wanted: Any) -> dict[str, Any]:
+    """An object of a JSON file with the values that are `wanted`, by name, each of its type.
+
+    Raises:
+        InputError: the file is damaged, or a value is missing or of another type.
+    """
+    with door(file, remedy):
+        return fields_of(json.loads(file.read_text(encoding="utf-8")), wanted)
+
+
+def fields_of(saved: Any, wanted: dict[str, Any]) -> dict[str, Any]:
+    """All values of an object, those that are `wanted` as what their types say.
+
+    Raises:
+        TypeError: it is no object, or one of the values is of another type.
+        KeyError: one of them is missing.
+    """
+    if not isinstance(saved, dict):
+        raise TypeError(f"{shown(saved)} is no object with names and values")
+    taken: dict[str, Any] = saved
+    for name, hint in wanted.items():
+        try:
+            taken = taken | {name: as_type(saved[name], hint)}
+        except (TypeError, ValueError, OverflowError):
+            value = shown(saved[name])
+            raise TypeError(f"{name} is {value}; it takes {in_words(hint)}") from None
+    return taken
 
 
 def require_folder(folder: Path) -> None:

@@ -34,17 +34,25 @@ def check_types(settings: Any, section: str = "") -> None:
     Raises:
         InputError: a field holds something else; `section` precedes its name in the message.
     """
-    kind: Any = type(settings)
+    for name, taken in checked(type(settings), vars(settings), section).items():
+        object.__setattr__(settings, name, taken)
+
+
+def checked(kind: Any, values: Mapping[str, Any], section: str = "") -> dict[str, Any]:
+    """Values of fields of a dataclass, each as what its annotation says.
+
+    Raises:
+        InputError: one of them is something else; `section` precedes its name in the message.
+    """
+    taken = {}
     for name, hint in _hints(kind).items():
-        value = getattr(settings, name)
-        try:
-            taken = as_type(value, hint)
-        except (TypeError, ValueError, OverflowError):
-            raise InputError(
-                f"{section}{name} is {shown(value)}; it takes {in_words(hint)}"
-            ) from None
-        if taken is not value:
-            object.__setattr__(settings, name, taken)
+        if name in values:
+            try:
+                taken[name] = as_type(values[name], hint)
+            except (TypeError, ValueError, OverflowError):
+                value = shown(values[name])
+                raise InputError(f"{section}{name} is {value}; it takes {in_words(hint)}") from None
+    return taken
 
 
 @functools.cache
@@ -78,9 +86,9 @@ def as_type(value: Any, hint: Any) -> Any:
         made = [as_type(each, inner[0]) for each in listed(value)]
         return made if origin is list else tuple(made)
     if origin is dict:
-        if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        if not isinstance(value, Mapping):
             raise TypeError(value)
-        return dict(value)
+        return {as_type(name, str): as_type(each, inner[1]) for name, each in value.items()}
     return NUMBERS[hint](value) if hint in NUMBERS else _instance(value, hint)
 
 
@@ -88,10 +96,11 @@ def listed(values: Any) -> list[Any]:
     """The elements of a list, a tuple, an array, a column of a table or an iterator, in order.
 
     Raises:
-        TypeError: it is one text or path, bytes, a mapping, a set, a file, or nothing of the kind.
+        TypeError: it is one text or path, bytes, a mapping, a set, a file, a table, or nothing of
+            the kind.
     """
     refused = (str, bytes, bytearray, memoryview, os.PathLike, Mapping, AbstractSet)
-    if isinstance(values, refused) or hasattr(values, "readline"):
+    if isinstance(values, refused) or hasattr(values, "readline") or hasattr(values, "columns"):
         raise TypeError(values)
     return list(values)
 
@@ -125,7 +134,9 @@ def _is_bool(value: Any) -> bool:
 
 
 def _instance(value: Any, kind: Any) -> Any:
-    """The value, if it is of that class; a text of another library becomes Python's own."""
+    """The value, if it is of that class; a path is a text, too, where a text is wanted."""
+    if kind is str and isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if not isinstance(value, kind):
         raise TypeError(value)
     return str(value) if kind is str else value
@@ -133,7 +144,7 @@ def _instance(value: Any, kind: Any) -> Any:
 
 def shown(value: Any) -> str:
     """A value on one short line."""
-    if isinstance(value, int) and value.bit_length() > 64:
+    if isinstance(value, int) and value.bit_length() > 190:
         return f"{'-' if value < 0 else ''}2^{value.bit_length() - 1} or more"
     try:
         text = " ".join(repr(value).split())
@@ -164,7 +175,20 @@ def at_least(settings: object, low: float, *names: str, section: str = "") -> No
     """
     for name, value in _fields(settings, names):
         if not low <= value < math.inf:
-            raise InputError(f"{section}{name} is {value}; it must be {low:g} or more, and finite")
+            raise InputError(
+                f"{section}{name} is {shown(value)}; it must be {low:g} or more, and finite"
+            )
+
+
+def at_most(settings: object, high: int, *names: str, section: str = "") -> None:
+    """Refuse sizes and counts of `settings` that no machine could hold.
+
+    Raises:
+        InputError: one of them is above `high`.
+    """
+    for name, value in _fields(settings, names):
+        if value > high:
+            raise InputError(f"{section}{name} is {shown(value)}; it must be {high:,} or less")
 
 
 def above(settings: object, low: float, *names: str, section: str = "") -> None:
@@ -175,7 +199,9 @@ def above(settings: object, low: float, *names: str, section: str = "") -> None:
     """
     for name, value in _fields(settings, names):
         if not low < value < math.inf:
-            raise InputError(f"{section}{name} is {value}; it must be above {low:g}, and finite")
+            raise InputError(
+                f"{section}{name} is {shown(value)}; it must be above {low:g}, and finite"
+            )
 
 
 def within(
@@ -194,7 +220,9 @@ def within(
     for name, value in _fields(settings, names):
         if not (low <= value < high or (closed and value == high)):
             end = "]" if closed else ")"
-            raise InputError(f"{section}{name} is {value}; it must lie in [{low:g}, {high:g}{end}")
+            raise InputError(
+                f"{section}{name} is {shown(value)}; it must lie in [{low:g}, {high:g}{end}"
+            )
 
 
 def one_of(settings: object, name: str, choices: Iterable[str], section: str = "") -> None:
@@ -206,7 +234,7 @@ def one_of(settings: object, name: str, choices: Iterable[str], section: str = "
     value = getattr(settings, name)
     choices = list(choices)
     if value not in choices:
-        raise InputError(f"{section}{name} is {value!r}; choose one of {', '.join(choices)}")
+        raise InputError(f"{section}{name} is {shown(value)}; choose one of {', '.join(choices)}")
 
 
 def _fields(settings: object, names: Iterable[str]) -> list[tuple[str, float]]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seqvae.corpus.encodings import check_encoding
-from seqvae.errors import InputError, at_least, one_of, within
+from seqvae.errors import InputError, at_least, check_types, one_of, within
 from seqvae.music.notes import parse_metre
 from seqvae.music.track_rules import as_rules
 from seqvae.tokenizers import TOKENIZERS, complete_settings
@@ -72,6 +72,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
+        check_types(self, section="data.")
         within(self, 0.0, 1.0, "valid_share", "test_share")
         at_least(self, 0, "split_seed")
         one_of(self, "grid", ("checked", "none"), section="data.")

@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.disk import naming, write_file
+from seqvae.disk import door, naming, read_json, write_file
 from seqvae.errors import InputError
 from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers import AnyTokenizer, load_tokenizer, save_tokenizer
@@ -32,6 +32,7 @@ SPLITS = ("train", "valid", "test")
 ABOUT = "corpus.json"
 MANIFEST = "manifest.jsonl"
 LABELS = "labels.npy"
+AGAIN = "prepare the corpus again"
 SPOOL_CHUNK = 4096  # sequences that are copied together
 
 Numbers: TypeAlias = NDArray[np.int64]  # of sequences in a spool
@@ -120,20 +121,29 @@ class Corpus:
         self.folder = folder
         if not (folder / ABOUT).is_file():
             raise InputError(f"{folder}: no prepared corpus (corpus.json is missing)")
-        try:
-            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-            tokens = np.load(folder / "tokens.npy", mmap_mode="r")
-            offsets = np.load(folder / "offsets.npy")
-            self.num_sequences: dict[str, int] = about["num_sequences"]
-            self.fingerprint: str = about["fingerprint"]
-            self.num_leaked: dict[str, int] = about["num_leaked"]
-            self.deduped: bool = about["deduped"]
-            self.label: str | None = about.get("label")
-            labels = None if self.label is None else np.load(folder / LABELS)
-            ends = np.cumsum([0, *(self.num_sequences[name] for name in SPLITS)])
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-            raise InputError(f"{folder}: damaged corpus ({error}); prepare it again") from error
+        about = read_json(
+            folder / ABOUT, AGAIN, num_sequences=dict[str, int], num_leaked=dict[str, int],
+            fingerprint=str, deduped=bool,
+        )  # fmt: skip
+        self.num_sequences: dict[str, int] = about["num_sequences"]
+        self.fingerprint: str = about["fingerprint"]
+        self.num_leaked: dict[str, int] = about["num_leaked"]
+        self.deduped: bool = about["deduped"]
+        self.label: str | None = about.get("label")
         self.tokenizer = load_tokenizer(folder)
+        with door(folder / ABOUT, AGAIN):
+            counts = [self.num_sequences[name] for name in SPLITS]
+            if min(*counts, *(self.num_leaked[name] for name in SPLITS)) < 0:
+                raise ValueError("a number of sequences is below 0")
+        with door(folder / "offsets.npy", AGAIN):
+            offsets = _read_offsets(folder / "offsets.npy", sum(counts), self.tokenizer)
+        with door(folder / "tokens.npy", AGAIN):
+            tokens = _read_tokens(folder / "tokens.npy", int(offsets[-1]), self.tokenizer)
+        labels = None
+        if self.label is not None:
+            with door(folder / LABELS, AGAIN):
+                labels = _read_labels(folder / LABELS, sum(counts))
+        ends = np.cumsum([0, *counts])
         self.splits = {
             name: Split(
                 tokens,
@@ -149,11 +159,46 @@ class Corpus:
         Raises:
             InputError: the file is damaged.
         """
-        try:
+        with door(self.folder / MANIFEST, AGAIN):
             lines = (self.folder / MANIFEST).read_text(encoding="utf-8").splitlines()
             return [SourceRow.from_json(json.loads(line)) for line in lines]
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{self.folder}: damaged manifest ({error})") from error
+
+
+def _read_array(file: Path, *shape: int) -> NDArray[Any]:
+    """An array of this shape, as a memory map: a header alone asks for no memory."""
+    array = np.load(file, mmap_mode="r")
+    if not isinstance(array, np.ndarray) or array.shape != shape:
+        raise ValueError(f"shape {getattr(array, 'shape', None)}, not {shape}")
+    return array
+
+
+def _read_offsets(file: Path, num_sequences: int, tokenizer: Tokenizer) -> NDArray[np.int64]:
+    """Offsets that cut into sequences as the tokenizer makes them."""
+    offsets: NDArray[np.int64] = np.array(_read_array(file, num_sequences + 1))
+    lengths = np.diff(offsets)
+    longest = tokenizer.max_steps
+    if offsets.dtype != np.int64 or offsets[0] or ((lengths < 1) | (lengths > longest)).any():
+        raise ValueError(f"they do not cut into sequences of 1 to {longest} steps")
+    return offsets
+
+
+def _read_tokens(file: Path, num_steps: int, tokenizer: Tokenizer) -> NDArray[Any]:
+    """Tokens that the tokenizer has; each is read once, which is how they are trained on, too."""
+    sizes = tokenizer.vocab_sizes + tokenizer.condition_sizes
+    tokens = _read_array(file, num_steps, len(sizes))
+    if tokens.dtype != token_type(tokenizer):
+        raise ValueError(f"numbers of type {tokens.dtype}, not {token_type(tokenizer)}")
+    largest = tokens.max(0, initial=0)
+    if (largest >= sizes).any():
+        raise ValueError(f"tokens up to {largest.tolist()} of vocabularies of {[*sizes]}")
+    return tokens
+
+
+def _read_labels(file: Path, num_sequences: int) -> NDArray[np.float32]:
+    labels: NDArray[np.float32] = np.array(_read_array(file, num_sequences))
+    if labels.dtype != np.float32 or not np.isfinite(labels).all():
+        raise ValueError("a label is no finite number")
+    return labels
 
 
 def token_type(tokenizer: Tokenizer) -> np.dtype[Any]:

@@ -16,10 +16,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from seqvae.corpus.store import Corpus
-from seqvae.disk import write_file
+from seqvae.disk import door, read_json, write_file
 from seqvae.errors import InputError
 from seqvae.inference.codec import Codec
-from seqvae.inference.directions import Directions, fit_directions
+from seqvae.inference.directions import FIT, Directions, fit_directions
 from seqvae.inference.labels import Labelled, draw_labelled
 from seqvae.inference.measures import ATTRIBUTES
 from seqvae.inference.prior import Prior
@@ -90,15 +90,18 @@ class Movement:
         """
         if not (folder / FILE).is_file():
             return None
-        try:
-            plain = json.loads((folder / FILE).read_text(encoding="utf-8"))
-            tensors = {
-                name: torch.tensor(plain.pop(name))
-                for name in ("change", "success", "success_of_movable")
-            }
-            return cls(plain["amount"], tuple(plain["names"]), tuple(plain["measured"]), **tensors)
-        except (ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{folder / FILE}: damaged; fit the attributes again") from error
+        plain = read_json(
+            folder / FILE, FIT, amount=float, names=tuple[str, ...], measured=tuple[str, ...]
+        )
+        names, measured = plain["names"], plain["measured"]
+        shapes = {"change": (len(names), len(measured)), "success": (len(names),)}
+        shapes["success_of_movable"] = shapes["success"]
+        with door(folder / FILE, FIT):
+            tensors = {name: torch.tensor(plain[name]).float() for name in shapes}
+            for name, shape in shapes.items():
+                if tensors[name].shape != shape:
+                    raise ValueError(f"{name} of shape {tuple(tensors[name].shape)}, not {shape}")
+            return cls(plain["amount"], names, measured, **tensors)
 
 
 def fingerprint(model: SequenceVAE) -> str:

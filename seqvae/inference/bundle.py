@@ -18,14 +18,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 
 from seqvae import __version__
 from seqvae.corpus.store import ABOUT, Corpus
-from seqvae.disk import replaced_folder, write_file
-from seqvae.errors import InputError
+from seqvae.disk import door, fields_of, read_json, replaced_folder, write_file
+from seqvae.errors import InputError, shown
 from seqvae.files import expanded
 from seqvae.inference.evaluation import Evaluation
 from seqvae.model.config import ModelConfig, Steps
@@ -37,8 +38,20 @@ FORMAT = 1
 BUNDLE = "bundle"  # its folder in a run
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 RUN_CONFIG = "config.yaml"  # the settings of a run
+COPY = "copy the bundle again"
 
 logger = logging.getLogger(__name__)
+
+
+def as_path(place: Any) -> Path:
+    """A path in any form.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(place, str | os.PathLike):
+        raise TypeError(f"{shown(place)} is no path; name a folder")
+    return expanded(place)
 
 
 def bundle_in(folder: Path) -> Path:
@@ -67,11 +80,13 @@ def open_corpus(run: Path, folder: Path | None = None) -> Corpus:
     config_file = run / RUN_CONFIG
     if not config_file.is_file():
         raise InputError(f"{config_file} is missing; name a run, or the corpus with --corpus")
-    config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+    with door(config_file, "name the corpus with --corpus", yaml.YAMLError):
+        config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+        name = fields_of(config, {"name": str, "data": dict[str, Any]})["name"]
+        named = fields_of(config["data"], {"corpus": str | None})["corpus"] or f"corpora/{name}"
     about = run / ABOUT
-    trained_on = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
-    named = config["data"]["corpus"] or f"corpora/{config['name']}"
-    found = _corpora(named, run, trained_on.get("folder"))
+    trained_on = read_json(about, "delete it", fingerprint=str) if about.is_file() else {}
+    found = _corpora(named, run, str(trained_on.get("folder") or ""))
     if not found:
         raise InputError(f"{run}: its corpus {named} is not there; name it with --corpus")
     same = (corpus for corpus in found if corpus.fingerprint == trained_on.get("fingerprint"))
@@ -84,7 +99,7 @@ def open_corpus(run: Path, folder: Path | None = None) -> Corpus:
     return corpus
 
 
-def _corpora(named: str, run: Path, recorded: str | None) -> list[Corpus]:
+def _corpora(named: str, run: Path, recorded: str) -> list[Corpus]:
     """The corpora that may be the one of a run: the project may have moved, or this be elsewhere.
 
     They are looked for where the run says, here, and in the folders around the run.
@@ -117,15 +132,34 @@ def load_weights(bundle: Path) -> SequenceVAE:
         if not (bundle / name).is_file():
             raise InputError(f"{bundle}: {name} is missing; is this a seqvae bundle?")
     config, steps = read_config(bundle / CONFIG)
-    try:
+    with door(bundle / WEIGHTS, COPY, SafetensorError):
+        _check_shapes(bundle / WEIGHTS, config, steps)
         model = SequenceVAE(config, steps)
         load_model(model, str(bundle / WEIGHTS))
-    except (SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"{bundle / WEIGHTS}: damaged, or not of this model ({reason}); copy the bundle again"
-        ) from error
+        if not all(weight.isfinite().all() for weight in model.state_dict().values()):
+            raise ValueError("a weight is not finite")
     return model.eval()
+
+
+def _check_shapes(file: Path, config: ModelConfig, steps: Steps) -> None:
+    """Compare a file's header with the model that is to hold it, before that takes any memory.
+
+    Raises:
+        ValueError: a weight has another shape, or is missing, or is one too many.
+    """
+    with torch.device("meta"):
+        plan = SequenceVAE(config, steps)
+    named = {**dict(plan.named_parameters(remove_duplicate=False)), **dict(plan.named_buffers())}
+    wanted = {name: named[name] for name in plan.state_dict()}
+    with safe_open(file, framework="pt") as opened:
+        names = opened.keys()
+        shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in names}
+    for name, shape in shapes.items():
+        if name not in wanted or tuple(wanted[name].shape) != shape:
+            raise ValueError(f"not of this model: {name} {shape}")
+    stored = {id(wanted[name]) for name in shapes}  # tied weights are stored once
+    if missing := [name for name, weight in wanted.items() if id(weight) not in stored]:
+        raise ValueError(f"not of this model: no {missing[0]}")
 
 
 def read_config(file: Path) -> tuple[ModelConfig, Steps]:
@@ -134,20 +168,15 @@ def read_config(file: Path) -> tuple[ModelConfig, Steps]:
     Raises:
         InputError: the file is damaged, or was written by another version of the format.
     """
-    try:
-        saved = json.loads(file.read_text(encoding="utf-8"))
-        written = saved.get("format")
-    except (ValueError, AttributeError) as error:  # not JSON, or not an object
-        raise InputError(f"{file}: damaged ({error}); copy the bundle again") from error
+    saved = read_json(file, COPY)
+    written = saved.get("format")
     if written is None:
         raise InputError(f"{file}: made before format 1: train again")
     if written != FORMAT:
-        raise InputError(f"{file}: format {written!r}, but this seqvae reads format {FORMAT}")
-    try:
-        return ModelConfig(**from_plain(saved["model"])), Steps(**from_plain(saved["steps"]))
-    except (ValueError, TypeError, KeyError, AssertionError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise InputError(f"{file}: damaged ({reason}); copy the bundle again") from error
+        raise InputError(f"{file}: format {shown(written)}, but this seqvae reads format {FORMAT}")
+    with door(file, COPY):
+        model, steps = (fields_of(saved[name], {}) for name in ("model", "steps"))
+        return ModelConfig(**from_plain(model)), Steps(**from_plain(steps))
 
 
 def save_bundle(

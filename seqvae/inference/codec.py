@@ -23,10 +23,10 @@ from torch import Tensor
 from seqvae.corpus.batches import Batch
 from seqvae.errors import InputError
 from seqvae.files import expanded, is_file
-from seqvae.inference.bundle import bundle_in, load_bundle
+from seqvae.inference.bundle import as_path, bundle_in, load_bundle
 from seqvae.inference.clips import Clip, in_style_of
 from seqvae.inference.metrics import unpadded
-from seqvae.inference.options import Drawing, Reading, Source, check_seed
+from seqvae.inference.options import INPUTS, Drawing, Reading, Source, as_inputs, check_seed
 from seqvae.model.config import Sampling
 from seqvae.model.decoding import GREEDY
 from seqvae.model.latent import DiagonalGaussian
@@ -68,7 +68,7 @@ class Codec:
             InputError: the folder is neither, a file of it is missing or damaged, or there is no
                 such device.
         """
-        model, tokenizer = load_bundle(bundle_in(expanded(folder)))
+        model, tokenizer = load_bundle(bundle_in(as_path(folder)))
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
             return cls(model.to(device), tokenizer)
@@ -102,6 +102,8 @@ class Codec:
         Raises:
             InputError: it cannot be read as the data of this model; the reason is named.
         """
+        if not isinstance(source, str | Path | pretty_midi.PrettyMIDI):
+            raise TypeError(f"an input is a {type(source).__name__}; {INPUTS}")
         if self.tokenizer.modality == "text":
             return [self._sentence(source)]
         tokenizer = with_tracks(self.tokenizer, reading.tracks)
@@ -153,7 +155,7 @@ class Codec:
         Raises:
             InputError: there are none.
         """
-        found = listed(inputs)
+        found = as_inputs(inputs)
         if self.tokenizer.modality == "text":
             return [*found]
         return [clip for source in found for clip in _clips_in(source)]
@@ -302,24 +304,11 @@ class Codec:
         return len(ids) if self.tokenizer.modality == "text" else len(self.piece(ids).notes)
 
 
-def listed(inputs: Source | Sequence[Source]) -> Sequence[Source]:
-    """Inputs as a list, of one element if there is one input.
-
-    Raises:
-        InputError: there are none.
-    """
-    if isinstance(inputs, str | Path | pretty_midi.PrettyMIDI):
-        return [inputs]
-    if not inputs:
-        raise InputError("no inputs")
-    return inputs
-
-
 def _clips_in(source: Source) -> Sequence[Source]:
     """The MIDI files of a folder; anything else as it is."""
-    if isinstance(source, pretty_midi.PrettyMIDI) or not Path(source).expanduser().is_dir():
+    if not isinstance(source, str | Path) or not expanded(source).is_dir():
         return [source]
-    files = find_midi(Path(source).expanduser())
+    files = find_midi(expanded(source))
     if not files:
         raise InputError(f"{source}: the folder holds no MIDI files")
     return files

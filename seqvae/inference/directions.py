@@ -31,11 +31,12 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, normalize
 from tqdm import tqdm
 
-from seqvae.disk import only_writer, write_file
-from seqvae.errors import InputError
+from seqvae.disk import door, only_writer, read_json, write_file
+from seqvae.errors import InputError, shown
 from seqvae.model.latent import DiagonalGaussian
 
 ABOUT, WEIGHTS = "attributes.json", "attributes.safetensors"  # in the folder of a run
+FIT = "fit the attributes again"
 METHODS = ("network", "probe", "means")
 HIDDEN_DIM = 256
 STEPS, BATCH_SIZE, LEARNING_RATE = 4000, 512, 3e-3  # of fitting
@@ -106,7 +107,7 @@ class Directions:
         return (folder / ABOUT).is_file()
 
     @classmethod
-    def load(cls, folder: Path, model: str) -> "Directions":
+    def load(cls, folder: Path, model: str, latent_dim: int) -> "Directions":
         """Read what `save` wrote.
 
         Raises:
@@ -114,20 +115,27 @@ class Directions:
         """
         if not (folder / ABOUT).is_file():
             raise InputError(f"{folder}: no attributes yet; fit them with seqvae attributes")
-        try:
-            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-            weights = load_file(folder / WEIGHTS)
-            names, spread, gap = (tuple(about[name]) for name in ("names", "spread", "gap"))
-            score = make_score(weights["0.weight"].shape[1], len(names), about["method"])
-            score.load_state_dict(weights)
-            loaded = cls(names, score, spread, gap, about["method"], about["model"])
-        except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
-            raise InputError(f"{folder / ABOUT}: damaged; fit the attributes again") from error
-        if loaded.model != model:
+        about = read_json(
+            folder / ABOUT, FIT, names=tuple[str, ...], spread=tuple[float, ...],
+            gap=tuple[float, ...], method=str, model=str,
+        )  # fmt: skip
+        names, spread, gap = about["names"], about["spread"], about["gap"]
+        with door(folder / ABOUT, FIT):
+            if not len({*names}) == len(names) == len(spread) == len(gap) > 0:
+                raise ValueError(f"{len(spread)} spreads and {len(gap)} gaps of {len(names)} names")
+            if about["method"] not in METHODS:
+                raise ValueError(f"no method {shown(about['method'])}")
+        if about["model"] != model:
             raise InputError(
                 f"{folder / ABOUT}: fitted on another model; fit them again with seqvae attributes"
             )
-        return loaded
+        with door(folder / WEIGHTS, FIT, SafetensorError):
+            weights = load_file(folder / WEIGHTS)
+            score = make_score(latent_dim, len(names), about["method"])
+            score.load_state_dict(weights)
+            if not all(weight.isfinite().all() for weight in weights.values()):
+                raise ValueError("a weight is not finite")
+        return cls(names, score, spread, gap, about["method"], about["model"])
 
 
 def at_right_angles(slopes: Float[Tensor, "N A Z"], which: int) -> Float[Tensor, "N Z"]:

@@ -9,13 +9,24 @@ import ast
 import functools
 import inspect
 import math
+import os
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
-from seqvae.errors import InputError, at_least, one_of, within
+from seqvae.errors import (
+    InputError,
+    at_least,
+    at_most,
+    checked,
+    listed,
+    one_of,
+    shown,
+    within,
+)
 from seqvae.model.config import Sampling
 from seqvae.music.notes import DEFAULT_QPM
 
@@ -35,6 +46,9 @@ else:  # at run time these types would cost the import of what they name
 
 IW_SAMPLES = 500  # draws per sequence that the literature on text reports
 SEED_END = 2**63  # torch takes no larger seeds
+MAX_OUTPUTS, MAX_SIDE = 10**6, 10**3  # of one call; of a square
+ONE_INPUT = frozenset({"start", "end", "source", "a", "b", "c"})
+INPUTS = "give sentences, paths of MIDI files, or PrettyMIDI objects"
 
 P = ParamSpec("P")
 S = TypeVar("S")
@@ -129,6 +143,7 @@ class Sample(Drawing):
         """Refuse values outside their range."""
         super().__post_init__()
         at_least(self, 1, "n")
+        at_most(self, MAX_OUTPUTS, "n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +171,7 @@ class Interpolate(Reading, Drawing):
         """Refuse values outside their range."""
         super().__post_init__()
         at_least(self, 2, "num_steps")
+        at_most(self, MAX_OUTPUTS, "num_steps")
         one_of(self, "method", ("slerp", "lerp"))
 
 
@@ -172,7 +188,8 @@ class Blend(Reading, Drawing):
         """Refuse values outside their range."""
         super().__post_init__()
         at_least(self, 2, "num_steps")
-        number = 1 if isinstance(self.inputs, str) else len(self.inputs)
+        at_most(self, MAX_SIDE, "num_steps")
+        number = len(as_inputs(self.inputs))
         if not 2 <= number <= 4:
             raise InputError(f"{number} inputs; blend takes two to four")
 
@@ -192,6 +209,7 @@ class Vary(Reading, Drawing):
         """Refuse values outside their range."""
         super().__post_init__()
         at_least(self, 1, "n")
+        at_most(self, MAX_OUTPUTS, "n")
         within(self, 0, 1, "distance", closed=True)
 
 
@@ -274,6 +292,7 @@ class Score(Reading):
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
         at_least(self, 1, "iw_samples")
+        at_most(self, MAX_OUTPUTS, "iw_samples")
         check_seed(self.seed)
 
 
@@ -297,8 +316,58 @@ class Evaluate:
         """Refuse values outside their range."""
         one_of(self, "split", ("train", "valid", "test"))
         at_least(self, 1, "iw_samples")
+        at_most(self, MAX_OUTPUTS, "iw_samples")
         one_of(self, "precision", ("fp32", "bf16"))
         check_seed(self.seed)
+
+
+def taken(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a verb as callers have them, with the types of its fields.
+
+    Raises:
+        InputError: one of them is of another type; there are no inputs.
+        TypeError: what no model reads is passed as an input.
+    """
+    made = dict(values)
+    for name, value in values.items():
+        if name in ONE_INPUT:
+            made[name] = as_input(value)
+        elif name == "inputs":
+            made[name] = as_inputs(value)
+    return made | checked(kind, made)
+
+
+def as_inputs(inputs: Any) -> list[Any]:
+    """One input, or several in a list, an array, a column of a table or an iterator, as a list.
+
+    Raises:
+        InputError: there are none.
+        TypeError: they, or one of them, are of a type that no model reads.
+    """
+    if isinstance(inputs, str | os.PathLike) or not hasattr(inputs, "__iter__"):
+        return [as_input(inputs)]
+    try:
+        several = listed(inputs)
+    except TypeError:
+        raise TypeError(f"inputs are {shown(inputs)}; {INPUTS}") from None
+    if not several:
+        raise InputError("no inputs")
+    return [as_input(each, f"input {i}") for i, each in enumerate(several, start=1)]
+
+
+def as_input(value: Any, name: str = "the input") -> Any:
+    """A sentence, a path, or an object, which the model may know.
+
+    Raises:
+        TypeError: it is a number, missing, bytes, or holds several.
+    """
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, os.PathLike):
+        return Path(value)
+    if value is None or isinstance(value, Number) or hasattr(value, "__iter__"):
+        raise TypeError(f"{name} is {shown(value)}; {INPUTS}")
+    return value
 
 
 def check_seed(seed: int | None) -> None:
@@ -308,7 +377,7 @@ def check_seed(seed: int | None) -> None:
         InputError: the seed is negative or too large.
     """
     if seed is not None and not 0 <= seed < SEED_END:
-        raise InputError(f"seed is {seed}; it must be 0 or more, and below 2^63")
+        raise InputError(f"seed is {shown(seed)}; it must be 0 or more, and below 2^63")
 
 
 def check_amount(amount: float, *, may_be_zero: bool = True) -> None:
@@ -353,10 +422,10 @@ def verb(
         @functools.wraps(method)
         def call(self: S, /, *args: P.args, **keywords: P.kwargs) -> R:
             try:
-                fields.bind(*args, **keywords)
+                named = fields.bind(*args, **keywords).arguments
             except TypeError as error:
                 raise TypeError(f"{method.__name__}() {error}") from None
-            return method(self, kind(*args, **keywords))
+            return method(self, kind(**taken(kind, named)))  # type: ignore[call-arg]  # its fields
 
         (first, _) = inspect.signature(method).parameters.values()
         signature = fields.replace(

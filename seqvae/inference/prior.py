@@ -25,8 +25,7 @@ from torch.nn.functional import one_hot
 from tqdm import tqdm
 
 from seqvae.corpus.store import Split
-from seqvae.disk import write_file
-from seqvae.errors import InputError
+from seqvae.disk import door, write_file
 from seqvae.inference.codec import Codec
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example
@@ -70,20 +69,31 @@ class Prior:
         write_file(folder / FILE, serialized(plain))
 
     @classmethod
-    def load(cls, folder: Path) -> "Prior | None":
+    def load(cls, folder: Path, latent_dim: int) -> "Prior | None":
         """Read what `save` wrote; None means that no prior has been fitted yet.
 
         A model that is meant to sample from N(0, I) has `Prior.standard` in its folder.
 
         Raises:
-            InputError: the file is damaged.
+            InputError: the file is damaged, or belongs to a model of another `latent_dim`.
         """
-        if not (folder / FILE).is_file():
+        file = folder / FILE
+        if not file.is_file():
             return None
-        try:
-            return cls(**load_file(folder / FILE))
-        except (OSError, TypeError, SafetensorError) as error:
-            raise InputError(f"{folder / FILE}: damaged ({error}); copy it again") from error
+        remedy = "copy it again, or delete it: seqvae train ... --resume fits it anew"
+        with door(file, remedy, SafetensorError):
+            parts = load_file(file)
+            count = len(parts["weights"])
+            shapes = {"weights": (count,), "means": (count, latent_dim)}
+            shapes["scales"] = (count, latent_dim, latent_dim)
+            for name, value in parts.items():
+                if tuple(value.shape) != shapes[name] or value.dtype != torch.float32:
+                    raise ValueError(f"{name} of shape {tuple(value.shape)}, not {shapes[name]}")
+                if not value.isfinite().all():
+                    raise ValueError(f"{name} are not finite")
+            if (parts["weights"] < 0).any() or not parts["weights"].sum() > 0:
+                raise ValueError("weights below 0")
+            return cls(**parts)
 
 
 def fit_prior_of(codec: Codec, split: Split, *, seed: int = 0) -> Prior:

@@ -20,11 +20,11 @@ from tqdm import tqdm
 
 from seqvae.corpus.batches import held_out_loader
 from seqvae.corpus.store import Corpus
-from seqvae.errors import InputError
+from seqvae.errors import InputError, shown
 from seqvae.files import expanded
 from seqvae.inference import options
 from seqvae.inference.attributes import Movement, fingerprint, fit_attributes, measure_movement
-from seqvae.inference.bundle import BUNDLE, bundle_in, open_corpus
+from seqvae.inference.bundle import BUNDLE, as_path, bundle_in, open_corpus
 from seqvae.inference.clips import corner_weights, cut_to_shortest, mixed
 from seqvae.inference.codec import BATCH_SIZE, Codec, Item
 from seqvae.inference.directions import Directions
@@ -84,11 +84,12 @@ class TrainedVAE:
             InputError: the folder is neither, a file of it is missing or damaged, or there is no
                 such device.
         """
-        folder = expanded(folder)
+        folder = as_path(folder)
         bundle = bundle_in(folder)
+        codec = Codec.load(bundle, device)
         return cls(
-            Codec.load(bundle, device),
-            prior=Prior.load(bundle),
+            codec,
+            prior=Prior.load(bundle, codec.model.config.latent_dim),
             bundle=bundle,
             run=folder if folder / BUNDLE == bundle else None,
         )
@@ -142,12 +143,23 @@ class TrainedVAE:
         """An output for each code of an array or tensor (N, Z).
 
         Raises:
-            InputError: the codes have another shape.
+            InputError: there are none, they have another shape, or are not finite.
         """
-        z = torch.as_tensor(how.z, dtype=torch.float32, device=self.codec.device)
         latent_dim = self.model.config.latent_dim
-        if z.ndim != 2 or z.shape[1] != latent_dim:
+        try:
+            plain = how.z if isinstance(how.z, torch.Tensor) else np.asarray(how.z, np.float64)
+            z = torch.as_tensor(plain, dtype=torch.float32, device=self.codec.device)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"codes are {shown(how.z)}; this model takes numbers of shape (N, {latent_dim})"
+            ) from None
+        if z.ndim != 2 or z.shape[1] != latent_dim or not len(z):
             raise InputError(f"codes of shape {tuple(z.shape)}; this model takes (N, {latent_dim})")
+        if not z.isfinite().all():
+            row = int((~z.isfinite()).any(1).nonzero()[0])
+            raise InputError(
+                f"code {row} of {len(z)}, counted from 0, holds a number that is not finite"
+            )
         return self.codec.render([self.codec.blank(code[None], how.qpm) for code in z], how)
 
     @verb(options.Sample)
@@ -326,7 +338,7 @@ class TrainedVAE:
     def _corpus(self, corpus: options.CorpusSource | None) -> Corpus:
         """A corpus of the model's tokens; None is the one that the run was trained on."""
         if not isinstance(corpus, Corpus):
-            folder = None if corpus is None else expanded(corpus)
+            folder = None if corpus is None else as_path(corpus)
             if folder is None and self.run is None:
                 raise InputError("a bundle has no corpus; name a prepared one (--corpus)")
             corpus = open_corpus(self.run or Path(), folder)
@@ -338,7 +350,9 @@ class TrainedVAE:
         folders = [folder for folder in (self.run, self.bundle) if folder is not None]
         for folder in folders:
             if Directions.are_in(folder):
-                return Directions.load(folder, fingerprint(self.model))
+                return Directions.load(
+                    folder, fingerprint(self.model), self.model.config.latent_dim
+                )
         where = f"{folders[0]}: " if folders else ""
         raise InputError(f"{where}no attributes yet; fit them with seqvae attributes")
 

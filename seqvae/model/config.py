@@ -5,11 +5,13 @@ Torch is not imported here, so that tokenizers and the command line can use them
 
 from dataclasses import dataclass
 
-from seqvae.errors import InputError, at_least, one_of, within
+from seqvae.errors import InputError, at_least, at_most, check_types, one_of, shown, within
 
 DECODERS = ("flat", "hierarchical")
 POOLINGS = ("last", "mean", "max")
 Z_WIRINGS = ("state", "input", "output")
+MAX_DIM, MAX_LAYERS, MAX_SOFTMAXES = 2**16, 100, 1000  # beyond what any machine holds
+MAX_STEPS, MAX_VOCABULARY, MAX_CHANNELS = 2**20, 2**24, 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +66,16 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
+        check_types(self)
         at_least(self, 0, "latent_dim", "bn_gamma")
         at_least(self, 1, "embedding_dim", "encoder_dim", "encoder_layers")
         at_least(self, 1, "decoder_dim", "decoder_layers", "num_softmaxes")
         at_least(self, 1, "conductor_dim", "conductor_layers", "segment_length")
+        at_most(self, MAX_DIM, "latent_dim", "embedding_dim", "encoder_dim", "decoder_dim")
+        at_most(self, MAX_DIM, "conductor_dim")
+        at_most(self, MAX_LAYERS, "encoder_layers", "decoder_layers", "conductor_layers")
+        at_most(self, MAX_SOFTMAXES, "num_softmaxes")
+        at_most(self, MAX_STEPS, "segment_length")
         within(self, 0.0, 1.0, "dropout", "token_dropout", "encoder_dropout")
         within(self, 0.0, 1.0, "embedding_dropout", "weight_dropout")
         one_of(self, "decoder", DECODERS)
@@ -105,7 +113,12 @@ class Steps:
     """Number of values of each condition column, such as chords: read, but not predicted."""
 
     def __post_init__(self) -> None:
-        """Write out an empty num_members."""
+        """Write out an empty num_members; refuse sizes that no model has."""
+        check_types(self)
+        at_most(self, MAX_STEPS, "max_steps")
+        sizes = (*self.vocab_sizes, *self.condition_sizes)
+        if max(sizes) > MAX_VOCABULARY or len(sizes) > MAX_CHANNELS or min(sizes) < 0:
+            raise InputError(f"there are channels of {shown(sizes)} tokens; no model holds them")
         if not self.num_members:
             object.__setattr__(self, "num_members", (0,) * len(self.vocab_sizes))
         assert len(self.num_members) == len(self.vocab_sizes)
@@ -134,6 +147,7 @@ class Sampling:
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
+        check_types(self)
         at_least(self, 0, "temperature", "top_k")
         if not 0 < self.top_p <= 1:
             raise InputError(f"top_p is {self.top_p}; it must lie in (0, 1]")

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from seqvae.errors import InputError, above, at_least, one_of
+from seqvae.errors import InputError, above, at_least, check_types, one_of
 from seqvae.model.softmax import negative_log_probability
 
 
@@ -98,6 +98,7 @@ class BetaSchedule:
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
+        check_types(self, section="beta.")
         one_of(self, "shape", SHAPES, section="beta.")
         at_least(self, 0, "max_beta", "beta_warmup_steps")
         if self.shape == "cyclical" and self.beta_warmup_steps == 0:
@@ -130,6 +131,7 @@ class Objective:
 
     def __post_init__(self) -> None:
         """Refuse impossible values and remedies that contradict each other."""
+        check_types(self)
         at_least(self, 0, "free_nats", "free_nats_per_dim")
         allowances = [name for name in ("free_nats", "free_nats_per_dim") if getattr(self, name)]
         if len(allowances) == 2:

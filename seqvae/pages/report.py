@@ -62,7 +62,7 @@ def write_report(run: Path, corpus: Corpus, out: Path) -> None:
     vae = TrainedVAE.load(run)
     if vae.model.config.latent_dim == 0:
         raise InputError(f"{run}: a language model (latent_dim 0) has no latent space to report on")
-    data = gather(vae, corpus, history=read_metrics(run), title=run.resolve().name)
+    data = gather(vae, corpus, history=read_metrics(run, CURVES), title=run.resolve().name)
     write_file(out, page_within(MAX_BYTES, data))
 
 

@@ -7,10 +7,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
-from seqvae.disk import write_file
-from seqvae.errors import InputError
+from seqvae.disk import door, read_json, write_file
+from seqvae.errors import InputError, at_most, checked, shown
+from seqvae.model.config import MAX_STEPS
 from seqvae.tokenizers.contract import MusicTokenizer, TextTokenizer, from_plain
 from seqvae.tokenizers.drums import DrumsTokenizer
 from seqvae.tokenizers.groove import GrooveTokenizer
@@ -33,9 +34,7 @@ TOKENIZERS: dict[str, type[AnyTokenizer]] = {
 }
 
 TOKENIZER_FILE = "tokenizer.json"
-ACCEPTED: dict[type, Any] = {
-    int: int, float: (int, float), str: str, bool: bool, tuple: tuple
-}  # what YAML may give for a setting, by the type of its default  # fmt: skip
+COPY = "copy the bundle again"
 
 
 def make_tokenizer(settings: Mapping[str, Any]) -> AnyTokenizer:
@@ -45,23 +44,19 @@ def make_tokenizer(settings: Mapping[str, Any]) -> AnyTokenizer:
         InputError: the kind or a setting is unknown, or a value is impossible.
     """
     kind = settings.get("kind")
-    if kind not in TOKENIZERS:
-        raise InputError(f"tokenizer kind is {kind!r}; choose one of {', '.join(TOKENIZERS)}")
+    if not isinstance(kind, str) or kind not in TOKENIZERS:
+        raise InputError(f"tokenizer kind is {shown(kind)}; choose one of {', '.join(TOKENIZERS)}")
     made = TOKENIZERS[kind]
     defaults = {f.name: f.default for f in fields(made) if f.name not in made.learned}
-    chosen = from_plain(settings)
-    for name, value in chosen.items():
+    chosen, hints = from_plain(settings), get_type_hints(made)
+    for name, value in [*chosen.items()]:
         if name not in defaults:
             raise InputError(f"{kind} tokenizer has no {name!r}; it has {', '.join(defaults)}")
-        wanted = ACCEPTED[type(defaults[name])]
-        if wanted is tuple and isinstance(value, str):  # 3/4,6/8 as a flag
-            chosen[name] = value = tuple(part.strip() for part in value.split(","))
-        strings = not isinstance(value, tuple) or all(isinstance(v, str) for v in value)
-        fits = isinstance(value, wanted) and isinstance(value, bool) == (wanted is bool)
-        if not (fits and strings):
-            raise InputError(f"{kind} tokenizer: {name} is {value!r}; it must be like "
-                             f"{defaults[name]!r}")  # fmt: skip
-    return made(**chosen)
+        if get_origin(hints[name]) is tuple and isinstance(value, str):  # 3/4,6/8 as a flag
+            chosen[name] = tuple(part.strip() for part in value.split(","))
+    tokenizer = made(**checked(made, chosen, section=f"{kind}: "))
+    at_most(tokenizer, MAX_STEPS, "max_steps", section=f"{kind}: ")
+    return tokenizer
 
 
 def complete_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,8 +84,8 @@ def load_tokenizer(folder: Path) -> AnyTokenizer:
     file = folder / TOKENIZER_FILE
     if not file.is_file():
         raise InputError(f"{folder}: {file.name} is missing; is this a seqvae bundle?")
-    try:
-        saved = json.loads(file.read_text(encoding="utf-8"))
-        return TOKENIZERS[saved["kind"]].from_json(saved)
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise InputError(f"{file}: damaged ({error}); copy the bundle again") from error
+    saved = read_json(file, COPY, kind=str)
+    with door(file, COPY):
+        tokenizer = TOKENIZERS[saved["kind"]].from_json(saved)
+        _ = tokenizer.steps  # whose sizes are checked
+    return tokenizer

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from seqvae.errors import check_types
 from seqvae.model.config import Steps
 from seqvae.music.notes import DEFAULT_QPM, Key, Metre, Piece, Track
 from seqvae.reasons import Dropped
@@ -68,6 +69,10 @@ class Tokenizer(ABC):
     """Fields that training fills in, and a user cannot set."""
     of_batches: ClassVar[frozenset[str]] = frozenset()
     """Settings that change the batches of training, and no token of a corpus."""
+
+    def __post_init__(self) -> None:
+        """Refuse values of another type."""
+        check_types(self, section=f"{self.kind}: ")
 
     @property
     @abstractmethod

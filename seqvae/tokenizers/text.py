@@ -19,7 +19,8 @@ from typing import Any, ClassVar
 import numpy as np
 import sentencepiece
 
-from seqvae.errors import InputError, at_least
+from seqvae.errors import InputError, at_least, at_most
+from seqvae.model.config import MAX_VOCABULARY
 from seqvae.tokenizers.contract import Ids, TextTokenizer, from_plain
 
 UNK, EOS = 0, 1
@@ -46,6 +47,8 @@ class SubwordTokenizer(TextTokenizer):
 
     def __post_init__(self) -> None:
         """Refuse impossible settings."""
+        super().__post_init__()
+        at_most(self, MAX_VOCABULARY, "vocab_size", section="text: ")
         if self.vocab_size <= NUM_RESERVED:
             raise InputError(
                 f"text: vocab_size is {self.vocab_size}; it must be above {NUM_RESERVED}, "
@@ -108,8 +111,11 @@ class SubwordTokenizer(TextTokenizer):
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> "SubwordTokenizer":
         """The tokenizer that `to_json` described."""
-        tokenizer = cls(**from_plain(saved) | {"proto": base64.b64decode(saved["proto"])})
-        _ = tokenizer._processor  # damage shows here
+        proto = base64.b64decode(saved["proto"], validate=True)
+        tokenizer = cls(**from_plain(saved) | {"proto": proto})
+        processor = tokenizer._processor
+        if (processor.GetPieceSize(), processor.eos_id()) != (tokenizer.vocab_size, EOS):
+            raise ValueError(f"proto does not hold {tokenizer.vocab_size} subwords")
         return tokenizer
 
 

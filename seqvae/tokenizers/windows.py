@@ -65,6 +65,7 @@ class WindowSettings:
 
     def __post_init__(self) -> None:
         """Refuse settings that no window can satisfy."""
+        super().__post_init__()
         section = f"{self.kind}: "
         at_least(self, 1, "num_bars", "steps_per_quarter", "hop_bars", section=section)
         at_least(self, 0, "gap_bars", section=section)

@@ -8,15 +8,16 @@ Axes: T steps, C = 1 channel.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from seqvae.errors import InputError, at_least
-from seqvae.tokenizers.contract import Ids, TextTokenizer
+from seqvae.errors import InputError, at_least, at_most
+from seqvae.model.config import MAX_VOCABULARY
+from seqvae.tokenizers.contract import Ids, TextTokenizer, from_plain
 
 EOS_WORD, UNK_WORD = "<eos>", "<unk>"
 EOS, UNK = 0, 1
@@ -39,6 +40,8 @@ class WordTokenizer(TextTokenizer):
 
     def __post_init__(self) -> None:
         """Refuse impossible settings."""
+        super().__post_init__()
+        at_most(self, MAX_VOCABULARY, "vocab_size", section="words: ")
         at_least(self, 3, "vocab_size", section="words: ")
         at_least(self, 2, "max_steps", section="words: ")
 
@@ -79,6 +82,14 @@ class WordTokenizer(TextTokenizer):
     def _ids(self) -> dict[str, int]:
         """The id of each word. EOS is left out: written in a text it is an unknown word."""
         return {word: i for i, word in enumerate(self.words) if i != EOS}
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> "WordTokenizer":
+        """The tokenizer that `to_json` described."""
+        tokenizer = cls(**from_plain(saved))
+        if len(tokenizer.words) < 3 or len({*tokenizer.words}) < len(tokenizer.words):
+            raise ValueError("fewer than 3 words, or one twice")
+        return tokenizer
 
     def encode(self, text: str) -> Ids:
         """The words of a line, then EOS: (T, 1)."""

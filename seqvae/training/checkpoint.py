@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import pickle
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ import yaml
 
 from seqvae.corpus.sources import find_sources, fingerprint_of
 from seqvae.corpus.store import ABOUT, Corpus
-from seqvae.disk import remove_leftovers, write_file
-from seqvae.errors import InputError
+from seqvae.disk import door, fields_of, read_json, remove_leftovers, write_file
+from seqvae.errors import InputError, shown
 from seqvae.inference.bundle import BUNDLE
 from seqvae.inference.prior import FILE as PRIOR
 from seqvae.tokenizers import make_tokenizer
@@ -28,6 +29,8 @@ CONFIG, METRICS, CHECKPOINT = "config.yaml", "metrics.csv", "last.ckpt"
 FORMAT = 1  # of last.ckpt
 # Settings of data that change no sequence: data are known by their bytes.
 PLACES = ("source", "train", "valid", "test", "table", "corpus", "num_workers")
+NEW_NAME = "give another --name"
+MAX_SHOWN = 2  # settings that differ, in a message
 
 
 def begin_run(run: Path, config: Config, corpus: Corpus) -> None:
@@ -58,16 +61,23 @@ def write_metrics(run: Path, history: list[dict[str, float]]) -> None:
     write_file(run / METRICS, table.getvalue())
 
 
-def read_metrics(run: Path) -> list[dict[str, float]]:
-    """Read the rows that `write_metrics` wrote.
+def read_metrics(run: Path, columns: Sequence[str] = ()) -> list[dict[str, float]]:
+    """Read the rows that `write_metrics` wrote; some of the columns may be required.
 
     Raises:
-        InputError: there are none.
+        InputError: there are none, or they are damaged.
     """
-    if not (run / METRICS).is_file():
+    file = run / METRICS
+    if not file.is_file():
         raise InputError(f"{run}: no run ({METRICS} is missing)")
-    with (run / METRICS).open(newline="", encoding="utf-8") as opened:
-        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(opened)]
+    with (
+        door(file, "train with --resume, or copy the run again", csv.Error),
+        file.open(newline="", encoding="utf-8") as opened,
+    ):
+        header, *rows = csv.reader(opened)
+        if missing := {*columns} - {*header}:
+            raise ValueError(f"no column {min(missing)}")
+        return [dict(zip(header, map(float, row), strict=True)) for row in rows]
 
 
 def write_checkpoint(run: Path, state: dict[str, Any]) -> None:
@@ -87,10 +97,8 @@ def read_checkpoint(run: Path, config: Config) -> dict[str, Any]:
     if not file.is_file():
         raise InputError(f"{run}: no {CHECKPOINT} to resume from; start it without --resume")
     check_unchanged(run, config)
-    try:
-        state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise InputError(f"{file}: damaged; it cannot be resumed from") from error
+    with door(file, NEW_NAME, pickle.UnpicklingError):
+        state = fields_of(torch.load(file, map_location="cpu", weights_only=True), {})
     if state.get("format") != FORMAT:
         raise InputError(f"{file}: written by another version of seqvae; give another --name")
     return state
@@ -102,17 +110,16 @@ def check_unchanged(run: Path, config: Config) -> None:
     Raises:
         InputError: a setting or the data differ, or the run's record of them is damaged.
     """
-    try:
-        saved = dict(yaml.safe_load((run / CONFIG).read_text(encoding="utf-8")))
-        fingerprint = json.loads((run / ABOUT).read_text(encoding="utf-8"))["fingerprint"]
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
-        raise InputError(f"{run}: {CONFIG} or {ABOUT} is damaged; give another --name") from error
+    with door(run / CONFIG, NEW_NAME, yaml.YAMLError):
+        saved = fields_of(yaml.safe_load((run / CONFIG).read_text(encoding="utf-8")), {})
+    fingerprint = read_json(run / ABOUT, NEW_NAME, fingerprint=str)["fingerprint"]
     wanted = json.loads(json.dumps(asdict(config)))  # tuples become lists, as in the file
     for settings in (saved, wanted):
         settings["data"] = {k: v for k, v in settings["data"].items() if k not in PLACES}
     if changes := differences(saved, wanted):
         raise InputError(
-            f"{run}: {'; '.join(changes)}; resume with {run / CONFIG} or give another --name"
+            f"{run}: {'; '.join(changes[:MAX_SHOWN])}{'; ...' if changes[MAX_SHOWN:] else ''}; "
+            f"resume with {run / CONFIG} or give another --name"
         )
     try:
         sources = find_sources(config.data, make_tokenizer(config.data.tokenizer))
@@ -133,4 +140,4 @@ def differences(saved: Any, wanted: Any, name: str = "") -> list[str]:
             for key in wanted | saved
             for change in differences(saved.get(key), wanted.get(key), f"{name}.{key}".strip("."))
         ]
-    return [] if saved == wanted else [f"{name} is {saved}, here {wanted}"]
+    return [] if saved == wanted else [f"{name} is {shown(saved)}, here {shown(wanted)}"]

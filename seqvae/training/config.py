@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Literal
 
 from seqvae.corpus.config import DataConfig
-from seqvae.errors import InputError, above, at_least, one_of, within
+from seqvae.errors import (
+    InputError,
+    above,
+    at_least,
+    at_most,
+    check_types,
+    one_of,
+    shown,
+    within,
+)
 from seqvae.files import expanded
 from seqvae.model.config import ModelConfig, num_segments
 from seqvae.model.objective import Objective
@@ -19,6 +28,7 @@ from seqvae.tokenizers.contract import MusicTokenizer
 
 # Five nats tell about 150 values of a dimension apart; an LSTM learns no finer code.
 MAX_NATS_PER_DIM = 5.0
+MAX_EPOCHS, MAX_STEPS, MAX_BATCH = 10**6, 10**6, 10**6  # per training, epoch and step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +68,11 @@ class TrainerConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
+        check_types(self)
         at_least(self, 1, "max_epochs", "min_epoch_steps", "batch_size", "validate_every")
+        at_most(self, MAX_EPOCHS, "max_epochs")
+        at_most(self, MAX_STEPS, "min_epoch_steps")
+        at_most(self, MAX_BATCH, "batch_size")
         at_least(self, 0, "warmup_steps", "pretrain_epochs")
         within(self, 0, 2**32, "seed")
         within(self, 0.0, 1.0, "ema_decay")
@@ -89,8 +103,10 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other."""
-        if not self.name or "/" in self.name or self.name.startswith("."):
-            raise InputError(f"name is {self.name!r}; it must be a plain folder name")
+        check_types(self)
+        plain = self.name.isprintable() and "/" not in self.name and len(self.name.encode()) <= 200
+        if not self.name or not plain or self.name.startswith("."):
+            raise InputError(f"name is {shown(self.name)}; it must be a plain folder name")
         self._check_batches()
         if self.model.latent_dim == 0:
             self._check_language_model()

@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from seqvae.corpus.batches import Batch, training_loader
 from seqvae.corpus.store import Corpus
+from seqvae.disk import fields_of
 from seqvae.errors import InputError
 from seqvae.inference.bundle import BUNDLE, model_card, save_bundle
 from seqvae.model.objective import TargetRate
@@ -62,7 +63,7 @@ class VAETraining(lightning.LightningModule):
         self.seconds_before = 0.0
         self.started = time.monotonic()
         self.signal: int | None = None
-        self.optimizer_state: dict[str, Any] | None = None
+        self.optimizer_state: dict[int, Any] | None = None
         self.beta_used: float | Tensor = 0.0
         self.bar: tqdm[Any] | None = None
 
@@ -73,7 +74,8 @@ class VAETraining(lightning.LightningModule):
         kind = OPTIMIZERS[self.config.trainer.optimizer]
         optimizer = kind(self.model.parameters(), lr=0.0, fused=True)  # each step sets its rate
         if self.optimizer_state is not None:
-            optimizer.load_state_dict(self.optimizer_state)
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": self.optimizer_state, "param_groups": groups})
             self.optimizer_state = None
         return optimizer
 
@@ -230,9 +232,24 @@ class VAETraining(lightning.LightningModule):
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a saved state."""
+        """Take up a saved state.
+
+        Raises:
+            ValueError, TypeError, LookupError, RuntimeError: it is not one of this training.
+        """
+        state = fields_of(
+            state, {"step": int, "history": list[dict[str, Any]], "seconds": float, "warned": bool}
+        )
+        if not 0 <= state["step"] <= self.schedule.num_steps:
+            raise ValueError(f"step is {state['step']} of {self.schedule.num_steps}")
+        if {type(value) for row in state["history"] for value in row.values()} - {int, float}:
+            raise TypeError("the history holds something else than numbers")
+        if any(row.keys() != state["history"][0].keys() for row in state["history"]):
+            raise ValueError("the history has rows of several kinds")
+        if state["nats"].shape != self.nats.sums.shape or state["nats"].dtype != torch.float64:
+            raise ValueError(f"nats of shape {tuple(state['nats'].shape)}")
         self.model.load_state_dict(state["model"])
-        self.optimizer_state = state["optimizer"]
+        self.optimizer_state = self.moments(state["optimizer"]["state"])
         if self.rate is not None:
             self.rate.load_state_dict(state["rate"])
         if self.average is not None:
@@ -241,6 +258,19 @@ class VAETraining(lightning.LightningModule):
         self.nats.sums = state["nats"]
         self.watch.warned = state["warned"]
         self.seconds_before = state["seconds"]
+
+    def moments(self, saved: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any]]:
+        """The state of the optimizer, if it is one of these weights.
+
+        Raises:
+            ValueError, TypeError, LookupError: a part belongs to no weight, or to another one.
+        """
+        weights = [*self.model.parameters()]
+        for number, parts in saved.items():
+            for name, part in parts.items():
+                if part.ndim and part.shape != weights[number].shape:
+                    raise ValueError(f"{name} of shape {tuple(part.shape)}")
+        return saved
 
 
 class TrainingNats:

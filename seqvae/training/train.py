@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback, LambdaCallback
 
 from seqvae.corpus.prepare import prepare
 from seqvae.corpus.store import Corpus
-from seqvae.disk import only_writer
+from seqvae.disk import door, only_writer
 from seqvae.errors import InputError
 from seqvae.inference.bundle import bundle_in
 from seqvae.inference.codec import Codec
@@ -22,6 +22,7 @@ from seqvae.model.objective import BetaSchedule
 from seqvae.stops import Stopped, first_to, number_of, on_signal
 from seqvae.training.checkpoint import (
     CHECKPOINT,
+    NEW_NAME,
     begin_run,
     read_checkpoint,
     record_corpus,
@@ -72,11 +73,12 @@ def _train(config: Config, run: Path, *, resume: bool, on_gpu: bool) -> Path:
     torch.manual_seed(config.trainer.seed)  # of the initial weights
     module = VAETraining(config, corpus, run)
     if checkpoint is not None:
-        module.restore(checkpoint)
+        with door(run / CHECKPOINT, NEW_NAME):
+            module.restore(checkpoint)
     was_complete = module.step == module.schedule.num_steps
     if not was_complete:
         _fit(module, on_gpu=on_gpu)
-    if config.model.latent_dim and Prior.load(bundle_in(run)) is None:
+    if config.model.latent_dim and Prior.load(bundle_in(run), config.model.latent_dim) is None:
         _fit_prior(run, corpus)
     elif was_complete:
         logger.warning("%s: the training is complete; there is nothing to resume", run)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -259,7 +260,7 @@ def test_a_missing_key_is_an_input_error(tmp_path: Path, key: str) -> None:
     about = json.loads(file.read_text())
     del about[key]
     file.write_text(json.dumps(about))
-    with pytest.raises(InputError, match="damaged corpus"):
+    with pytest.raises(InputError, match=r"corpus\.json: damaged \(.+\); prepare the corpus again"):
         Corpus(tmp_path / "corpus")
 
 
@@ -269,8 +270,82 @@ def test_a_missing_split_is_an_input_error(tmp_path: Path) -> None:
     about = json.loads(file.read_text())
     del about["num_sequences"]["valid"]
     file.write_text(json.dumps(about))
-    with pytest.raises(InputError, match="damaged corpus"):
+    with pytest.raises(InputError, match=r"corpus\.json: damaged \(.+\); prepare the corpus again"):
         Corpus(tmp_path / "corpus")
+
+
+def of_arrays(**changes: Callable[[Any], Any]) -> Callable[[Path], None]:
+    """A damage of arrays, which stay arrays."""
+
+    def damage(folder: Path) -> None:
+        for name, change in changes.items():
+            np.save(folder / f"{name}.npy", change(np.load(folder / f"{name}.npy")))
+
+    return damage
+
+
+def of_about(**changes: Any) -> Callable[[Path], None]:
+    """Other values in corpus.json."""
+
+    def damage(folder: Path) -> None:
+        file = folder / "corpus.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+    return damage
+
+
+COUNTS = {"train": 7, "valid": 3, "test": 2}
+DISAGREEING = {
+    "a token beyond the vocabulary": (of_arrays(tokens=lambda t: t | 128), "tokens.npy"),
+    "another width": (of_arrays(tokens=lambda t: np.repeat(t, 2, 1)), "tokens.npy"),
+    "a line of tokens": (of_arrays(tokens=lambda t: t[:, 0]), "tokens.npy"),
+    "fewer tokens": (of_arrays(tokens=lambda t: t[:-1]), "tokens.npy"),
+    "another type of tokens": (of_arrays(tokens=lambda t: t.astype("i8")), "tokens.npy"),
+    "tokens that are fractions": (of_arrays(tokens=lambda t: t / 2), "tokens.npy"),
+    "offsets that fall": (of_arrays(offsets=lambda o: o[::-1].copy()), "offsets.npy"),
+    "offsets that stand still": (of_arrays(offsets=lambda o: o * 0), "offsets.npy"),
+    "offsets that begin late": (of_arrays(offsets=lambda o: o + 1), "offsets.npy"),
+    "one offset too few": (of_arrays(offsets=lambda o: o[:-1]), "offsets.npy"),
+    "offsets that are fractions": (of_arrays(offsets=lambda o: o * 1.0), "offsets.npy"),
+    "a sequence that is too long": (of_arrays(offsets=lambda o: o * 200), "offsets.npy"),
+    "a table of offsets": (of_arrays(offsets=lambda o: o[:, None]), "offsets.npy"),
+    "more sequences": (of_about(num_sequences=COUNTS | {"test": 3}), "offsets.npy"),
+    "fewer sequences": (of_about(num_sequences=COUNTS | {"test": 1}), "offsets.npy"),
+    "10^12 sequences": (of_about(num_sequences=COUNTS | {"test": 10**12}), "offsets.npy"),
+    "a number below 0": (of_about(num_sequences=COUNTS | {"test": -1}), "corpus.json"),
+    "a number that is text": (of_about(num_sequences=COUNTS | {"test": "2"}), "corpus.json"),
+    "numbers in a list": (of_about(num_sequences=[7, 3, 2]), "corpus.json"),
+    "a fingerprint that is none": (of_about(fingerprint=None), "corpus.json"),
+    "a flag that is a number": (of_about(deduped=1), "corpus.json"),
+}
+
+
+@pytest.mark.parametrize("which", DISAGREEING)
+def test_files_that_disagree_are_refused_by_name(tmp_path: Path, which: str) -> None:
+    damage, file = DISAGREEING[which]
+    folder = tmp_path / "corpus"
+    write(folder, random_sequences(1, 10))
+    damage(folder)
+    with pytest.raises(InputError) as caught:
+        Corpus(folder)
+    message = str(caught.value)
+    assert message.startswith(f"{folder / file}: damaged (")
+    assert message.endswith("; prepare the corpus again")
+    assert len(message) - len(str(folder)) < 200
+
+
+def test_a_header_alone_asks_for_no_memory(tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    write(folder, random_sequences(1, 10))
+    for name in ("tokens.npy", "offsets.npy"):
+        content = (folder / name).read_bytes()
+        start = content.index(b"(") + 1
+        end = content.index(b",", start)
+        huge = content[:start] + b"9" * 13 + content[end:]
+        (folder / name).write_bytes(huge)
+        with pytest.raises(InputError, match=rf"{name}: damaged"):
+            Corpus(folder)
+        (folder / name).write_bytes(content)
 
 
 @pytest.mark.parametrize("damage", [scramble, remove])

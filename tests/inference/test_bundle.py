@@ -13,8 +13,10 @@ from tiny import random_ids, tiny_vae
 
 import seqvae
 from seqvae.errors import InputError
+from seqvae.inference import bundle
 from seqvae.inference.bundle import load_weights, save_weights
-from seqvae.model.config import Sampling
+from seqvae.model.config import ModelConfig, Sampling, Steps
+from seqvae.model.vae import SequenceVAE
 
 LENGTHS = torch.tensor([6, 2, 1, 5])
 FILES = ("config.json", "model.safetensors")
@@ -172,7 +174,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path, changes: dict[str,
     save_weights(tmp_path, tiny_vae(), {})
     save_weights(tmp_path / "other", tiny_vae(**changes), {})
     (tmp_path / "other" / "model.safetensors").replace(tmp_path / "model.safetensors")
-    with pytest.raises(InputError, match=r"model\.safetensors: damaged, or not of this model"):
+    with pytest.raises(InputError, match=r"model\.safetensors: damaged \(not of this model"):
         load_weights(tmp_path)
 
 
@@ -184,6 +186,14 @@ def test_weights_of_another_model_are_refused(tmp_path: Path, changes: dict[str,
         ("model", {"latent_dim": "many"}),
         ("steps", {"vocab_sizes": None}),
         ("steps", {"num_members": [1, 2, 3]}),
+        ("model", {"embedding_dim": 10**12}),
+        ("model", {"encoder_layers": 10**12}),
+        ("model", {"dropout": float("nan")}),
+        ("model", {"locked_dropout": 1}),
+        ("steps", {"max_steps": 10**12}),
+        ("steps", {"vocab_sizes": [10**12]}),
+        ("steps", {"vocab_sizes": []}),
+        ("steps", {"vocab_sizes": [1] * 2000}),
     ],
 )
 def test_settings_of_no_model_are_refused(
@@ -195,6 +205,47 @@ def test_settings_of_no_model_are_refused(
     saved[section] |= edit
     file.write_text(json.dumps(saved))
     with pytest.raises(InputError, match=r"config\.json: damaged \(.+\); copy the bundle again"):
+        load_weights(tmp_path)
+
+
+def test_no_file_asks_for_more_memory_than_its_weights_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_weights(tmp_path, tiny_vae(decoder="hierarchical", segment_length=2), {})
+    saved = json.loads((tmp_path / "config.json").read_text())
+    made: list[torch.device] = []
+    inner = bundle.SequenceVAE
+
+    def watched(config: ModelConfig, steps: Steps) -> SequenceVAE:
+        model = inner(config, steps)
+        made.append(model.device)
+        return model
+
+    monkeypatch.setattr(bundle, "SequenceVAE", watched)
+    for name in ("embedding_dim", "encoder_dim", "decoder_dim", "conductor_dim", "latent_dim"):
+        changed = saved | {"model": saved["model"] | {name: 60_000}}
+        (tmp_path / "config.json").write_text(json.dumps(changed))
+        with pytest.raises(InputError, match=r"model\.safetensors: damaged \(not of this model"):
+            load_weights(tmp_path)
+    assert {device.type for device in made} == {"meta"}
+
+
+@pytest.mark.parametrize(
+    "text", ["3", "null", "[]", '"x"', "[" * 9_000, '{"format": ' + "9" * 9_000]
+)
+def test_a_config_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
+    save_weights(tmp_path, tiny_vae(), {})
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(InputError, match=r"config\.json: damaged \(.+\); copy the bundle again"):
+        load_weights(tmp_path)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    model = tiny_vae()
+    with torch.no_grad():
+        next(model.parameters())[0, 0] = torch.nan
+    save_weights(tmp_path, model, {})
+    with pytest.raises(InputError, match=r"safetensors: damaged \(a weight is not finite\)"):
         load_weights(tmp_path)
 
 

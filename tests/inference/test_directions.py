@@ -1,9 +1,12 @@
 """Directions against codes whose attributes are known."""
 
+import json
+import math
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import seqvae.inference.directions
 from seqvae.errors import InputError
@@ -118,25 +121,55 @@ def test_they_come_back_from_disk_but_not_to_another_model(
     directions: Directions, tmp_path: Path
 ) -> None:
     directions.save(tmp_path)
-    again = Directions.load(tmp_path, "one")
+    again = Directions.load(tmp_path, "one", SIZE)
     z = torch.randn(5, SIZE)
     torch.testing.assert_close(again.shift(z, "mostly", 1.5), directions.shift(z, "mostly", 1.5))
     assert (again.names, again.spread, again.method) == (
         directions.names, directions.spread, directions.method,
     )  # fmt: skip
     with pytest.raises(InputError, match="fitted on another model"):
-        Directions.load(tmp_path, "two")
+        Directions.load(tmp_path, "two", SIZE)
     (tmp_path / "attributes.safetensors").write_bytes(b"no")
-    with pytest.raises(InputError, match="damaged; fit the attributes again"):
-        Directions.load(tmp_path, "one")
+    with pytest.raises(InputError, match=r"safetensors: damaged \(.+\); fit the attributes again"):
+        Directions.load(tmp_path, "one", SIZE)
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no attributes yet"):
-        Directions.load(tmp_path, "one")
+        Directions.load(tmp_path, "one", SIZE)
     with pytest.raises(InputError, match="attribute is 'joy'; there are along, mostly"):
         fitted("means").shift(torch.zeros(1, SIZE), "joy", 1.0)
     with pytest.raises(InputError, match="method is 'magic'"):
         fit_directions(codes(), {}, method="magic", model="one")
     with pytest.raises(InputError, match="attribute flat: it is 1 in the whole corpus"):
         fit_directions(codes(), {"flat": torch.ones(NUM)}, method="means", model="one")
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        ({"names": ["along"]}, r"2 spreads and 2 gaps of 1 names"),
+        ({"names": ["along", "along"]}, r"2 spreads and 2 gaps of 2 names"),
+        ({"names": "ab"}, "names is 'ab'; it takes a list of text"),
+        ({"gap": [1.0, float("nan")]}, "gap is .*; it takes a list of a finite number"),
+        ({"method": "magic"}, "no method 'magic'"), ({"method": 3}, "method is 3; it takes text"),
+    ],
+)  # fmt: skip
+def test_directions_whose_parts_disagree_are_refused(
+    tmp_path: Path, edit: dict[str, object], reason: str
+) -> None:
+    fitted("means").save(tmp_path)
+    file = tmp_path / "attributes.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | edit))
+    with pytest.raises(InputError, match=rf"attributes\.json: damaged \({reason}\); fit the"):
+        Directions.load(tmp_path, "one", SIZE)
+
+
+def test_directions_of_another_size_or_of_nonsense_are_refused(tmp_path: Path) -> None:
+    fitted("means").save(tmp_path)
+    with pytest.raises(InputError, match=r"attributes\.safetensors: damaged \(.*size mismatch"):
+        Directions.load(tmp_path, "one", SIZE + 1)
+    file = tmp_path / "attributes.safetensors"
+    save_file({name: weight * math.nan for name, weight in load_file(file).items()}, file)
+    with pytest.raises(InputError, match=r"damaged \(a weight is not finite\)"):
+        Directions.load(tmp_path, "one", SIZE)

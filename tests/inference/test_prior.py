@@ -1,5 +1,6 @@
 """The fitted prior against densities that are known."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 from torch.distributions import MultivariateNormal
 
 from seqvae.corpus.store import Split
@@ -187,9 +189,9 @@ def test_a_large_split_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_prior_yet_is_not_the_standard_one(tmp_path: Path) -> None:
-    assert Prior.load(tmp_path) is None
+    assert Prior.load(tmp_path, 2) is None
     Prior.standard(2).save(tmp_path)
-    loaded = Prior.load(tmp_path)
+    loaded = Prior.load(tmp_path, 2)
     assert loaded is not None
     torch.testing.assert_close(loaded.scales, torch.eye(2)[None])
 
@@ -197,9 +199,31 @@ def test_no_prior_yet_is_not_the_standard_one(tmp_path: Path) -> None:
 def test_it_comes_back_from_disk(tmp_path: Path) -> None:
     prior = fit_prior(two_heaps(500))
     prior.save(tmp_path)
-    again = Prior.load(tmp_path)
+    again = Prior.load(tmp_path, 2)
     assert again is not None
     torch.testing.assert_close(again.sample(9, generator()), prior.sample(9, generator()))
     (tmp_path / "prior.safetensors").write_bytes(b"no")
     with pytest.raises(InputError, match=r"prior.safetensors: damaged"):
-        Prior.load(tmp_path)
+        Prior.load(tmp_path, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"means": torch.zeros(1, 3)}, r"means of shape \(1, 3\), not \(1, 2\)"),
+        ({"means": torch.zeros(2, 2)}, r"means of shape \(2, 2\), not \(1, 2\)"),
+        ({"scales": torch.eye(2)}, r"scales of shape \(2, 2\)"),
+        ({"means": torch.full((1, 2), math.nan)}, "means are not finite"),
+        ({"scales": torch.full((1, 2, 2), math.inf)}, "scales are not finite"),
+        ({"means": torch.zeros(1, 2).double()}, "means of shape"),
+        ({"weights": -torch.ones(1)}, "weights below 0"),
+        ({"weights": torch.zeros(1)}, "weights below 0"),
+        ({"more": torch.zeros(1)}, "no 'more'"),
+    ],
+)
+def test_a_prior_of_another_model_or_of_nonsense_is_refused(
+    tmp_path: Path, change: dict[str, torch.Tensor], reason: str
+) -> None:
+    save_file(vars(Prior.standard(2)) | change, tmp_path / "prior.safetensors")
+    with pytest.raises(InputError, match=rf"prior\.safetensors: damaged \(.*{reason}.*\); copy it"):
+        Prior.load(tmp_path, 2)

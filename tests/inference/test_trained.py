@@ -10,7 +10,7 @@ import torch
 from trained import Trained
 
 import seqvae
-from seqvae.corpus.store import Spool, write_corpus
+from seqvae.corpus.store import SPLITS, Spool, write_corpus
 from seqvae.disk import replaced_folder
 from seqvae.errors import InputError
 from seqvae.music.midi import read_midi, to_pretty_midi
@@ -194,7 +194,7 @@ def test_evaluating_an_empty_split_names_it(sentences: Trained, tmp_path: Path) 
             splits={"train": np.array([0]), "valid": np.array([1]), "test": np.arange(0)},
             manifest=[],
             fingerprint="",
-            num_leaked={},
+            num_leaked=dict.fromkeys(SPLITS, 0),
             deduped=False,
         )
     with pytest.raises(InputError, match="corpus: the test split is empty") as no:

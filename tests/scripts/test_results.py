@@ -27,6 +27,7 @@ WRITTEN = {  # by script: the fields of a row beside its name and its origin
         "active_units", "device",
     },
     "scripts/benchmark_latent.py": {"corpus", "interpolation", "auroc", "attributes"},
+    "scripts/fuzz.py": {"about", "tried", "one_line", "unharmed", "fell"},
     "scripts/benchmark_sentiment.py": {
         "num_sentences", "probe_accuracy", "judge_accuracy", "shift",
     },

@@ -174,7 +174,7 @@ def test_resuming_fits_a_prior_that_is_missing_and_nothing_else(
         with pytest.raises(KeyboardInterrupt, match=r"prior was fitted; .* --resume goes on"):
             train(config, tmp_path)
     bundle = tmp_path / "tiny" / "bundle"
-    assert Prior.load(bundle) is None
+    assert Prior.load(bundle, 4) is None
     before_it = {path.name: path.read_bytes() for path in bundle.iterdir()}
     train(config, tmp_path, resume=True)
     assert "nothing to resume" not in caplog.text
@@ -193,8 +193,8 @@ def test_a_prior_that_is_half_written_is_no_prior(
         with pytest.raises(OSError, match=r"File too large: .*bundle/prior\.safetensors"):
             train(config, tmp_path)
     assert not [*(tmp_path / "tiny/bundle").glob(".*")]
-    assert Prior.load(tmp_path / "tiny" / "bundle") is None
-    assert Prior.load(train(config, tmp_path, resume=True) / "bundle") is not None
+    assert Prior.load(tmp_path / "tiny" / "bundle", 4) is None
+    assert Prior.load(train(config, tmp_path, resume=True) / "bundle", 4) is not None
 
 
 def test_resuming_a_finished_run_says_so(
@@ -354,7 +354,7 @@ def test_the_bundle_is_the_best_epoch_and_needs_nothing_else(
 def test_the_prior_is_fitted_to_the_training_split(tmp_path: Path) -> None:
     config = tiny_config(tmp_path)
     run = train(config, tmp_path)
-    kept, codec, corpus = Prior.load(run / "bundle"), Codec.load(run), corpus_of(config)
+    kept, codec, corpus = Prior.load(run / "bundle", 4), Codec.load(run), corpus_of(config)
     assert kept is not None
     for name, split in corpus.splits.items():
         same = torch.equal(kept.means, fit_prior_of(codec, split).means)
