@@ -152,11 +152,13 @@ def damage(rng: random.Random, base: Path, folder: Path) -> str:
         shutil.copytree(base / part / name, folder / part / name)
     for source in ("lines.txt", "tunes", f"{name}.yaml"):
         (folder / source).symlink_to(base / source)
-    file = rng.choice(sorted(path for path in folder.glob("*/**/*") if path.is_file()))
+    places = (*(folder / "runs").rglob("*"), *(folder / "corpora").rglob("*"))
+    file = rng.choice(sorted(path for path in places if path.is_file()))
     _damage_file(rng, file)
     given = SENTENCE if name == "text" else "tunes/00.mid"
-    attribute = "length" if name == "text" else "average_pitch"
     run = f"runs/{name}"
+    about = (base / run / "attributes.json").read_text(encoding="utf-8")
+    attribute = json.loads(about)["names"][0]
     uses: dict[str, tuple[object, ...]] = {
         "sample": ("sample", run, "-n", 2), "reconstruct": ("reconstruct", run, given),
         "shift": ("shift", run, given, "--attribute", attribute),

@@ -246,7 +246,7 @@ class VAETraining(lightning.LightningModule):
             raise TypeError("the history holds something else than numbers")
         if any(row.keys() != state["history"][0].keys() for row in state["history"]):
             raise ValueError("the history has rows of several kinds")
-        if state["nats"].shape != self.nats.sums.shape or state["nats"].dtype != torch.float64:
+        if state["nats"].shape != self.nats.sums.shape or not state["nats"].is_floating_point():
             raise ValueError(f"nats of shape {tuple(state['nats'].shape)}")
         self.model.load_state_dict(state["model"])
         self.optimizer_state = self.moments(state["optimizer"]["state"])
