@@ -12,6 +12,7 @@ resumed run that differs. What is done is kept in `--work`, so that the same com
 
 import argparse
 import json
+import shlex
 import sys
 from collections import Counter
 from functools import partial
@@ -27,7 +28,7 @@ SHOWN = 20  # trials that fell, in the report of a run
 
 def main() -> None:
     """Run campaigns, or print the table."""
-    options = parser().parse_args()
+    options = make_parser().parse_args()
     if options.table:
         print(table(json.loads(options.results.read_text(encoding="utf-8"))))
         return
@@ -41,6 +42,7 @@ def main() -> None:
             print(trial_alone(CAMPAIGNS[name], base, seed=options.seed, number=options.only))
             continue
         row = measured_row(name, options.seed, partial(campaign, name, base, options))
+        row["command"] = command_of(name, options)
         write_row(options.results, row, [*CAMPAIGNS])
         print(table([row]))
 
@@ -71,7 +73,15 @@ def counts(about: str, outcomes: list[Outcome]) -> Row:
     }
 
 
-def parser() -> argparse.ArgumentParser:
+def command_of(name: str, options: argparse.Namespace) -> str:
+    """The command that makes a row again."""
+    words = ["python", "scripts/fuzz.py", name]
+    words += ["--midi", "FOLDER"] if options.midi else []
+    words += ["--small"] if options.small else []
+    return shlex.join([*words, *(["--seed", str(options.seed)] if options.seed else [])])
+
+
+def make_parser() -> argparse.ArgumentParser:
     """The script's flags."""
     made = argparse.ArgumentParser(description="Campaigns against seqvae.", allow_abbrev=False)
     made.add_argument("campaigns", nargs="*", help=f"all, or some of {', '.join(CAMPAIGNS)}")

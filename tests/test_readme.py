@@ -111,7 +111,7 @@ def test_every_command_and_the_python_of_the_readmes_run(
     }
     parsers = {
         f"scripts/{name}.py": load_script(ROOT / f"scripts/{name}.py").make_parser
-        for name in ("benchmark_latent", "benchmark_sentiment", "teaching_picture")
+        for name in ("benchmark_latent", "benchmark_sentiment", "teaching_picture", "fuzz")
     }
     without_arguments = "scripts/tables.py", "scripts/rolls_picture.py"
     every = [command for text in READMES.values() for command in commands_of(text)]

@@ -79,7 +79,7 @@ def test_every_file_is_shown_in_the_page_of_results() -> None:
     text = (tables.RESULTS / "README.md").read_text()
     evaluated = set(tables.EVALUATIONS.values())
     assert {file.name for file in FILES} == evaluated | {
-        "latent.json", "music.json", "ptb.json", "sentiment.json",
+        "fuzz.json", "latent.json", "music.json", "ptb.json", "sentiment.json",
     }  # fmt: skip
     for file in evaluated:
         command = json.loads((tables.RESULTS / file).read_text())["command"]
