@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-    from seqvae.corpus.look import Look
+    from seqvae.corpus.look import Look, TextLook
     from seqvae.inference.trained import TrainedVAE
 
 __version__ = "0.1.0"
 
 
-def look(file: str | Path, preset: str | Path | None = None, tracks: str | None = None) -> "Look":
-    """What a MIDI file holds, and how a model of a preset, or of any kind, hears its tracks."""
+def look(
+    file: str | Path, preset: str | Path | None = None, tracks: str | None = None
+) -> "Look | TextLook":
+    """What a file holds, and how a model of a preset, or of any kind, hears its tracks."""
     from seqvae.corpus.look import look_at
 
     return look_at(file, preset, tracks)

@@ -171,7 +171,7 @@ def report(arguments: Sequence[str]) -> None:
 
 
 def look(arguments: Sequence[str]) -> None:
-    """Show what MIDI files hold, and how each track is heard."""
+    """Show what files hold, and how each track of MIDI files is heard."""
     chosen = vars(_verb_parser(options.Look).parse_args(arguments))
     from seqvae.corpus.look import files_in, look_at
 

@@ -1,16 +1,19 @@
 """What files hold, how a model hears each of their tracks, and what it would leave out."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from seqvae.corpus.config import DataConfig
+from seqvae.corpus.lines import SourceLines, read_lines
 from seqvae.corpus.scores import extract_file
 from seqvae.errors import InputError
+from seqvae.files import expanded
 from seqvae.music.beat_files import file_beside, read_beats
-from seqvae.music.midi import find_midi, read_midi
+from seqvae.music.midi import MIDI_SUFFIXES, find_midi, read_midi
 from seqvae.music.notes import NOTE_NAMES, Key, Piece, bars, chord_share
 from seqvae.music.roles import Part, parts_of
 from seqvae.music.track_rules import parse_rules
@@ -22,7 +25,26 @@ from seqvae.tokenizers.tracks import TrackSettings, with_tracks
 OVERVIEW_BARS = 2  # of the windows that are tried where no preset is named
 STEPS_PER_QUARTER = 4
 MAX_REASONS = 4  # on one line
+MAX_SHOWN = 3  # lines of a text
 TITLES = ("track", "name", "channel", "program", "notes", "range", "chords", "heard as", "why")
+
+
+@dataclass(frozen=True, eq=False)
+class TextLook:
+    """A file of text as training would read it."""
+
+    file: Path
+    found: SourceLines
+
+    def table(self) -> str:
+        """A line about the file, what is left out of it, and its first lines."""
+        lines = self.found.lines
+        lengths = [len(line) for line in lines] or [0]
+        said = f"{amount(len(lines), 'line')} of {min(lengths)} to {max(lengths)} characters"
+        said += f"; left out {_listed(self.found.dropped)}" * bool(self.found.dropped)
+        said += f"; {_listed(self.found.noted)}" * bool(self.found.noted)
+        shown = [f"{number:>5}  {line[:80]}" for number, line in enumerate(lines[:MAX_SHOWN], 1)]
+        return "\n".join([f"{self.file}: {said}", *shown])
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +90,31 @@ def look_at(
     tracks: str | None = None,
     beats: str | None = None,
     beats_metre: str | None = None,
-) -> Look:
-    """What a MIDI file holds, and what a model of this preset, or of any kind, would take of it.
+) -> Look | TextLook:
+    """What a file holds, and what a model of this preset, or of any kind, would take of it.
 
     `preset` is a config, a run, a bundle, a corpus, or a kind of tokenizer.
 
     Raises:
         InputError: the file cannot be read, the preset is none, or a rule for tracks is none.
     """
-    path, tokenizers = Path(file).expanduser(), tokenizers_of(preset)
+    path, tokenizers = expanded(file), tokenizers_of(preset)
+    if preset is None and is_text(path):
+        tokenizers = {}
+    if not tokenizers:
+        return TextLook(path, read_lines(path, DataConfig()))
+    return _look_at_music(path, tokenizers, preset, tracks, beats, beats_metre)
+
+
+def _look_at_music(
+    path: Path,
+    tokenizers: Mapping[str, MusicTokenizer],
+    preset: str | Path | None,
+    tracks: str | None,
+    beats: str | None,
+    beats_metre: str | None,
+) -> Look:
+    """What a MIDI file holds, and what these tokenizers take of it."""
     heard = {name: with_tracks(tokenizer, tracks) for name, tokenizer in tokenizers.items()}
     beat_track = read_beats(file_beside(path, beats), beats_metre) if beats else None
     piece = read_midi(path, STEPS_PER_QUARTER, beat_track)
@@ -91,6 +129,16 @@ def look_at(
     return Look(path, piece, parts, verdicts)
 
 
+def is_text(path: Path) -> bool:
+    """Whether neither the name of a file nor its beginning is that of MIDI."""
+    try:
+        with path.open("rb") as opened:
+            head = opened.read(4)
+    except OSError:  # which reading it will tell
+        return False
+    return path.suffix.lower() not in MIDI_SUFFIXES and head not in (b"MThd", b"RIFF")
+
+
 def files_in(places: Iterable[str | Path]) -> list[Path]:
     """The files among places, and the MIDI files of folders.
 
@@ -99,7 +147,7 @@ def files_in(places: Iterable[str | Path]) -> list[Path]:
     """
     files: list[Path] = []
     for place in places:
-        path = Path(place).expanduser()
+        path = expanded(place)
         found = find_midi(path) if path.is_dir() else [path]
         if not found:
             raise InputError(f"{place}: the folder holds no MIDI files")
@@ -108,10 +156,10 @@ def files_in(places: Iterable[str | Path]) -> list[Path]:
 
 
 def tokenizers_of(preset: str | Path | None) -> dict[str, MusicTokenizer]:
-    """The tokenizer of a preset by a name, or one of each kind of music.
+    """The tokenizer of a preset by a name, or one of each kind of music; none of text.
 
     Raises:
-        InputError: there is no such preset, or it is for text.
+        InputError: there is no such preset.
     """
     if preset is None:
         made = {
@@ -121,15 +169,12 @@ def tokenizers_of(preset: str | Path | None) -> dict[str, MusicTokenizer]:
         }
     else:
         made = {Path(preset).stem: _tokenizer_of(preset)}
-    music = {name: one for name, one in made.items() if isinstance(one, MusicTokenizer)}
-    if len(music) < len(made):
-        raise InputError(f"{preset}: a preset for text; look takes MIDI files")
-    return music
+    return {name: one for name, one in made.items() if isinstance(one, MusicTokenizer)}
 
 
 def _tokenizer_of(preset: str | Path) -> Any:
     """The tokenizer of a config, a run, a bundle or a corpus, or that of a kind."""
-    path = Path(preset).expanduser()
+    path = expanded(preset)
     if path.is_dir():
         places = [place for place in (path / "bundle", path) if (place / TOKENIZER_FILE).is_file()]
         return load_tokenizer(places[0] if places else path)

@@ -93,10 +93,10 @@ class Drawing(Sampling):
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """Show what MIDI files hold, and how each track is heard."""
+    """Show what files hold, and how each track of MIDI files is heard."""
 
     files: Sequence[str | Path] = field(kw_only=False)
-    """MIDI files, or folders of them."""
+    """MIDI files, folders of them, or files of text."""
     preset: str | Path | None = None
     """How a model of this config, run, bundle, corpus or kind (melody, drums, groove, trio,
     polyphony) hears them; by default how one of each kind does."""

@@ -7,7 +7,7 @@ import pretty_midi
 import pytest
 
 import seqvae
-from seqvae.corpus.look import about, files_in, key_name, look_at, tokenizers_of
+from seqvae.corpus.look import Look, about, files_in, key_name, look_at, tokenizers_of
 from seqvae.errors import InputError
 from seqvae.music.notes import Key, Metre, Piece, Tempo, make_notes
 from seqvae.tokenizers import make_tokenizer, save_tokenizer
@@ -24,6 +24,12 @@ def write_band(path: Path, names: tuple[str, ...] = ("Lead", "Bass", "Drums")) -
         midi.instruments.append(track)
     midi.write(str(path))
     return path
+
+
+def heard(file: Path, preset: str | None, tracks: str | None = None) -> Look:
+    look = seqvae.look(file, preset, tracks)
+    assert isinstance(look, Look)
+    return look
 
 
 def test_the_table_of_a_band(tmp_path: Path) -> None:
@@ -45,15 +51,15 @@ def test_the_table_of_a_band(tmp_path: Path) -> None:
 
 def test_a_preset_and_rules_decide_how_tracks_are_heard(tmp_path: Path) -> None:
     file = write_band(tmp_path / "band.mid", ("One", "Two", "Three"))
-    trio = look_at(file, "trio", "drums: name=three")
+    trio = heard(file, "trio", "drums: name=three")
     assert [part.role for part in trio.parts] == ["melody", "bass", "drums"]
     looped = "1 window for training; a loop of 4 bars, repeated to fill a window"
     assert trio.verdicts == {"trio": looped}
-    melody = look_at(file, "melody")
+    melody = heard(file, "melody")
     assert [part.role for part in melody.parts] == ["melody", "line", "line"]
-    assert look_at(file, "drums").verdicts == {"drums": "nothing: no drums (--data.tracks)"}
-    assert seqvae.look(file, "drums", "drums: all").parts[0].role == "drums"
-    everywhere = look_at(file, tracks="drums: all")
+    assert heard(file, "drums").verdicts == {"drums": "nothing: no drums (--data.tracks)"}
+    assert heard(file, "drums", "drums: all").parts[0].role == "drums"
+    everywhere = heard(file, None, "drums: all")
     assert {part.role for part in everywhere.parts} == {"drums"}
 
 
@@ -77,7 +83,6 @@ def test_presets_are_configs_runs_bundles_and_kinds(tmp_path: Path) -> None:
         ("data: {}", "data.tokenizer is missing"),
         ("- 1", "data.tokenizer is missing"),
         ("a: b: c", "not YAML"),
-        ("data: {tokenizer: {kind: text}}", "a preset for text"),
         ("data: {tokenizer: {kind: horn}}", "choose one of"),
     ],
 )
@@ -87,6 +92,25 @@ def test_other_presets_are_refused(tmp_path: Path, config: str | None, message: 
         file.write_text(config, encoding="utf-8")
     with pytest.raises(InputError, match=message):
         tokenizers_of(file)
+
+
+def test_a_text_is_told_by_its_lines(tmp_path: Path) -> None:
+    file = tmp_path / "lines.txt"
+    file.write_text("A man sees.\n\nOf the sea, a boat.\n" + "x\n" * 3, encoding="utf-8")
+    expected = [
+        f"{file}: 5 lines of 1 to 19 characters; left out 1 line: an empty line",
+        "    1  A man sees.",
+        "    2  Of the sea, a boat.",
+        "    3  x",
+    ]
+    assert seqvae.look(file).table().splitlines() == expected
+    assert look_at(file, "text").table().splitlines() == expected
+    with pytest.raises(InputError, match="a MIDI file"):
+        look_at(write_band(tmp_path / "band.mid"), "text")
+    with pytest.raises(InputError, match="not a MIDI file"):
+        look_at(file, "melody")
+    with pytest.raises(InputError, match="cannot be read"):
+        look_at(tmp_path / "missing.txt")
 
 
 def test_folders_stand_for_their_files(tmp_path: Path) -> None:

@@ -125,6 +125,7 @@ def test_every_verb_takes_up_a_new_kind(
     }
     Path("new.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     commands = {
+        "look": [str(next(Path("source").iterdir())), "--preset", "new.yaml"],
         "prepare": ["new.yaml"],
         "train": ["new.yaml"],
         "evaluate": ["runs/new", "--iw_samples", "2", "--json", "figures.json"],
