@@ -43,6 +43,7 @@ logger = logging.getLogger("seqvae.cli")
 
 PLACES = ("--data.source", "--data.train", "--data.valid", "--data.test")
 MAX_MESSAGE = 200  # characters of what a library says
+MAX_LINE = 300  # characters of an error
 BROKEN_PIPE = 141  # the shell's code for a process whose reader has gone, as `head` does
 INPUTS = ("inputs", "start", "end", "source", "a", "b", "c")  # fields of the verbs' options
 
@@ -241,8 +242,16 @@ codecs.register_error("spelt_out", _spelt_out)
 
 
 def _refuse(message: str) -> NoReturn:
-    print(f"seqvae: error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"seqvae: error: {_shortened(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(2)
+
+
+def _shortened(message: str) -> str:
+    """A message without its middle if it is long: what is wrong comes first, the remedy last."""
+    if len(message) <= MAX_LINE:
+        return message
+    end = MAX_LINE // 2
+    return f"{message[: MAX_LINE - end - 5]} ... {message[-end:]}"
 
 
 def _dispatch(arguments: Sequence[str]) -> None:
@@ -460,7 +469,7 @@ def _refuse_flags_of_music(vae: Any, kind: type, chosen: dict[str, Any]) -> None
         return
     defaults = {field.name: field.default for field in fields(kind)} | {"audio": False}
     of_files = ("bar", "beats", "beats_metre", "chord_file", "tracks")
-    for name in ("qpm", *of_files, "chords", "audio"):
+    for name in ("qpm", "metre", *of_files, "chords", "audio"):
         if name in chosen and chosen[name] != defaults[name]:
             raise InputError(f"--{name} is for music; this model takes text")
 

@@ -529,6 +529,7 @@ def test_settings_of_music_are_refused_for_text_each_by_name(
     sample, reconstruct = ["sample", sentences.run], ["reconstruct", sentences.run, "A man."]
     for command, flag in (
         (sample, ["--qpm", 90]), (sample, ["--chords", "C"]), (sample, ["--audio"]),
+        (sample, ["--metre", "3/4"]),
         (reconstruct, ["--bar", 1]), (reconstruct, ["--beats", "x"]),
         (["score", *reconstruct[1:]], ["--chord_file", "x"]),
     ):  # fmt: skip
@@ -730,3 +731,15 @@ def test_a_tokenizer_can_be_set_field_by_field_or_as_a_whole() -> None:
     assert waltz.data.tokenizer["num_bars"] == 2
     words, _ = cli._parse_config("train", [captions, "--data.tokenizer", "{kind: words}"])
     assert words.data.tokenizer == {"kind": "words", "vocab_size": 10000, "max_steps": 100}
+
+
+def test_a_long_message_keeps_its_beginning_and_its_remedy(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        cli._refuse(f"{'a' * 400} bad {'b' * 400}; use --flag")
+    (line,) = capsys.readouterr().err.splitlines()
+    message = line.removeprefix("seqvae: error: ")
+    assert len(message) == 300
+    assert message.startswith("aaaa")
+    assert message.endswith("; use --flag")

@@ -18,10 +18,10 @@ WALTZ = mido.MetaMessage("time_signature", numerator=3, denominator=4)
 
 
 def write(path: Path, *tracks: list[mido.Message], end: int) -> Path:
-    """A file whose last track ends so many ticks after its last event, and the others with it."""
+    """A file whose last track ends so many ticks after its last event; the others end at once."""
     file = mido.MidiFile(ticks_per_beat=QUARTER)
     for events in tracks:
-        waits = end if events is tracks[-1] else 0
+        waits = end if events is tracks[-1] else 1
         last = mido.MetaMessage("end_of_track", time=waits)
         file.tracks.append(mido.MidiTrack([*events, last]))
     file.save(path)
