@@ -1,5 +1,6 @@
 """The settings of the data: where they come from and how they become sequences."""
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +73,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
+        for name in ("source", "train", "valid", "test", "table", "corpus"):
+            object.__setattr__(self, name, as_texts(getattr(self, name)))
         check_types(self, section="data.")
         within(self, 0.0, 1.0, "valid_share", "test_share")
         at_least(self, 0, "split_seed")
@@ -84,10 +87,6 @@ class DataConfig:
             check_encoding(self.encoding)
         if self.label_column is not None and self.column is None:
             raise InputError("data.label_column is set but data.column is not; give both")
-        for name in ("source", "train", "valid", "test"):
-            match getattr(self, name):
-                case [str(place)]:
-                    object.__setattr__(self, name, place)
         if self.tokenizer:
             object.__setattr__(self, "tokenizer", complete_settings(self._with_tracks()))
             object.__setattr__(self, "tracks", None)
@@ -115,3 +114,11 @@ class DataConfig:
         if named and len(named) < 3:
             missing = next(split for split in splits if split not in named)
             raise InputError(f"data.{named[0]} is set but data.{missing} is not; give all three")
+
+
+def as_texts(places: Any) -> Any:
+    """Paths as texts; of several ways to name one place the plainest."""
+    if isinstance(places, list | tuple):
+        named = [os.fspath(each) if isinstance(each, os.PathLike) else each for each in places]
+        return named[0] if len(named) == 1 else named
+    return os.fspath(places) if isinstance(places, os.PathLike) else places

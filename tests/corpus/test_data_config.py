@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from seqvae.corpus.config import DataConfig
+from seqvae.corpus.config import DataConfig, as_texts
 from seqvae.errors import InputError
 from seqvae.training.config import Config
 
@@ -68,3 +68,22 @@ def test_the_folder_of_the_corpus(
 ) -> None:
     monkeypatch.setenv("HOME", "HOME")
     assert Config(name="x", data=DataConfig(corpus=corpus)).corpus_folder == Path(folder)
+
+
+@pytest.mark.parametrize(
+    ("place", "named"),
+    [
+        (Path("a"), "a"),
+        ([Path("a")], "a"),
+        (["a"], "a"),
+        (("a", Path("b")), ["a", "b"]),
+        (["a", "b"], ["a", "b"]),
+    ],
+)
+def test_places_may_be_paths(place: Any, named: Any) -> None:
+    assert as_texts(place) == named  # the settings themselves are checked for types in the tests
+
+
+def test_one_place_is_no_list() -> None:
+    assert DataConfig(source=["a"]).source == "a"
+    assert DataConfig(train=["a"], valid=["b", "c"], test="d").valid == ["b", "c"]
