@@ -35,11 +35,19 @@ def expanded(place: str | os.PathLike[str]) -> Path:
     return Path(os.path.expanduser(place))  # noqa: PTH111  # Path.expanduser raises on unknown ones
 
 
-def is_file(text: str) -> bool:
-    """Whether a text is the name of a file, which many a text cannot be."""
+def is_file(name: str | os.PathLike[str]) -> bool:
+    """Whether there is a file of this name; many a text cannot be one."""
     try:
-        return expanded(text).is_file()
+        return expanded(name).is_file()
     except (OSError, ValueError):  # too long, or characters that no name has
+        return False
+
+
+def is_folder(name: str | os.PathLike[str]) -> bool:
+    """Whether there is a folder of this name."""
+    try:
+        return expanded(name).is_dir()
+    except (OSError, ValueError):
         return False
 
 

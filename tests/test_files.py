@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from seqvae.errors import InputError
-from seqvae.files import expanded, find_files, is_file, why_no_data
+from seqvae.files import expanded, find_files, is_file, is_folder, why_no_data
 
 SUFFIXES = (".txt", ".txt.gz")
 
@@ -143,6 +143,7 @@ def test_a_text_is_a_file_only_where_there_is_one(
         "\ud83d",
     ):
         assert not is_file(text)
+        assert is_folder(text) == (text in ("", "."))
 
 
 def test_a_name_tells_what_is_no_data() -> None:
@@ -150,3 +151,9 @@ def test_a_name_tells_what_is_no_data() -> None:
         assert why_no_data(name) is None
     for name in ("x.part", "x.mid.CRDOWNLOAD", "ReadMe", "Icon\r", "licence.md", "a.old"):
         assert why_no_data(name) is not None
+
+
+def test_a_home_is_expanded_in_one_place() -> None:
+    package = Path(__file__).parents[1] / "seqvae"
+    places = [f for f in package.rglob("*.py") if "expanduser(" in f.read_text(encoding="utf-8")]
+    assert places == [package / "files.py"]  # pathlib's own raises where there is no such user

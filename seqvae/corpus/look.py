@@ -11,7 +11,7 @@ from seqvae.corpus.config import DataConfig
 from seqvae.corpus.lines import SourceLines, read_lines
 from seqvae.corpus.scores import extract_file
 from seqvae.errors import InputError
-from seqvae.files import expanded
+from seqvae.files import expanded, is_folder
 from seqvae.music.beat_files import file_beside, read_beats
 from seqvae.music.midi import MIDI_SUFFIXES, find_midi, read_midi
 from seqvae.music.notes import NOTE_NAMES, Key, Piece, bars, chord_share
@@ -148,7 +148,7 @@ def files_in(places: Iterable[str | Path]) -> list[Path]:
     files: list[Path] = []
     for place in places:
         path = expanded(place)
-        found = find_midi(path) if path.is_dir() else [path]
+        found = find_midi(path) if is_folder(path) else [path]
         if not found:
             raise InputError(f"{place}: the folder holds no MIDI files")
         files += found

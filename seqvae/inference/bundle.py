@@ -27,7 +27,7 @@ from seqvae import __version__
 from seqvae.corpus.store import ABOUT, Corpus
 from seqvae.disk import door, fields_of, read_json, replaced_folder, write_file
 from seqvae.errors import InputError, shown
-from seqvae.files import expanded
+from seqvae.files import expanded, is_folder
 from seqvae.inference.evaluation import Evaluation
 from seqvae.model.config import ModelConfig, Steps
 from seqvae.model.vae import SequenceVAE
@@ -60,7 +60,7 @@ def bundle_in(folder: Path) -> Path:
     Raises:
         InputError: the folder is neither.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InputError(f"{folder}: no such folder; name a run or a bundle")
     if (folder / RUN_CONFIG).is_file() and not (folder / BUNDLE).is_dir():
         raise InputError(f"{folder}: this run has no bundle yet; let it reach a validation")

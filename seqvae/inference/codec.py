@@ -22,7 +22,7 @@ from torch import Tensor
 
 from seqvae.corpus.batches import Batch
 from seqvae.errors import InputError
-from seqvae.files import expanded, is_file
+from seqvae.files import expanded, is_file, is_folder
 from seqvae.inference.bundle import as_path, bundle_in, load_bundle
 from seqvae.inference.clips import Clip, in_style_of
 from seqvae.inference.metrics import unpadded
@@ -306,7 +306,7 @@ class Codec:
 
 def _clips_in(source: Source) -> Sequence[Source]:
     """The MIDI files of a folder; anything else as it is."""
-    if not isinstance(source, str | Path) or not expanded(source).is_dir():
+    if not isinstance(source, str | Path) or not is_folder(source):
         return [source]
     files = find_midi(expanded(source))
     if not files:
