@@ -85,7 +85,9 @@ def _fill_base(folder: Path, midi: Path | None) -> None:
                 raise Fell(f"{words}: {ended.err}")
     files = sorted(midi.rglob("*.mid")) if midi else sorted((folder / "tunes").iterdir())
     chosen = random.Random(0).sample(files, min(len(files), 500))
-    (folder / "midi.json").write_text(json.dumps([str(file.resolve()) for file in chosen]))
+    (folder / "midi.json").write_text(
+        json.dumps([str(file.resolve()) for file in chosen]), encoding="utf-8"
+    )
     (folder / "done").touch()
 
 
@@ -94,12 +96,14 @@ def write_sources(folder: Path) -> None:
     nouns, verbs = ("cat", "dog", "cow"), ("sees", "likes", "meets")
     things = ("sun", "sea", "hill", "moon", "tree")
     lines = [f"the {a} {b} the {c}\n" for a in nouns for b in verbs for c in things]
-    (folder / "lines.txt").write_text("".join(lines))
+    (folder / "lines.txt").write_text("".join(lines), encoding="utf-8")
     (folder / "tunes").mkdir()
     for number in range(12):
         write_tune(folder / f"tunes/{number:02d}.mid", number)
     for name, data in (("text", TEXT), ("music", MUSIC)):
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump({"name": name, "data": data, **TINY}))
+        (folder / f"{name}.yaml").write_text(
+            yaml.safe_dump({"name": name, "data": data, **TINY}), encoding="utf-8"
+        )
 
 
 def write_tune(file: Path, seed: int) -> None:
@@ -118,7 +122,7 @@ def write_tune(file: Path, seed: int) -> None:
 
 def midi(rng: random.Random, base: Path, folder: Path) -> str:
     """A damaged file through three tokenizers; what is taken must be tokens that can be played."""
-    files = json.loads((base / "midi.json").read_text())
+    files = json.loads((base / "midi.json").read_text(encoding="utf-8"))
     content = damage_bytes(rng, Path(rng.choice(files)).read_bytes(), Path(rng.choice(files)))
     file = folder / "file.mid"
     file.write_bytes(content)
