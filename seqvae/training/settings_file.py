@@ -19,7 +19,7 @@ def read_settings(file: Path) -> str:
     """
     if not file.is_file():
         raise InputError(f"{file}: no such config file")
-    text = read_text(file, encoding="utf-8")
+    text = read_text(file)
     try:
         node = yaml.compose(text, yaml.SafeLoader)
         yaml.safe_load(text)
