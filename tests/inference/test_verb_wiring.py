@@ -22,7 +22,7 @@ from seqvae.model.config import ModelConfig, Sampling
 from seqvae.model.decoding import GREEDY
 from seqvae.model.latent import INTERPOLATIONS, weighted
 from seqvae.model.vae import SequenceVAE
-from seqvae.music.chords import parse_chords
+from seqvae.music.chord_names import parse_chords
 from seqvae.music.midi import to_pretty_midi
 from seqvae.music.notes import Piece, make_notes
 from seqvae.tokenizers import AnyTokenizer, make_tokenizer
