@@ -99,7 +99,7 @@ def _table(path: Path) -> Table:
         lines = [line for line in lines if not line.lstrip().startswith(COMMENT_SIGNS)]
     if not lines:
         return Table([], [], has_slashes=False)
-    separator = _separator(lines[-1])
+    separator = separator_of(lines[-1])
     if separator is None:
         rows = [line.split() for line in lines]
     elif '"' in text:
@@ -111,7 +111,7 @@ def _table(path: Path) -> Table:
     return Table([name.strip().lower() for name in rows[0]], rows[1:], "/" in text)
 
 
-def _separator(line: str) -> str | None:
+def separator_of(line: str) -> str | None:
     """What separates the columns of a line; None is spaces."""
     for separator in ("\t", ";"):
         if separator in line:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
+from seqvae.music.beat_files import COMMENT_SIGNS, separator_of
 from seqvae.music.chord_names import NO_CHORD, NUM_CHORDS, QUALITIES, parse_chord
 from seqvae.music.notes import Notes, Piece, bars, nearest_steps, steps_per_bar
 
@@ -58,6 +59,9 @@ class ChordTrack:
 def read_chords(path: Path) -> ChordTrack:
     """Read a chord file: one line per chord, with its begin and end in seconds and its name.
 
+    They are separated by spaces, tabs, semicolons or commas. Names of the columns and comments may
+    come first.
+
     Raises:
         InputError: the file cannot be read, or a line is malformed.
     """
@@ -70,7 +74,8 @@ def read_chords(path: Path) -> ChordTrack:
     numbers: list[int] = []
     last_begin, last_end = -math.inf, math.inf
     for line_number, line in enumerate(lines, start=1):
-        if not line.split():
+        is_header = not times and not any(map(str.isdigit, line))
+        if not line.strip() or line.lstrip().startswith(COMMENT_SIGNS) or is_header:
             continue
         try:
             begin, end, chord = _parse_line(line)
@@ -91,9 +96,11 @@ def read_chords(path: Path) -> ChordTrack:
 
 def _parse_line(line: str) -> tuple[float, float, int]:
     """Begin, end and number of the chord in a line of a chord file."""
+    separator = separator_of(line)
+    fields = line.split() if separator is None else line.split(separator, maxsplit=2)
     try:
-        begin, end, name = line.split()
-        times = float(begin), float(end)
+        begin, end, name = (field.strip(' \t"') for field in fields)
+        times = float(begin.replace(",", ".")), float(end.replace(",", "."))
     except ValueError as error:
         raise InputError(f"{line[:40]!r} must be begin, end, chord") from error
     return *times, parse_chord(name)

@@ -41,6 +41,25 @@ def test_a_chord_file(tmp_path: Path) -> None:
         read_chords(tmp_path / "absent")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.0,1.0,C:maj\n1.0,2.5,A:min\n",
+        "start,end,chord\n0.0, 1.0, C\n1.0, 2.5, Am\n",
+        "Anfang;Ende;Akkord\n0,0;1,0;C\n1,0;2,5;A-\n",
+        "0,0\t1,0\tC\n1,0\t2,5\tAm\n",
+        '"0.0","1.0","C"\n"1.0","2.5","Am7(b5)/C"\n'.replace("(b5)", ""),
+        "# by ear\n\n0 1 C\n// and\n1 2.5 A:min(9,11)\n",
+        "0.0,1.0,C:7(b9,11)\r\n1.0,2.5,A\u22127\r\n",
+    ],
+)
+def test_chord_files_of_other_programs(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8", newline="")
+    track = read_chords(tmp_path / "a.csv")
+    assert track.times.tolist() == [0.0, 1.0, 2.5]
+    assert named(track.numbers) == ["C", "Am", "N"]
+
+
 CHORDS = ChordTrack(np.array([0.0, 1.0, 2.02]), np.array(parse_chords("N C Am")))
 
 
