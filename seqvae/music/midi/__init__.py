@@ -1,8 +1,8 @@
 """MIDI files <-> pieces: the only place with ticks, and with pretty_midi and symusic.
 
 `container` finds the bytes of a MIDI file in what wraps it, and `mending` what of damaged tracks is
-sound. `parse` turns bytes into songs in ticks, `read` puts a song on the grid of a piece, `write` turns a
-piece into a `pretty_midi.PrettyMIDI`, the public object for music.
+sound. `parse` turns bytes into songs in ticks, `read` puts a song on the grid of a piece, `write`
+turns a piece into a `pretty_midi.PrettyMIDI`, the public object for music.
 """
 
 from pretty_midi import PrettyMIDI
