@@ -65,18 +65,10 @@ def read_chords(path: Path) -> ChordTrack:
     Raises:
         InputError: the file cannot be read, or a line is malformed.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise InputError(f"{path}: cannot be read ({reason})") from error
     times: list[float] = []
     numbers: list[int] = []
     last_begin, last_end = -math.inf, math.inf
-    for line_number, line in enumerate(lines, start=1):
-        is_header = not times and not any(map(str.isdigit, line))
-        if not line.strip() or line.lstrip().startswith(COMMENT_SIGNS) or is_header:
-            continue
+    for line_number, line in _numbered_lines(path):
         try:
             begin, end, chord = _parse_line(line)
             if not (math.isfinite(end) and last_begin <= begin <= end):
@@ -92,6 +84,23 @@ def read_chords(path: Path) -> ChordTrack:
     if not times:
         raise InputError(f"{path}: no chords; a line is begin, end, chord")
     return ChordTrack(np.array([*times, last_end]), np.array([*numbers, NO_CHORD]))
+
+
+def _numbered_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a file with their numbers, without comments and names of columns."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise InputError(f"{path}: cannot be read ({reason})") from error
+    numbered = [
+        (number, line)
+        for number, line in enumerate(lines, start=1)
+        if line.strip() and not line.lstrip().startswith(COMMENT_SIGNS)
+    ]
+    if len(numbered) > 1 and not any(map(str.isdigit, numbered[0][1])):
+        del numbered[0]  # names of the columns
+    return numbered
 
 
 def _parse_line(line: str) -> tuple[float, float, int]:
