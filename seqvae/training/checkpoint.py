@@ -124,7 +124,9 @@ def check_unchanged(run: Path, config: Config) -> None:
     try:
         sources = find_sources(config.data, make_tokenizer(config.data.tokenizer))
     except InputError as error:
-        raise InputError(f"{error}; if the data have moved, name their place") from error
+        raise InputError(
+            f"{error}; if the data have moved, name their place with --data.source"
+        ) from error
     if fingerprint_of(config.data, sources) != fingerprint:
         raise InputError(
             f"{run}: the data have changed since this run began; give another --name, "
