@@ -74,7 +74,7 @@ def test_what_is_no_drum_of_the_classes_is_counted() -> None:
         (
             Piece(make_notes([0], [4], [60], program=24), 4),
             NO_DRUMS,
-            "track 1 .line.; --tracks 'drums: track=1' takes track 1 for it",
+            "track 1 .line: another line.; --tracks 'drums: track=1' takes track 1 for it",
         ),
         (kit((0, 21)), OTHER_DRUM, "1 note: a drum outside the nine classes"),
     ],
