@@ -127,7 +127,7 @@ def parse_file(path: Path) -> list[Song]:
     ]
     if timecode_qpm is not None:  # tempos say nothing there
         songs = [replace(song, tempos=[(0, timecode_qpm)], is_timecode=True) for song in songs]
-    return [replace(songs[0], noted=noted), *songs[1:]]
+    return [replace(songs[0], noted=noted), *songs[1:]] if noted else songs
 
 
 def _clock(division: bytes, name: str) -> tuple[int, float | None]:
