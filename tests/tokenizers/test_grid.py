@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seqvae.music.chords import NO_CHORD, number
+from seqvae.music.chord_names import NO_CHORD, number
 from seqvae.music.notes import Piece, make_notes
 from seqvae.reasons import Reason
 from seqvae.tokenizers.drums import DrumsTokenizer
