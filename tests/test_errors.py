@@ -46,7 +46,11 @@ TAKEN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "value", "expected"), TAKEN, ids=str)
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    TAKEN,
+    ids=[f"{name}-{type(value).__name__}" for name, value, _ in TAKEN],
+)
 def test_what_other_libraries_have_for_a_value_is_taken(
     name: str, value: Any, expected: Any
 ) -> None:

@@ -45,7 +45,7 @@ def test_what_wraps_a_file_is_opened(tmp_path: Path, data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
-        (gzip.compress(SONG), "a gzip archive; unpack it first"),
+        (gzip.compress(SONG, mtime=0), "a gzip archive; unpack it first"),
         (b"PK\x03\x04" + SONG, "a zip archive"),
         (b"<!DOCTYPE html><html>", "a web page"),
         (b"\xef\xbb\xbf \n<HTML>", "a web page"),
