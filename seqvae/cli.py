@@ -14,7 +14,6 @@ import os
 import re
 import shlex
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -30,7 +29,7 @@ from typing import (
 
 import seqvae
 from seqvae.disk import require_folder, write_file
-from seqvae.errors import SHOWN, InputError, in_words
+from seqvae.errors import SHOWN, InputError, in_words, shortened
 from seqvae.files import expanded
 from seqvae.inference import options
 from seqvae.stops import exit_code, on_signal, stop
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("seqvae.cli")
 
 PLACES = ("--data.source", "--data.train", "--data.valid", "--data.test")
-MAX_MESSAGE = 200  # characters of what a library says
-MAX_LINE = 300  # characters of an error
 BROKEN_PIPE = 141  # the shell's code for a process whose reader has gone, as `head` does
 INPUTS = ("inputs", "start", "end", "source", "a", "b", "c")  # fields of the verbs' options
 
@@ -242,16 +239,8 @@ codecs.register_error("spelt_out", _spelt_out)
 
 
 def _refuse(message: str) -> NoReturn:
-    print(f"seqvae: error: {_shortened(' '.join(message.split()))}", file=sys.stderr)
+    print(f"seqvae: error: {shortened(message)}", file=sys.stderr)
     sys.exit(2)
-
-
-def _shortened(message: str) -> str:
-    """A message without its middle if it is long: what is wrong comes first, the remedy last."""
-    if len(message) <= MAX_LINE:
-        return message
-    end = MAX_LINE // 2
-    return f"{message[: MAX_LINE - end - 5]} ... {message[-end:]}"
 
 
 def _dispatch(arguments: Sequence[str]) -> None:
@@ -304,7 +293,7 @@ def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[s
             parsed.data.dedupe = True
         vars(parsed.data).update(places)
         made = parser.instantiate(parsed)
-    except jsonargparse.ArgumentError as error:
+    except (jsonargparse.ArgumentError, OverflowError, RecursionError) as error:
         raise InputError(f"{_in_our_words(str(error))} (see seqvae {verb} --help)") from error
     sections = {name: made[name] for name in Config.__dataclass_fields__}
     return Config(**sections), {k: v for k, v in vars(made).items() if k not in sections}
@@ -361,9 +350,9 @@ def _in_our_words(message: str) -> str:
     for part in name[1].split(".") if name else ():
         hint = get_type_hints(hint).get(part) if is_dataclass(hint) else None
     if value is None or hint is None or is_dataclass(hint):
-        return textwrap.shorten(message, MAX_MESSAGE)
+        return message
     assert name is not None
-    return f"{name[1]} is {textwrap.shorten(value[1], SHOWN)}; it takes {in_words(hint)}"
+    return f"{name[1]} is {value[1][:SHOWN]}; it takes {in_words(hint)}"
 
 
 def _generate(kind: type, arguments: Sequence[str]) -> None:

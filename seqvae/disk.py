@@ -15,6 +15,7 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 from seqvae.errors import InputError, as_type, in_words, shown
@@ -28,7 +29,7 @@ PARTIAL, OLD, LOCK = "partial", "old", "lock"
 NO_LOCKS = (errno.EBADF, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)  # of some network drives
 DAMAGE = (  # what reading a damaged file may raise
     ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError,
-    RuntimeError, TypeError, ValueError,
+    RuntimeError, SyntaxError, TypeError, ValueError, TokenError,
 )  # fmt: skip
 MAX_NAME = 200  # bytes of a name that a hidden one takes up; most systems allow 255 in all
 
@@ -232,24 +233,35 @@ def _hidden(place: Path, kind: str, token: str = "") -> Path:
 
 def remove_leftovers(place: Path) -> None:
     """Remove what dead processes left beside a place; what they had moved away goes back."""
-    if fcntl is None or not place.parent.is_dir():
+    if fcntl is None:
         return
-    start, num_dots = f"{_hidden(place, '').name}", _hidden(place, PARTIAL, "token").name.count(".")
-    for path in sorted(place.parent.iterdir()):
-        _, _, kind = path.name.rpartition(".")
-        ours = path.name.startswith(start) and path.name.count(".") == num_dots
-        if not ours or kind not in (PARTIAL, OLD):
-            continue
-        with contextlib.suppress(OSError):  # somebody else was faster, or may not
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if kind == OLD and not place.exists():
-                    path.rename(place)
-                else:
-                    _remove(path)
-            finally:
-                os.close(descriptor)
+    with contextlib.suppress(OSError):  # a folder that nobody can write to has none, or keeps them
+        for path in sorted(place.parent.iterdir()):
+            if _is_leftover(path, place):
+                _remove_unlocked(path, place)
+
+
+def _is_leftover(path: Path, place: Path) -> bool:
+    """Whether a name is one that this module makes beside a place."""
+    if path.name == _hidden(place, LOCK).name:
+        return True
+    start, num_dots = _hidden(place, "").name, _hidden(place, PARTIAL, "token").name.count(".")
+    ours = path.name.startswith(start) and path.name.count(".") == num_dots
+    return ours and path.name.rpartition(".")[2] in (PARTIAL, OLD)
+
+
+def _remove_unlocked(path: Path, place: Path) -> None:
+    """Remove a leftover unless a process holds it; what was moved away goes back to its place."""
+    with contextlib.suppress(OSError):  # somebody else was faster, or may not
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.name.endswith(OLD) and not place.exists():
+                path.rename(place)
+            else:
+                _remove(path)
+        finally:
+            os.close(descriptor)
 
 
 def _remove(path: Path) -> None:
@@ -262,7 +274,11 @@ def _remove(path: Path) -> None:
 def _take(file: Path, place: Path, *, wait: bool) -> int:
     """Create and lock a lock file that says whose it is."""
     while True:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        except FileNotFoundError:  # the one before took its empty folder away
+            file.parent.mkdir(parents=True, exist_ok=True)
+            continue
         try:
             if not _lock(descriptor):
                 owner = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"

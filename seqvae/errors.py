@@ -13,6 +13,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+MAX_MESSAGE = 300  # characters
 SHOWN = 60  # characters of a value in a message
 WORDS = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
 
@@ -23,6 +24,18 @@ class InputError(ValueError):
     The command line prints it and exits with code 2. Every other exception is a bug in seqvae and
     keeps its traceback.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shortened(message))
+
+
+def shortened(message: str) -> str:
+    """A message on one line, without its middle if it is long: the remedy comes last."""
+    line = " ".join(message.split())
+    if len(line) <= MAX_MESSAGE:
+        return line
+    end = MAX_MESSAGE // 2
+    return f"{line[: MAX_MESSAGE - end - 5]} ... {line[-end:]}"
 
 
 def check_types(settings: Any, section: str = "") -> None:

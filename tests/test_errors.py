@@ -92,6 +92,15 @@ def test_a_value_of_another_type_is_one_line_that_names_the_field(
     assert len(message) < 200
 
 
+def test_a_message_is_one_line_of_300_characters_at_most() -> None:
+    assert str(InputError("a\n  b")) == "a b"
+    assert str(InputError("x" * 300)) == "x" * 300
+    message = str(InputError(f"field is {'x' * 900}; give less"))
+    assert len(message) == 300
+    assert message.startswith("field is xxx")
+    assert message.endswith("xxx; give less")
+
+
 def test_fields_that_are_not_given_are_not_checked() -> None:
     assert checked(Outer, {"unknown": 1}) == {}
 

@@ -20,12 +20,11 @@ from seqvae.corpus.store import (
 )
 from seqvae.corpus.summary import left_out_of, summary
 from seqvae.corpus.texts import prepare_texts
-from seqvae.disk import only_writer, replaced_folder
-from seqvae.errors import InputError
+from seqvae.disk import only_writer, remove_leftovers, replaced_folder
+from seqvae.errors import MAX_MESSAGE, InputError
 from seqvae.reasons import amount, ranked
 from seqvae.tokenizers import AnyTokenizer, make_tokenizer
 
-MAX_MESSAGE = 300  # characters
 MIN_TOLD = 1000  # sequences of a corpus whose splits should have the sizes that are asked for
 
 logger = logging.getLogger(__name__)
@@ -50,6 +49,7 @@ def prepare(data: DataConfig, folder: Path) -> Corpus:
                 return _made(data, folder, tokenizer, sources, fingerprint)
     chosen = {name: getattr(tokenizer, name) for name in tokenizer.of_batches}
     corpus.tokenizer = replace(corpus.tokenizer, **chosen)
+    remove_leftovers(folder.resolve())
     logger.info("%s: unchanged, %s", folder, _describe(corpus))
     return corpus
 

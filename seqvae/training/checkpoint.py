@@ -111,7 +111,8 @@ def check_unchanged(run: Path, config: Config) -> None:
         InputError: a setting or the data differ, or the run's record of them is damaged.
     """
     with door(run / CONFIG, NEW_NAME, yaml.YAMLError):
-        saved = fields_of(yaml.safe_load((run / CONFIG).read_text(encoding="utf-8")), {})
+        content = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
+        saved = fields_of(content, {"data": dict[str, Any]})
     fingerprint = read_json(run / ABOUT, NEW_NAME, fingerprint=str)["fingerprint"]
     wanted = json.loads(json.dumps(asdict(config)))  # tuples become lists, as in the file
     for settings in (saved, wanted):

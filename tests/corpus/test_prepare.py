@@ -35,7 +35,9 @@ def test_what_is_unchanged_is_not_prepared_again(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "data" / "a.txt", [f"line {i}" for i in range(30)])
     settings: dict[str, Any] = {"source": str(tmp_path / "data")}
     first = stamp(prepare_in(tmp_path / "corpus", WORDS, **settings))
+    (tmp_path / ".corpus.lock").touch()  # of a process that was killed
     assert stamp(prepare_in(tmp_path / "corpus", WORDS, **settings)) == first
+    assert not (tmp_path / ".corpus.lock").exists()
     # what changes no sequence changes nothing
     os.utime(source, ns=(1, 1))
     assert stamp(prepare_in(tmp_path / "corpus", WORDS, **settings)) == first

@@ -229,7 +229,11 @@ def make_list(file: Path) -> None:
     file.write_text("[]\n", encoding="utf-8")
 
 
-@pytest.mark.parametrize("damage", [truncate, empty, remove, scramble])
+def open_header(file: Path) -> None:
+    file.write_bytes(file.read_bytes().replace(b"}", b" "))
+
+
+@pytest.mark.parametrize("damage", [truncate, empty, remove, scramble, open_header])
 @pytest.mark.parametrize("name", ["tokens.npy", "offsets.npy", "tokenizer.json"])
 def test_a_damaged_file_is_an_input_error(
     tmp_path: Path, name: str, damage: Callable[[Path], None]

@@ -85,7 +85,9 @@ def test_other_data_cannot_be_resumed(begun: tuple[Config, Path]) -> None:
         read_checkpoint(run, config)
 
 
-@pytest.mark.parametrize(("name", "content"), [("config.yaml", ""), ("corpus.json", "{")])
+@pytest.mark.parametrize(
+    ("name", "content"), [("config.yaml", ""), ("config.yaml", "data: text"), ("corpus.json", "{")]
+)
 def test_a_damaged_run_cannot_be_resumed(
     begun: tuple[Config, Path], name: str, content: str
 ) -> None:
