@@ -47,6 +47,7 @@ SENTENCE = "the cat sees the sun"
 KINDS_OF_MIDI = ("melody", "trio", "polyphony")
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 NUM_KILLS = 3  # of one training at most
+MAX_BYTES = 6_000  # of a MIDI file: long ones take long
 
 
 # The base
@@ -84,6 +85,7 @@ def _fill_base(folder: Path, midi: Path | None) -> None:
             if ended.code:
                 raise Fell(f"{words}: {ended.err}")
     files = sorted(midi.rglob("*.mid")) if midi else sorted((folder / "tunes").iterdir())
+    files = [file for file in files if file.stat().st_size <= MAX_BYTES]
     chosen = random.Random(0).sample(files, min(len(files), 500))
     (folder / "midi.json").write_text(
         json.dumps([str(file.resolve()) for file in chosen]), encoding="utf-8"
