@@ -139,9 +139,9 @@ def _require_all_splits(
         "give at least 3 usable sources, or all of data.train, data.valid and data.test",
         f"{file} has all reasons",
     ]
-    for reason, count in ranked(left_out_of(manifest)):
+    for number, (reason, count) in enumerate(ranked(left_out_of(manifest))):
         why = f"{amount(count, reason.unit)}: {reason}"
-        if len("; ".join([*parts, why])) <= MAX_MESSAGE:
+        if number == 0 or len("; ".join([*parts, why])) <= MAX_MESSAGE:
             parts.insert(-2, why)
     raise InputError("; ".join(parts))
 

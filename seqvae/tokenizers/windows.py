@@ -19,7 +19,7 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.errors import InputError, at_least
+from seqvae.errors import InputError, at_least, check_types
 from seqvae.music.notes import (
     Bar,
     Metre,
@@ -65,8 +65,8 @@ class WindowSettings:
 
     def __post_init__(self) -> None:
         """Refuse settings that no window can satisfy."""
-        super().__post_init__()
         section = f"{self.kind}: "
+        check_types(self, section)
         at_least(self, 1, "num_bars", "steps_per_quarter", "hop_bars", section=section)
         at_least(self, 0, "gap_bars", section=section)
         if not self.metres:
