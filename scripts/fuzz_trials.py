@@ -59,7 +59,7 @@ def make_base(folder: Path, midi: Path | None) -> Path:
     if not (folder / "done").exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        folder = folder.resolve()
+        folder, midi = folder.resolve(), midi and midi.resolve()
         if pid := os.fork():
             if os.waitpid(pid, 0)[1]:
                 sys.exit(f"{folder}: the base could not be made")
@@ -87,6 +87,8 @@ def _fill_base(folder: Path, midi: Path | None) -> None:
     files = sorted(midi.rglob("*.mid")) if midi else sorted((folder / "tunes").iterdir())
     files = [file for file in files if file.stat().st_size <= MAX_BYTES]
     chosen = random.Random(0).sample(files, min(len(files), 500))
+    if not files:
+        raise Fell(f"{midi}: no MIDI files of at most {MAX_BYTES} bytes")
     (folder / "midi.json").write_text(
         json.dumps([str(file.resolve()) for file in chosen]), encoding="utf-8"
     )
