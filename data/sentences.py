@@ -8,6 +8,7 @@ its verbs has its own objects and its own reason. The grammar adds number, tense
 
 import argparse
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -413,4 +414,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -7,6 +7,7 @@ is printed at once.
 
 import argparse
 import codecs
+import difflib
 import io
 import json
 import logging
@@ -53,7 +54,20 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Refuse the arguments."""
-        raise InputError(f"{message} (see {self.prog} --help)")
+        guess = did_you_mean(message, self)
+        raise InputError(f"{message}{guess} (see {self.prog} --help)")
+
+
+def did_you_mean(message: str, parser: argparse.ArgumentParser) -> str:
+    """The flag that an unknown one resembles, or whose last part it is; or nothing."""
+    unknown = re.search(r"[Uu]nrecognized arguments: --([\w.]+)", message)
+    if unknown is None:
+        return ""
+    flags = [flag[2:] for action in parser._actions for flag in action.option_strings]
+    ends = [flag for flag in flags if flag.split(".")[-1] == unknown[1]]
+    begins = [flag for flag in flags if unknown[1] in flag.split(".")[-1]]
+    close = ends or begins or difflib.get_close_matches(unknown[1], flags, n=1)
+    return f"; did you mean --{close[0]}?" if close else ""
 
 
 def prepare(arguments: Sequence[str]) -> None:
@@ -294,7 +308,8 @@ def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[s
         vars(parsed.data).update(places)
         made = parser.instantiate(parsed)
     except (jsonargparse.ArgumentError, OverflowError, RecursionError) as error:
-        raise InputError(f"{_in_our_words(str(error))} (see seqvae {verb} --help)") from error
+        said = _in_our_words(str(error)) + did_you_mean(str(error), parser)
+        raise InputError(f"{said} (see seqvae {verb} --help)") from error
     sections = {name: made[name] for name in Config.__dataclass_fields__}
     return Config(**sections), {k: v for k, v in vars(made).items() if k not in sections}
 

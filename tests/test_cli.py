@@ -348,6 +348,26 @@ def test_bad_midi_for_interpolate_names_file_and_reason(
     assert "bad.mid: not a MIDI file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "guess"),
+    [
+        (["train", "tiny.yaml", "--max_epochs", "3"], "--trainer.max_epochs"),
+        (["train", "tiny.yaml", "--epochs", "3"], "--trainer.max_epochs"),
+        (["train", "tiny.yaml", "--data.sourc", "x"], "--data.source"),
+        (["sample", "run", "--temp", "0.5"], "--temperature"),
+        (["sample", "run", "--zzz", "1"], None),
+    ],
+)
+def test_an_unknown_flag_is_answered_with_the_one_that_it_resembles(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    arguments: list[str], guess: str | None,
+) -> None:  # fmt: skip
+    assert run(monkeypatch, *arguments) == 2
+    error = capsys.readouterr().err
+    assert arguments[2] in error
+    assert (f"did you mean {guess}?" in error) if guess else ("did you mean" not in error)
+
+
 def test_help_and_import_do_not_load_the_heavy_libraries() -> None:
     code = (
         "import sys, seqvae, seqvae.cli\n"

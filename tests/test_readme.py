@@ -71,7 +71,7 @@ def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_tunes(tmp_path / "nottingham-dataset/MIDI/melody", 8)
     for place in ("my_midis/{}.mid", "groove/{}.mid", "songs/{0}/{0}.mid", "waltzes/{}.mid"):
         metre = Metre(0, 3 if place.startswith("waltzes") else 4, 4)
-        for seed, name in enumerate(("a", "b", "001", "002", "003", "004")):
+        for seed, name in enumerate(("a", "b", "c", "001", "002", "003")):
             file = tmp_path / place.format(name)
             file.parent.mkdir(parents=True, exist_ok=True)
             piece = replace(band(seed, num_bars=6), metres=(metre,))

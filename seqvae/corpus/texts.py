@@ -79,7 +79,12 @@ def _read_sources(sources: Sources, data: DataConfig) -> tuple[Texts, Rows]:
             texts[path] = text
         copies.add(digest)
     if not texts:
-        raise refusals[0] if refusals else InputError(f"{next(iter(rows))}: no lines to train on")
+        first = next(iter(rows.values()))
+        raise (
+            refusals[0]
+            if refusals
+            else InputError(f"{first.source}: no lines to train on: {first.reason}")
+        )
     return _with_numbers(texts) if data.label_column else texts, rows
 
 

@@ -29,6 +29,7 @@ from seqvae.disk import door, fields_of, read_json, replaced_folder, write_file
 from seqvae.errors import InputError, shown
 from seqvae.files import expanded, is_folder
 from seqvae.inference.evaluation import Evaluation
+from seqvae.inference.options import field_docs
 from seqvae.model.config import ModelConfig, Steps
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers import AnyTokenizer, load_tokenizer, save_tokenizer
@@ -231,8 +232,11 @@ def model_card(
 ) -> str:
     """What the model is, what it was trained on, and how good it is."""
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
+    meanings = field_docs(Evaluation)
     table = "\n".join(
-        f"| {name} | {value:.4g} |" for name, value in vars(figures).items() if value is not None
+        f"| {name} | {value:.4g} | {meanings[name]} |"
+        for name, value in vars(figures).items()
+        if value is not None
     )
     return f"""# {training["name"]}
 
@@ -242,10 +246,10 @@ a latent code of {model.config.latent_dim} dimensions. Load it with `seqvae.load
 It was trained on {corpus.num_sequences["train"]} sequences. The licence of the weights follows from
 the licence of these data, which only the person who trained the model can state.
 
-Figures on the validation split (definitions: `seqvae/inference/evaluation.py`):
+Figures on the validation split:
 
-| figure | value |
-|---|---|
+| figure | value | meaning |
+|---|---|---|
 {table}
 
 The settings of the training are in `{CONFIG}`.

@@ -74,7 +74,10 @@ class Directions:
             InputError: there is no such attribute.
         """
         if name not in self.names:
-            raise InputError(f"attribute is {name!r}; there are {', '.join(self.names)}")
+            raise InputError(
+                f"attribute is {name!r}; fitted are {', '.join(self.names)}; "
+                "seqvae attributes RUN fits others"
+            )
         which = self.names.index(name)
         rise = abs(amount) * self.gap[which] / PATH_STEPS
         longest = abs(amount) * FARTHEST * z.shape[1] ** 0.5 / PATH_STEPS

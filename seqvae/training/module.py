@@ -192,7 +192,7 @@ class VAETraining(lightning.LightningModule):
             settings = asdict(self.config)
             card = model_card(model, self.corpus, settings, figures)
             save_bundle(self.run / BUNDLE, model, self.corpus.tokenizer, settings, card)
-        mark = "best so far" if best else ""
+        mark = f"best so far, by a loss of {validation.loss:.2f}" if best else ""
         if epoch <= pretrain_epochs:
             mark = "autoencoder"
         lines = [headline(epoch, figures, mark), *validation.examples]

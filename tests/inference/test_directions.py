@@ -137,7 +137,10 @@ def test_they_come_back_from_disk_but_not_to_another_model(
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no attributes yet"):
         Directions.load(tmp_path, "one", SIZE)
-    with pytest.raises(InputError, match="attribute is 'joy'; there are along, mostly"):
+    with pytest.raises(
+        InputError,
+        match="attribute is 'joy'; fitted are along, mostly; seqvae attributes RUN fits others",
+    ):
         fitted("means").shift(torch.zeros(1, SIZE), "joy", 1.0)
     with pytest.raises(InputError, match="method is 'magic'"):
         fit_directions(codes(), {}, method="magic", model="one")

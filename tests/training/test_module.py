@@ -276,7 +276,7 @@ def test_the_log_marks_autoencoders_and_the_best_epochs(
     assert lines[0].endswith("(autoencoder)")
     for epoch in (1, 2, 3):
         is_best = losses[epoch] < min(losses[1:epoch], default=math.inf)
-        assert lines[epoch].endswith("(best so far)") == is_best
+        assert ("(best so far, by a loss of " in lines[epoch]) == is_best
 
 
 def test_a_state_is_restored_whole(tmp_path: Path) -> None:
