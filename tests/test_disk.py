@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -169,6 +170,9 @@ def test_links_to_one_place_have_one_writer(tmp_path: Path) -> None:
     refused = pytest.raises(InputError, match="is writing there")
     with only_writer(tmp_path / "real/x"), refused, only_writer(tmp_path / "link/x"):
         pytest.fail("two at once")
+    refused = pytest.raises(InputError, match="is writing there")
+    with only_writer(tmp_path / "real"), refused, only_writer(tmp_path / "link"):
+        pytest.fail("two at once")
 
 
 def test_writers_that_wait_write_one_after_the_other(tmp_path: Path) -> None:
@@ -218,23 +222,38 @@ def test_a_folder_that_cannot_be_written_to_is_named_before_the_work(
 
 
 def test_errors_that_name_another_file_keep_its_name(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="other"), naming(tmp_path / "place"):
+    with pytest.raises(FileNotFoundError, match=r"/other'$"), naming(tmp_path / "place"):
         (tmp_path / "other").read_text()
-    with pytest.raises(OSError, match="place"), naming(tmp_path / "place"):
+    with pytest.raises(OSError, match=r"/place'$"), naming(tmp_path / "place"):
         raise OSError(errno.ENOSPC, "No space left on device")
-    with pytest.raises(OSError, match="place'"), naming(tmp_path / "place", tmp_path / "other"):
+    with pytest.raises(OSError, match=r"/place'$"), naming(tmp_path / "place", tmp_path / "other"):
         (tmp_path / "other/inner").read_text()
 
 
 def test_a_lock_ends_with_its_block_also_for_processes_that_were_forked_within(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    waiting, lock = threading.Event(), disk._lock
+
+    def noted(descriptor: int, *, wait: bool = False) -> bool:
+        if wait:
+            waiting.set()
+        return lock(descriptor, wait=wait)
+
+    def write_next() -> None:
+        with only_writer(tmp_path / "place", wait=True):
+            pass
+
+    monkeypatch.setattr(disk, "_lock", noted)
+    follower = threading.Thread(target=write_next, daemon=True)
     with only_writer(tmp_path / "place"):
         if not (pid := os.fork()):
             signal.pause()
+        follower.start()
+        assert waiting.wait(30)
     try:
-        with only_writer(tmp_path / "place"):
-            pass
+        follower.join(30)
+        assert not follower.is_alive()
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

@@ -109,7 +109,7 @@ def check_encoding(name: str) -> None:
     """
     try:
         "a".encode(name).decode(name)
-    except (LookupError, UnicodeError, AssertionError, TypeError) as error:
+    except (LookupError, ValueError, AssertionError, TypeError) as error:
         raise InputError(
             f"encoding is {name!r}; it must be the name of an encoding, such as cp1252 or gb18030"
         ) from error

@@ -133,16 +133,19 @@ def _require_all_splits(
     if not empty:
         return
     file = _keep_manifest(manifest, folder)
+    reasons = [
+        f"{amount(count, reason.unit)}: {reason}" for reason, count in ranked(left_out_of(manifest))
+    ]
     parts = [
         f"no sequences for {', '.join(empty)}: {amount(len(manifest), 'source')} gave "
         f"{sum(map(len, splits.values()))}",
-        "give at least 3 usable sources, or all of data.train, data.valid and data.test",
+        *reasons[:1],
         f"{file} has all reasons",
     ]
-    for number, (reason, count) in enumerate(ranked(left_out_of(manifest))):
-        why = f"{amount(count, reason.unit)}: {reason}"
-        if number == 0 or len("; ".join([*parts, why])) <= MAX_MESSAGE:
-            parts.insert(-2, why)
+    remedy = "give at least 3 usable sources, or all of data.train, data.valid and data.test"
+    for more in (remedy, *reasons[1:]):
+        if len("; ".join([*parts, more])) <= MAX_MESSAGE:
+            parts.insert(-1, more)
     raise InputError("; ".join(parts))
 
 

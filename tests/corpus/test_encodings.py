@@ -151,3 +151,5 @@ def test_only_encodings_of_text_are_encodings() -> None:
     for name in ("klingon", "rot13", "base64", ""):
         with pytest.raises(InputError, match=f"encoding is '{name}'; it must be the name of an"):
             check_encoding(name)
+    with pytest.raises(InputError, match="it must be the name of an encoding"):
+        check_encoding("utf\0eight")

@@ -231,9 +231,20 @@ def test_too_few_usable_tunes_name_the_reasons(tmp_path: Path) -> None:
         "no sequences for train, valid, test: 5 sources gave 0; "
         "5 files: metre 3/4 (--data.tokenizer.metres 4/4,2/2,2/4,3/4); "
     )
-    assert len(message) <= 300
-    assert message.endswith(f"; {tmp_path}/corpus/manifest.jsonl has all reasons")
+    assert message.endswith(f"{tmp_path}/corpus/manifest.jsonl has all reasons")
     assert "\n" not in message
+
+
+def test_a_refusal_holds_as_many_reasons_as_fit(tmp_path: Path) -> None:
+    metres = ("3/4", "5/4", "7/8", "6/8", "9/8", "12/8")
+    for i, metre in enumerate(metres):
+        write_tune(tmp_path / "data" / f"{i}.mid", i, metre=metre)
+    with pytest.raises(InputError) as caught:
+        prepare_in(tmp_path / "corpus", MELODY, source=str(tmp_path / "data"))
+    message = str(caught.value)
+    assert " ... " not in message  # nothing was cut out of it
+    assert 1 <= message.count("1 file: metre") < len(metres)
+    assert message.endswith("/manifest.jsonl has all reasons")
 
 
 def test_the_nasty_folder_is_prepared(data_folder: Path, tmp_path: Path) -> None:

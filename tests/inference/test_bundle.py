@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from tiny import random_ids, tiny_vae
 
 import seqvae
-from seqvae.errors import InputError
+from seqvae.errors import InputError, shown
 from seqvae.inference import bundle
 from seqvae.inference.bundle import load_weights, save_weights
 from seqvae.model.config import ModelConfig, Sampling, Steps
@@ -236,8 +236,13 @@ def test_no_file_asks_for_more_memory_than_its_weights_take(
 def test_a_config_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
     save_weights(tmp_path, tiny_vae(), {})
     (tmp_path / "config.json").write_text(text)
-    with pytest.raises(InputError, match=r"config\.json: damaged \(.+\); copy the bundle again"):
+    message = r"config\.json: damaged \((.+)\); copy the bundle again"
+    with pytest.raises(InputError, match=message) as caught:
         load_weights(tmp_path)
+    if len(text) < 9:  # it is JSON
+        assert f"({shown(json.loads(text))} is no object with names and values)" in str(
+            caught.value
+        )
 
 
 def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
