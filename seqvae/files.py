@@ -32,7 +32,8 @@ class Found:
 
 def expanded(place: str | os.PathLike[str]) -> Path:
     """A path whose `~` is the home of the user; an unknown `~name` stays as it is."""
-    return Path(os.path.expanduser(place))  # noqa: PTH111  # Path.expanduser raises on unknown ones
+    path = os.path.expanduser(place)  # noqa: PTH111  # Path.expanduser raises on unknown ones
+    return place if isinstance(place, Path) and path == str(place) else Path(path)
 
 
 def is_file(name: str | os.PathLike[str]) -> bool:

@@ -13,6 +13,7 @@ not the separator. Names of columns, comments and a byte order mark may come fir
 
 import csv
 import itertools
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -89,7 +90,7 @@ def _table(path: Path) -> Table:
     """The names of the columns and the lines of a file."""
     try:
         with path.open("rb") as opened:
-            data = opened.read(MAX_BYTES)
+            data = opened.read(min(MAX_BYTES, os.fstat(opened.fileno()).st_size))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
@@ -133,7 +134,7 @@ def _numbers(fields: Sequence[str]) -> NDArray[np.float64]:
         ValueError: one is no number.
     """
     try:
-        return np.array(list(map(float, fields)))
+        return np.fromiter(map(float, fields), np.float64, len(fields))
     except ValueError:
         return np.array([float(field.replace(",", ".")) for field in fields])
 
@@ -145,9 +146,10 @@ def _times(path: Path, fields: Sequence[str]) -> NDArray[np.float64]:
     except ValueError as error:
         bad = next((field for field in fields if not NUMBER.fullmatch(field.strip())), "")
         raise InputError(f"{path}: {bad[:40]!r} where a time in seconds should be") from error
-    rises = np.diff(times, prepend=-np.inf) > 0
-    if not (rises.all() and np.isfinite(times).all()):
-        beat = int(np.argmax(~(rises & np.isfinite(times))))
+    is_finite = np.isfinite(times)
+    if not ((times[1:] > times[:-1]).all() and is_finite.all()):
+        rises = np.diff(times, prepend=-np.inf) > 0
+        beat = int(np.argmax(~(rises & is_finite)))
         raise InputError(f"{path}: the times do not rise at beat {beat + 1}, {times[beat]:g}")
     return times
 

@@ -25,10 +25,11 @@ def loop_bars(piece: Piece) -> int | None:
     comes late makes no bar.
     """
     bar = steps_per_bar(piece.metres[0], piece.steps_per_quarter)
-    num_metres = sum(metre.start_step < piece.end_step for metre in piece.metres)
-    if not len(piece.notes) or num_metres > 1 or bar is None:
+    if not len(piece.notes) or bar is None:
         return None
-    last_onset, last_end = int(piece.notes["start"].max()), int(piece.notes["end"].max())
+    last_onset, last_end = int(piece.notes["start"][-1]), int(piece.notes["end"].max())
+    if any(metre.start_step < max(last_end, piece.num_steps) for metre in piece.metres[1:]):
+        return None
     num_bars = max(last_onset // bar + 1, -(-(last_end - piece.steps_per_quarter) // bar))
     whole_bars, rest = divmod(piece.num_steps, bar)
     return num_bars if rest else max(num_bars, whole_bars)

@@ -264,18 +264,19 @@ def chord_share(notes: Notes, piece: Piece) -> float:
     if not len(notes):
         return math.nan
     onsets = np.sort(notes["start"] + notes["offset"].astype(np.float64))
-    qpm: Any = piece.tempos[0].qpm
+    longest: Any = min(CHORD_SECONDS * piece.tempos[0].qpm / 60, CHORD_QUARTERS)  # in quarters
     if len(piece.tempos) > 1:
         starts, of_each = zip(
             *((tempo.start_step, tempo.qpm) for tempo in piece.tempos), strict=True
         )
         tempo = np.searchsorted(starts, onsets[1:], side="right") - 1
         qpm = np.array(of_each)[np.maximum(tempo, 0)]
-    quarters = np.minimum(CHORD_SECONDS * qpm / 60, CHORD_QUARTERS)
-    is_joined = np.diff(onsets) <= quarters * piece.steps_per_quarter  # to the note before it
-    num_onsets = len(onsets) - np.count_nonzero(is_joined)
-    num_chords = np.count_nonzero(is_joined) - np.count_nonzero(is_joined[1:] & is_joined[:-1])
-    return num_chords / num_onsets
+        longest = np.minimum(CHORD_SECONDS * qpm / 60, CHORD_QUARTERS)
+    # Whether each onset but the first belongs to the note before it.
+    is_joined = onsets[1:] - onsets[:-1] <= longest * piece.steps_per_quarter
+    num_joined = np.count_nonzero(is_joined)
+    num_chords = num_joined - np.count_nonzero(is_joined[1:] & is_joined[:-1])
+    return num_chords / (len(onsets) - num_joined)
 
 
 def changes_of_metre(metres: Iterable[Metre], steps_per_quarter: int) -> tuple[Metre, ...]:

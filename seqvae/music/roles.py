@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from seqvae.music.notes import Notes, Piece, Track, chord_share, melody_line
 from seqvae.music.track_names import role_in_name
@@ -74,12 +73,13 @@ def parts_of(
 
     `wanted` are the roles that a model distinguishes: where it knows no bass, basses are lines.
     """
-    numbers = _numbers(piece.notes["track"])
+    notes_of = _notes_of_tracks(piece.notes)
+    is_only = len(notes_of) == 1
     parts = []
-    for number in numbers:
-        part = _part(piece, number, is_only=len(numbers) == 1)
+    for number, notes in notes_of.items():
+        part = _part(piece, number, notes)
         part = _ruled(part, rules, piece.name) or _judged(
-            part, piece, wanted, max_chord_share, is_only=len(numbers) == 1
+            part, piece, wanted, max_chord_share, is_only=is_only
         )
         if part.claim == "bass" and "bass" not in wanted:
             part = replace(part, claim=None, rank=LOW)
@@ -93,16 +93,20 @@ def parts_of(
     ]
 
 
-def _numbers(tracks: NDArray[np.int16]) -> list[int]:
-    """The numbers of the tracks that have notes."""
-    if len(tracks) and (tracks == tracks[0]).all():  # of most files, and faster
-        return [int(tracks[0])]
-    return [int(number) for number in np.unique(tracks)]
+def _notes_of_tracks(notes: Notes) -> dict[int, Notes]:
+    """The notes of each track that has some, by its number."""
+    tracks = notes["track"]
+    if len(notes) and (tracks == tracks[0]).all():  # of most files, and faster
+        return {int(tracks[0]): notes}
+    by_track = notes.take(np.argsort(tracks, kind="stable"))
+    sizes = np.bincount(tracks)
+    ends = np.cumsum(sizes).tolist()
+    places = zip(ends, sizes.tolist(), strict=True)
+    return {number: by_track[end - size : end] for number, (end, size) in enumerate(places) if size}
 
 
-def _part(piece: Piece, number: int, *, is_only: bool) -> Part:
+def _part(piece: Piece, number: int, notes: Notes) -> Part:
     """A track without a role."""
-    notes = piece.notes if is_only else piece.notes.compress(piece.notes["track"] == number)
     if number < len(piece.tracks):
         return Part(number, piece.tracks[number], notes)
     return Part(number, Track(program=int(notes["program"][0])), notes)

@@ -9,6 +9,7 @@ Axes: N windows, T steps, C channels, each of them a line.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,17 +77,17 @@ def notes_of_chords(lines: Sequence[Part]) -> Dropped:
 def line_roll(line: Notes, span: Span, min_pitch: int, max_pitch: int) -> Roll:
     """The windows of a line."""
     line = line[line["start"] < span.end_step]
-    ends = np.minimum(line["end"], span.end_step)
+    starts, pitches = line["start"].astype(np.intp), line["pitch"].astype(np.int64)
+    ends = np.minimum(line["end"], span.end_step).astype(np.intp)
     size = span.size
     onset, outside = np.zeros((2, size), np.bool_)
-    onset[line["start"]] = True
-    outside[line["start"]] = (line["pitch"] < min_pitch) | (line["pitch"] > max_pitch)
-    changes = np.zeros(size, np.int64)
-    changes[line["start"]] += 1  # no two notes of a line begin, or end, at once
+    onset[starts] = True
+    outside[starts] = (pitches < min_pitch) | (pitches > max_pitch)
+    changes, events = np.zeros((2, size), np.int64)
+    changes[starts] += 1  # no two notes of a line begin, or end, at once
     changes[ends] -= 1
-    events = np.zeros(size, np.int64)
     events[ends] = NOTE_OFF
-    events[line["start"]] = FIRST_PITCH + line["pitch"] - min_pitch  # which hides an end
+    events[starts] = FIRST_PITCH + pitches - min_pitch  # which hides an end
 
     steps = span.steps()
     # A note that is held into the window is cut: nothing of it is heard before the first onset.
@@ -98,6 +99,7 @@ def line_roll(line: Notes, span: Span, min_pitch: int, max_pitch: int) -> Roll:
     )
 
 
+@cache
 def out_of_range(min_pitch: int, max_pitch: int) -> Reason:
     """Why a window is left out that holds a higher or a lower note."""
     remedy = "--data.tokenizer.min_pitch, --data.tokenizer.max_pitch"

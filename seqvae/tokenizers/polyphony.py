@@ -117,9 +117,12 @@ class PolyphonyTokenizer(TrackSettings, WindowSettings, MusicTokenizer):
 
     def _notes(self, piece: Piece, parts: Sequence[Part], dropped: Dropped) -> Notes:
         """The notes of all tracks that are taken, with drums where a track is a kit."""
-        taken = [part.number for part in parts if self.takes(part)]
-        heard = piece.notes.compress(np.isin(piece.notes["track"], taken))
-        for part in parts:
+        taken = [part for part in parts if self.takes(part)]
+        heard = piece.notes.copy()
+        if len(taken) < len(parts):
+            numbers = [part.number for part in taken]
+            heard = heard.compress(np.isin(heard["track"], numbers))
+        for part in taken:
             if (part.role == "drums") != part.notes["is_drum"].any():
                 heard["is_drum"][heard["track"] == part.number] = part.role == "drums"
         notes = without_overlaps(heard)

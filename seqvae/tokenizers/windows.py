@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import compress
 from types import MappingProxyType
 from typing import ClassVar, TypeAlias
@@ -281,6 +281,7 @@ def window_piece(settings: WindowSettings, notes: Notes, qpm: float, bar_number:
     )
 
 
+@cache
 def long_rest(gap_bars: float) -> Reason:
     """Why training leaves out a window with a rest of `gap_bars`."""
     plural = "" if gap_bars == 1 else "s"

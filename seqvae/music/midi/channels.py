@@ -231,7 +231,7 @@ class Channels:
             if sound != sounds[-1]:
                 starts.append(change.tick)
                 sounds.append(sound)
-        if starts[-1] <= ticks.min():
+        if starts[-1] <= 0 or starts[-1] <= ticks.min():
             yield sounds[-1], None
             return
         which = np.searchsorted(starts, ticks, side="right") - 1
@@ -245,7 +245,9 @@ class Channels:
         The track's own words and those of tracks without notes count first: some programs write
         all tracks on one channel, each with its program.
         """
-        said = self.said.get(channel, [])
+        said = self.said.get(channel)
+        if not said:
+            return []
         own = [
             (number == track, change)
             for number, change in said

@@ -1,5 +1,6 @@
 """The bytes of a MIDI file, out of what they are wrapped in; what else a file is, by name."""
 
+import os
 from pathlib import Path
 
 from seqvae.errors import InputError
@@ -41,10 +42,11 @@ def read_bytes(path: Path) -> bytes:
         InputError: the file cannot be opened, is too large, or is no MIDI file.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise InputError(f"{path}: {size} bytes; a MIDI file has at most {MAX_FILE_BYTES}")
-        data = path.read_bytes()
+        with path.open("rb", buffering=0) as opened:
+            size = os.fstat(opened.fileno()).st_size
+            if size > MAX_FILE_BYTES:
+                raise InputError(f"{path}: {size} bytes; a MIDI file has at most {MAX_FILE_BYTES}")
+            data = opened.readall()
     except (OSError, ValueError) as error:  # there are characters that no name has
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read ({reason})") from error

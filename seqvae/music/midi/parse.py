@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pretty_midi
@@ -29,7 +29,14 @@ from seqvae.music.midi.channels import (
 )
 from seqvae.music.midi.container import read_bytes
 from seqvae.music.midi.ends import end_tick
-from seqvae.music.midi.mending import MAX_TICK, MAX_TRACKS, is_suspect, mend, track_chunks
+from seqvae.music.midi.mending import (
+    MAX_TICK,
+    MAX_TRACKS,
+    is_plain,
+    is_suspect,
+    mend,
+    track_chunks,
+)
 from seqvae.music.midi.midi_clip import MidiClip
 from seqvae.music.notes import NOTE, Key, Notes, Track
 from seqvae.reasons import Dropped, Reason
@@ -110,7 +117,8 @@ def parse_file(path: Path) -> list[Song]:
     if num_tracks and not chunks:
         raise InputError(f"{path}: damaged MIDI (it has no track)")
     header = struct.pack(">4sIHHH", b"MThd", 6, 0, 1, resolution)
-    tracks = [_read_track(header, chunk) for chunk in chunks]
+    plain = is_plain(data)
+    tracks = [_read_track(header, chunk, is_plain=plain) for chunk in chunks]
     num_lost += sum(track.num_lost for track in tracks)
     if (num_lost or is_cut) and not any(track.score.note_num() for track in tracks):
         raise InputError(f"{path}: damaged MIDI (there is no note before the damage)")
@@ -141,8 +149,7 @@ def _clock(division: bytes, name: str) -> tuple[int, float | None]:
     return per_second * ticks_per_frame, qpm
 
 
-@dataclass(frozen=True, eq=False)
-class ReadTrack:
+class ReadTrack(NamedTuple):
     """A track chunk, and what symusic makes of it."""
 
     chunk: bytes
@@ -154,18 +161,18 @@ class ReadTrack:
     """Bytes of damage."""
 
 
-def _read_track(header: bytes, chunk: bytes) -> ReadTrack:
+def _read_track(header: bytes, chunk: bytes, *, is_plain: bool) -> ReadTrack:
     """Read a track chunk, and mend it first if it is damaged."""
-    if not is_suspect(chunk):
+    if not is_suspect(chunk, is_plain=is_plain):
         try:
             return _read_sound_track(header, chunk)
         except (RuntimeError, ValueError):  # it is damaged
             pass
     mended = mend(chunk[8:])
     try:
-        return replace(_read_sound_track(header, mended.chunk), num_lost=mended.num_lost)
+        return _read_sound_track(header, mended.chunk)._replace(num_lost=mended.num_lost)
     except (RuntimeError, ValueError):
-        return replace(_read_sound_track(header, EMPTY_TRACK), num_lost=len(chunk) - 8)
+        return _read_sound_track(header, EMPTY_TRACK)._replace(num_lost=len(chunk) - 8)
 
 
 def _read_sound_track(header: bytes, chunk: bytes) -> ReadTrack:
@@ -180,8 +187,7 @@ def _read_sound_track(header: bytes, chunk: bytes) -> ReadTrack:
     return ReadTrack(chunk, named, symusic.Score.from_midi(data))
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
+class Part(NamedTuple):
     """The notes of a track chunk that one sound plays."""
 
     track: Track
@@ -196,8 +202,8 @@ def _parse_song(path: Path, resolution: int, tracks: Sequence[ReadTrack]) -> Son
     without_notes = [number for number, score in enumerate(scores) if not score.note_num()]
     chunks = [track.chunk for track in tracks]
     channels = Channels.of(chunks, [track.named for track in tracks], without_notes)
-    song = _song(path, resolution, scores, list(_parts_by_channel(tracks, channels)))
-    return replace(song, end_tick=end_tick(chunks, scores))
+    parts = list(_parts_by_channel(tracks, channels))
+    return _song(path, resolution, scores, parts, end_tick(chunks, scores))
 
 
 def _parts_by_channel(tracks: Sequence[ReadTrack], channels: Channels) -> Iterator[Part]:
@@ -206,22 +212,24 @@ def _parts_by_channel(tracks: Sequence[ReadTrack], channels: Channels) -> Iterat
     The name of a chunk that has all channels of a file is that of the piece.
     """
     for number, read in enumerate(tracks):
-        playing = [track for track in read.score.tracks if len(track.notes)]
+        playing = [track for track in read.score.tracks if track.note_num()]
         is_whole = len(tracks) == 1 and len(playing) > 1
         for track in playing:
             name = "" if is_whole else track.name
             if not is_whole and (not name or REPLACEMENT in name):
                 name = written_name(read.chunk)
-            all_columns = track.notes.numpy()
-            for sound, which in channels.sounds(number, track.program, all_columns["time"]):
-                about = Track(name, track.program + 1, sound.program)
+            channel, all_columns = track.program, track.notes.numpy()
+            for sound, which in channels.sounds(number, channel, all_columns["time"]):
+                about = Track(name, channel + 1, sound.program)
                 columns = all_columns
                 if which is not None:
                     columns = {key: column[which] for key, column in all_columns.items()}
                 yield Part(about, sound.is_drum, columns)
 
 
-def _song(path: Path, resolution: int, scores: Sequence[Any], parts: Sequence[Part]) -> Song:
+def _song(
+    path: Path, resolution: int, scores: Sequence[Any], parts: Sequence[Part], last_tick: int
+) -> Song:
     """The song of scores, whose notes are those of the parts."""
     name = str(path)
     if any(score.end() >= MAX_TICK or score.start() < 0 for score in scores):
@@ -246,6 +254,7 @@ def _song(path: Path, resolution: int, scores: Sequence[Any], parts: Sequence[Pa
         [(t.time, t.qpm) for score in scores for t in score.tempos],
         [part.track for part in parts],
         path.name,
+        end_tick=last_tick,
         key=_first_key(scores),
     )
 

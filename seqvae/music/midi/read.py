@@ -72,8 +72,7 @@ def read_midi(
         pieces = [_ended(_by_ticks(song, chords, steps_per_quarter), song) for song in songs]
     else:
         pieces = [_by_beats(song, beats, chords, steps_per_quarter) for song in songs]
-    piece = pieces[0] if len(pieces) == 1 else _join_at_bar_lines(pieces, songs[0].name)
-    return replace(piece, key=songs[0].key)
+    return pieces[0] if len(pieces) == 1 else _join_at_bar_lines(pieces, songs[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,6 +157,7 @@ def _by_ticks(song: Song, chords: ChordTrack | None, steps_per_quarter: int) -> 
         tracks=tuple(song.tracks),
         name=song.file_name,
         noted=noted,
+        key=song.key,
     )
 
 
@@ -214,12 +214,13 @@ def _by_beats(
         tracks=tuple(song.tracks),
         name=song.file_name,
         noted=noted,
+        key=song.key,
     )
 
 
 def _on_grid(song: Song, positions: Float[np.ndarray, "2 N"], noted: Dropped) -> Notes:
-    """Check notes and round their onsets and ends, which are positions in steps."""
-    notes = song.notes.copy()
+    """Check notes, and fill in their onsets and ends: positions in steps, rounded."""
+    notes = song.notes
     for field, low in (("pitch", 0), ("velocity", 1)):
         bad = (notes[field] < low) | (notes[field] > 127)
         if bad.any():
@@ -227,8 +228,8 @@ def _on_grid(song: Song, positions: Float[np.ndarray, "2 N"], noted: Dropped) ->
                 f"{song.name}: a note of {field} {notes[field][bad][0]}, not {low}..127"
             )
     steps = nearest_steps(positions)
-    far = (steps[0] < 0) | (steps.max(axis=0, initial=0) > MAX_STEPS)
-    if far.any():
+    if steps[0].min(initial=0) < 0 or steps.max(initial=0) > MAX_STEPS:
+        far = (steps[0] < 0) | (steps.max(axis=0) > MAX_STEPS)
         if far.all():
             step = int(steps[0][0])
             raise InputError(f"{song.name}: a note at step {step}; at most {MAX_STEPS} are read")
@@ -240,10 +241,10 @@ def _on_grid(song: Song, positions: Float[np.ndarray, "2 N"], noted: Dropped) ->
     return sort_notes(notes)
 
 
-def _join_at_bar_lines(pieces: Sequence[Piece], name: str) -> Piece:
-    """The pieces joined, with each one's last bar completed."""
+def _join_at_bar_lines(pieces: Sequence[Piece], first: Song) -> Piece:
+    """The pieces joined, with each one's last bar completed, in the key of the first song."""
     completed = [replace(piece, num_steps=bars_end(piece)) for piece in pieces]
     num_steps = sum(piece.end_step for piece in completed)
     if num_steps > MAX_STEPS:
-        raise InputError(f"{name}: {num_steps} steps; at most {MAX_STEPS} are read")
-    return join(completed)
+        raise InputError(f"{first.name}: {num_steps} steps; at most {MAX_STEPS} are read")
+    return replace(join(completed), key=first.key)
