@@ -101,6 +101,15 @@ def test_programs_are_found_behind_notes_and_without_a_status_byte() -> None:
     assert [track[change.place] for change in changes(track)] == [8, 5, 7]
 
 
+def test_a_bank_is_found_behind_a_controller_amid_notes() -> None:
+    volume, bank_without_status = bytes([0, 0xB0, 7, 100]), bytes([0, 0, 127])
+    track = chunk(notes(0), volume, notes(0), volume, bank_without_status, program(0, 5), notes(0))
+    assert [change[:4] for change in changes(track)] == [
+        (1920, 0, True, 127),
+        (1920, 0, False, 5),
+    ]
+
+
 def test_a_track_without_programs_is_not_walked_over() -> None:
     assert changes(chunk(b"\x00\x05\x05", notes(0))) == []
     with pytest.raises(ValueError, match="no event begins with the byte 0"):
