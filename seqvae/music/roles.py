@@ -41,7 +41,7 @@ class Part:
     role: str = "line"
     """melody, bass, drums, chords, none (by a rule), or line: a voice that is neither
     melody nor bass."""
-    reason: str = ""
+    reason: str = "another line"
     claim: str | None = None
     """Of a line, the role that its name, its program or a rule says."""
     by_rule: bool = False
@@ -87,10 +87,7 @@ def parts_of(
     for role in ("melody", "bass"):
         if role in wanted and any(part.role == "line" for part in parts):
             parts = _picked(parts, role, rules)
-    return [
-        replace(part, reason="another line") if part.role == "line" and not part.reason else part
-        for part in parts
-    ]
+    return parts
 
 
 def _notes_of_tracks(notes: Notes) -> dict[int, Notes]:

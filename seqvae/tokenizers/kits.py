@@ -45,6 +45,7 @@ NAMED_CLASSES = {
     "crash": "crash", "cymbal": "crash", "ride": "ride",
 }  # fmt: skip
 
+NO_NOTES = make_notes([], [], [])
 NO_DRUMS = Reason("file", "no drums", "--data.tracks")
 OTHER_DRUM = Reason("note", "a drum outside the nine classes")
 
@@ -52,7 +53,7 @@ OTHER_DRUM = Reason("note", "a drum outside the nine classes")
 def kit_hits(parts: Sequence[Part], dropped: Dropped) -> Notes:
     """The notes of all drum tracks that belong to a class."""
     kits = [_kit(part) for part in parts if part.role == "drums"]
-    drums = sort_notes(np.concatenate(kits)) if kits else make_notes([], [], [])
+    drums = kits[0] if len(kits) == 1 else sort_notes(np.concatenate([NO_NOTES, *kits]))
     hits: Notes = drums[CLASS_OF[drums["pitch"]] >= 0]
     if parts and not len(drums):
         dropped[NO_DRUMS] += 1
@@ -63,11 +64,13 @@ def kit_hits(parts: Sequence[Part], dropped: Dropped) -> Notes:
 
 def _kit(part: Part) -> Notes:
     """The notes of a drum track, at the pitches of General MIDI."""
+    if part.track.channel == DRUM_CHANNEL:
+        return part.notes
     words = {word.removesuffix("s") for word in words_of(part.track.name)}
     named = [drum for word, drum in NAMED_CLASSES.items() if word in words]
     if "open" in words:
         named = [drum.replace("closed", "open") for drum in named]
-    if part.track.channel == DRUM_CHANNEL or len(named) != 1 or np.ptp(part.notes["pitch"]):
+    if len(named) != 1 or np.ptp(part.notes["pitch"]):
         return part.notes
     notes: Notes = part.notes.copy()
     notes["pitch"] = CLASSES[named[0]][0]
