@@ -8,6 +8,7 @@ Axes: N windows, T steps, C channels, K condition columns.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -97,7 +98,7 @@ def grid_windows(rolls: Sequence[Roll], span: Span, conditions: Conditions) -> W
     for roll in rolls:
         for reason, which in roll.refused.items():
             refused[reason] = refused[reason] | which if reason in refused else which
-    rests = np.max([longest_runs(roll.silent) for roll in rolls], axis=0)
+    rests = reduce(np.maximum, (longest_runs(roll.silent) for roll in rolls))
     return Windows(np.concatenate(columns, axis=2), rests, refused)
 
 

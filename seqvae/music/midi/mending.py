@@ -120,7 +120,7 @@ def is_suspect(chunk: bytes, *, is_plain: bool = False) -> bool:
 
 def is_plain(data: bytes) -> bool:
     """Whether nothing but its first message can make a chunk of a file suspect."""
-    return not (_has_odd_numbers(data) or _has_system_bytes(data))
+    return not (_has_system_bytes(data) or _has_odd_numbers(data))
 
 
 def _has_odd_numbers(data: bytes) -> bool:
