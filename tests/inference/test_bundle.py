@@ -222,8 +222,9 @@ def test_no_file_asks_for_more_memory_than_its_weights_take(
         return model
 
     monkeypatch.setattr(bundle, "SequenceVAE", watched)
-    for name in ("embedding_dim", "encoder_dim", "decoder_dim", "conductor_dim", "latent_dim"):
-        changed = saved | {"model": saved["model"] | {name: 60_000}}
+    sizes = ("embedding_dim", "encoder_dim", "decoder_dim", "conductor_dim", "latent_dim")
+    for name, value in [*((size, 60_000) for size in sizes), ("decoder_layers", 4)]:
+        changed = saved | {"model": saved["model"] | {name: value}}
         (tmp_path / "config.json").write_text(json.dumps(changed))
         with pytest.raises(InputError, match=r"model\.safetensors: damaged \(not of this model"):
             load_weights(tmp_path)
