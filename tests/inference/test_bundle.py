@@ -223,7 +223,7 @@ def test_no_file_asks_for_more_memory_than_its_weights_take(
 
     monkeypatch.setattr(bundle, "SequenceVAE", watched)
     sizes = ("embedding_dim", "encoder_dim", "decoder_dim", "conductor_dim", "latent_dim")
-    for name, value in [*((size, 60_000) for size in sizes), ("decoder_layers", 4)]:
+    for name, value in [*((size, 60_000) for size in sizes), ("conductor_layers", 2)]:
         changed = saved | {"model": saved["model"] | {name: value}}
         (tmp_path / "config.json").write_text(json.dumps(changed))
         with pytest.raises(InputError, match=r"model\.safetensors: damaged \(not of this model"):
