@@ -1,10 +1,16 @@
 """What several test files share: the place of the real data, and two trained models."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 pytest_plugins = ("trained",)
+
+# Shells start jobs in the background, and nohup all jobs, deaf to some signals. Tests send them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 

@@ -264,14 +264,14 @@ def chord_share(notes: Notes, piece: Piece) -> float:
     if not len(notes):
         return math.nan
     onsets = np.sort(notes["start"] + notes["offset"].astype(np.float64))
-    longest: Any = min(CHORD_SECONDS * piece.tempos[0].qpm / 60, CHORD_QUARTERS)  # in quarters
+    qpm: Any = piece.tempos[0].qpm
     if len(piece.tempos) > 1:
         starts, of_each = zip(
             *((tempo.start_step, tempo.qpm) for tempo in piece.tempos), strict=True
         )
         tempo = np.searchsorted(starts, onsets[1:], side="right") - 1
         qpm = np.array(of_each)[np.maximum(tempo, 0)]
-        longest = np.minimum(CHORD_SECONDS * qpm / 60, CHORD_QUARTERS)
+    longest = np.minimum(CHORD_SECONDS * qpm / 60, CHORD_QUARTERS)  # in quarters
     # Whether each onset but the first belongs to the note before it.
     is_joined = onsets[1:] - onsets[:-1] <= longest * piece.steps_per_quarter
     num_joined = np.count_nonzero(is_joined)
