@@ -226,7 +226,7 @@ class Peer:
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"{shlex.join(map(str, self.process.args))} ended at {job}")  # type: ignore[arg-type]
+            raise SystemExit(f"{shlex.join(map(str, self.process.args))} ended at {job}")  # type: ignore[arg-type]  # a list of words
         seconds: list[float] = json.loads(line)
         return seconds
 
@@ -321,7 +321,7 @@ def others_use() -> float:
         return sum(numbers), numbers[3] + numbers[4]
 
     before = ticks()
-    time.sleep(0.5)
+    time.sleep(0.5)  # while we do nothing, what is used is used by others
     after = ticks()
     total = max(after[0] - before[0], 1)
     return round(1 - (after[1] - before[1]) / total, 3)

@@ -85,7 +85,7 @@ def command(*words: object) -> Ended:
     code = 0
     before = sys.argv
     sys.argv = ["seqvae", *map(str, words)]
-    out.fileno = lambda: 1  # type: ignore[method-assign]
+    out.fileno = lambda: 1  # type: ignore[method-assign]  # what a closed pipe would be muted by
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             cli.main()
@@ -215,7 +215,7 @@ def trial_alone(campaign: Campaign, base: Path, *, seed: int, number: int) -> Ou
         return Outcome(number, "one line" if line else "unharmed", line)
     except Fell as fall:
         return Outcome(number, "fell", str(fall))
-    except Exception:
+    except Exception:  # whatever a user would see as a traceback
         return Outcome(number, "fell", traceback.format_exc()[-1500:])
     finally:
         os.chdir(here)

@@ -319,7 +319,7 @@ def _forked(
         finally:
             os._exit(0)
     if after is not None:
-        time.sleep(after)
+        time.sleep(after)  # a moment at random is what is tried
         os.kill(pid, number)
     os.waitpid(pid, 0)
     if not file.exists():  # it was killed before it could tell
@@ -410,7 +410,7 @@ def pairs(rng: random.Random, base: Path, folder: Path) -> str:
             finally:
                 os._exit(0)
         pids.append(pid)
-        time.sleep(rng.choice((0.0, rng.uniform(0, 0.5))))
+        time.sleep(rng.choice((0.0, rng.uniform(0, 0.5))))  # at once, or in the middle of the other
     for pid in pids:
         os.waitpid(pid, 0)
     ends = [

@@ -25,7 +25,7 @@ Step = Callable[[Tensor, Tensor], None]
 
 def sentence_vae(vocab_size: int) -> Step:
     """A step at the project's default sizes: GRUs of 256 units, 300 dimensions, 16 of z."""
-    from model import SentenceVAE  # type: ignore[import-not-found]
+    from model import SentenceVAE  # type: ignore[import-not-found]  # of the checkout
 
     vae = SentenceVAE(
         vocab_size=vocab_size, embedding_size=300, rnn_type="gru", hidden_size=256, word_dropout=0,
@@ -48,7 +48,7 @@ def sentence_vae(vocab_size: int) -> Step:
 
 def lagging(vocab_size: int) -> Step:
     """A step at the project's sizes for text: LSTMs of 1,024 units, 512 dimensions, 32 of z."""
-    from modules import VAE, LSTMDecoder, LSTMEncoder  # type: ignore[import-not-found]
+    from modules import VAE, LSTMDecoder, LSTMEncoder  # type: ignore[import-not-found]  # of the checkout
 
     sizes = argparse.Namespace(
         ni=512, nz=32, enc_nh=1024, dec_nh=1024, dec_dropout_in=0.5, dec_dropout_out=0.5,

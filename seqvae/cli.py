@@ -63,10 +63,11 @@ def did_you_mean(message: str, parser: argparse.ArgumentParser) -> str:
     unknown = re.search(r"[Uu]nrecognized arguments: --([\w.]+)", message)
     if unknown is None:
         return ""
+    # argparse has no public list of its flags.
     flags = [flag[2:] for action in parser._actions for flag in action.option_strings]
-    ends = [flag for flag in flags if flag.split(".")[-1] == unknown[1]]
-    begins = [flag for flag in flags if unknown[1] in flag.split(".")[-1]]
-    close = ends or begins or difflib.get_close_matches(unknown[1], flags, n=1)
+    same = [flag for flag in flags if flag.split(".")[-1] == unknown[1]]
+    longer = [flag for flag in flags if unknown[1] in flag.split(".")[-1]]
+    close = same or longer or difflib.get_close_matches(unknown[1], flags, n=1)
     return f"; did you mean --{close[0]}?" if close else ""
 
 
@@ -207,8 +208,8 @@ VERBS: dict[str, Callable[[Sequence[str]], None]] = {
 
 def main() -> None:
     """Run a verb; users' mistakes end as one line and exit code 2."""
-    # Threads that wait shall sleep, not spin: on a busy machine a training step takes a tenth of
-    # the time. It must be said before torch is imported.
+    # Threads that wait sleep instead of spinning, which takes other programs' time and our own on
+    # a busy machine. OpenMP reads this when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -8,14 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TypeAlias
 
-UNITS = (
-    "file",
-    "window",
-    "track",
-    "line",
-    "note",
-    "byte",
-)  # what may be left out, the largest first
+UNITS = ("file", "window", "track", "line", "note", "byte")  # that may be left out, largest first
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,7 @@ def main_reason(dropped: Dropped) -> Reason | None:
 
 
 def in_words(dropped: Dropped) -> str:
-    """What was left out, with counts but of files: 3 windows: metre 6/8; 1 track: chords."""
+    """What was left out, and how many (but of files): 3 windows: metre 6/8; 1 track: chords."""
     return "; ".join(
         reason.text if reason.unit == "file" else f"{amount(count, reason.unit)}: {reason.text}"
         for reason, count in ranked(dropped)

@@ -30,13 +30,6 @@ Draw = Callable[[Float[Tensor, "B V"], int], Int[Tensor, " B"]]
 """Logits of a channel, and its number -> a token for each row."""
 
 
-class Running(Protocol):
-    """What a network carries from one step to the next."""
-
-    def keep(self, rows: Int[Tensor, " R"], /) -> "Running":
-        """Go on with these rows alone."""
-
-
 @runtime_checkable
 class Stepwise(Protocol):
     """What the loop needs of a network."""
@@ -49,7 +42,7 @@ class Stepwise(Protocol):
         """The code of each segment."""
 
     def begin(self, code: Float[Tensor, "B S"], /) -> Any:
-        """The state before the first step of a segment, which is `Running`."""
+        """The state before the first step of a segment; its `keep(rows)` goes on with these."""
 
     def step(
         self,

@@ -52,7 +52,7 @@ class Product:
     def __init__(self, weight: Float[Tensor, "G K"], precision: torch.dtype | None) -> None:
         """Made in this precision; None is that of the weights."""
         self.is_rough = precision is not None
-        # With weights (K, G), exact products of few rows are up to twice as fast.
+        # With weights (K, G), exact products of few rows are faster.
         self.weight = weight.t().contiguous() if precision is None else weight.to(precision)
 
     def __call__(self, addend: Float[Tensor, "*#B G"], x: Float[Tensor, "B K"]) -> Tensor:

@@ -6,7 +6,6 @@ Axes: N windows, T steps, C = 1 channel, K condition columns.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -14,35 +13,30 @@ from numpy.typing import NDArray
 
 from seqvae.errors import within
 from seqvae.music.notes import Notes, Piece
-from seqvae.reasons import Dropped
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
-from seqvae.tokenizers.grid import Conditions, GridSettings, grid_windows, in_quarters, taken_steps
+from seqvae.tokenizers.grid import Conditions, grid_windows, in_quarters, taken_steps
 from seqvae.tokenizers.kits import (
     NUM_CLASSES,
     NUM_SETS,
-    kit_hits,
+    KitSettings,
     kit_notes,
     kit_roll,
     kit_symbols,
     mixed_sets,
 )
-from seqvae.tokenizers.tracks import TrackSettings
 from seqvae.tokenizers.windows import (
     Span,
     Windows,
-    encode_windows,
-    extract_windows,
     window_piece,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class DrumsTokenizer(TrackSettings, GridSettings, MusicTokenizer):
+class DrumsTokenizer(KitSettings, MusicTokenizer):
     """All drum tracks of a piece as one kit."""
 
     kind: ClassVar[str] = "drums"
     channels: ClassVar[tuple[str, ...]] = ("hits",)
-    roles: ClassVar[tuple[str, ...]] = ("drums",)
     of_batches: ClassVar[frozenset[str]] = frozenset({"mix_share"})
     num_members: ClassVar[tuple[int, ...]] = (NUM_CLASSES,)
 
@@ -62,24 +56,11 @@ class DrumsTokenizer(TrackSettings, GridSettings, MusicTokenizer):
 
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of the kit."""
-        dropped, parts = Dropped(), self.parts(piece)
-        self.count_left_out(parts, dropped)
-        hits = kit_hits(parts, dropped)
-        cuts = [partial(self._cut, hits, self.conditions(piece))] if len(hits) else []
-        return extract_windows(self, piece, cuts, dropped)
+        return self.extract_kit(piece, self._cut)
 
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
         """The windows of the kit end to end, or the one that begins at `bar`."""
-        dropped, parts = Dropped(), self.parts(piece)
-        hits = kit_hits(parts, dropped)
-        if parts and not len(hits):
-            raise self.nothing_taken(parts, dropped)
-        cut = partial(self._cut, hits, self.conditions(piece))
-        kits = [part for part in parts if self.takes(part)]
-        tracks = {0: kits[0].track} if kits else {}
-        examples = encode_windows(self, piece, cut, bar, tracks=tracks)
-        self.warn_of_rest(piece, parts, kits, dropped)
-        return examples
+        return self.encode_kit(piece, bar, self._cut)
 
     def _cut(self, hits: Notes, chords: Conditions, span: Span) -> Windows:
         """The windows of a kit, and of the chords of its piece."""

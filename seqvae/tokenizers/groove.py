@@ -13,7 +13,6 @@ Axes: N windows, T steps, C = 19 channels, K condition columns.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -28,11 +27,9 @@ from seqvae.music.notes import (
     make_notes,
     velocity_bins,
 )
-from seqvae.reasons import Dropped
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
 from seqvae.tokenizers.grid import (
     Conditions,
-    GridSettings,
     Roll,
     grid_windows,
     in_quarters,
@@ -44,18 +41,15 @@ from seqvae.tokenizers.kits import (
     NUM_CLASSES,
     NUM_SETS,
     WRITTEN,
-    kit_hits,
+    KitSettings,
     kit_roll,
     kit_symbols,
     mixed_sets,
     struck,
 )
-from seqvae.tokenizers.tracks import TrackSettings
 from seqvae.tokenizers.windows import (
     Span,
     Windows,
-    encode_windows,
-    extract_windows,
     window_piece,
 )
 
@@ -66,7 +60,7 @@ OFFSET_CHANNELS = slice(1 + NUM_CLASSES, 1 + 2 * NUM_CLASSES)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrooveTokenizer(TrackSettings, GridSettings, MusicTokenizer):
+class GrooveTokenizer(KitSettings, MusicTokenizer):
     """All drum tracks of a piece as one kit, performed."""
 
     kind: ClassVar[str] = "groove"
@@ -75,7 +69,6 @@ class GrooveTokenizer(TrackSettings, GridSettings, MusicTokenizer):
         *(f"velocity of {name}" for name in CLASSES),
         *(f"timing of {name}" for name in CLASSES),
     )
-    roles: ClassVar[tuple[str, ...]] = ("drums",)
     of_batches: ClassVar[frozenset[str]] = frozenset(
         {"mix_share", "max_velocity_change", "encoder_sees"}
     )
@@ -113,24 +106,11 @@ class GrooveTokenizer(TrackSettings, GridSettings, MusicTokenizer):
 
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of the kit."""
-        dropped, parts = Dropped(), self.parts(piece)
-        self.count_left_out(parts, dropped)
-        hits = kit_hits(parts, dropped)
-        cuts = [partial(self._cut, hits, self.conditions(piece))] if len(hits) else []
-        return extract_windows(self, piece, cuts, dropped)
+        return self.extract_kit(piece, self._cut)
 
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
         """The windows of the kit end to end, or the one that begins at `bar`."""
-        dropped, parts = Dropped(), self.parts(piece)
-        hits = kit_hits(parts, dropped)
-        if parts and not len(hits):
-            raise self.nothing_taken(parts, dropped)
-        cut = partial(self._cut, hits, self.conditions(piece))
-        kits = [part for part in parts if self.takes(part)]
-        tracks = {0: kits[0].track} if kits else {}
-        examples = encode_windows(self, piece, cut, bar, tracks=tracks)
-        self.warn_of_rest(piece, parts, kits, dropped)
-        return examples
+        return self.encode_kit(piece, bar, self._cut)
 
     def _cut(self, hits: Notes, chords: Conditions, span: Span) -> Windows:
         """The windows of a performed kit, and of the chords of its piece."""

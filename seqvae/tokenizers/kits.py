@@ -7,17 +7,25 @@ so there are 512: 5 = 0b101 is kick and closed hi-hat.
 Axes: N windows, T steps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.music.notes import Notes, make_notes, sort_notes
+from seqvae.music.notes import Notes, Piece, make_notes, sort_notes
 from seqvae.music.roles import DRUM_CHANNEL, Part
 from seqvae.music.track_names import words_of
 from seqvae.reasons import Dropped, Reason
-from seqvae.tokenizers.grid import Roll
-from seqvae.tokenizers.windows import Span
+from seqvae.tokenizers.contract import Example, Extraction
+from seqvae.tokenizers.grid import Conditions, GridSettings, Roll
+from seqvae.tokenizers.tracks import TrackSettings
+from seqvae.tokenizers.windows import Span, Windows, encode_windows, extract_windows
+
+KitCut: TypeAlias = Callable[[Notes, Conditions, Span], Windows]
+"""The windows of a kit, and of the chords of its piece."""
 
 CLASSES = {  # the first pitch is the one that is written
     "kick": (36, 35),
@@ -115,3 +123,31 @@ def kit_symbols(tokens: NDArray[np.int64]) -> list[str]:
         "".join(letter for i, letter in enumerate(LETTERS) if token >> i & 1) or "."
         for token in tokens
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KitSettings(TrackSettings, GridSettings):
+    """Settings of representations that take all drum tracks of a piece as one kit."""
+
+    roles: ClassVar[tuple[str, ...]] = ("drums",)
+
+    def extract_kit(self, piece: Piece, cut: KitCut) -> Extraction:
+        """The training windows of the kit."""
+        dropped, parts = Dropped(), self.parts(piece)
+        self.count_left_out(parts, dropped)
+        hits = kit_hits(parts, dropped)
+        cuts = [partial(cut, hits, self.conditions(piece))] if len(hits) else []
+        return extract_windows(self, piece, cuts, dropped)
+
+    def encode_kit(self, piece: Piece, bar: int | None, cut: KitCut) -> list[Example]:
+        """The windows of the kit end to end, or the one that begins at `bar`."""
+        dropped, parts = Dropped(), self.parts(piece)
+        hits = kit_hits(parts, dropped)
+        if parts and not len(hits):
+            raise self.nothing_taken(parts, dropped)
+        kits = [part for part in parts if self.takes(part)]
+        tracks = {0: kits[0].track} if kits else {}
+        whole = partial(cut, hits, self.conditions(piece))
+        examples = encode_windows(self, piece, whole, bar, tracks=tracks)
+        self.warn_of_rest(piece, parts, kits, dropped)
+        return examples
