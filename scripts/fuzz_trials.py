@@ -19,7 +19,6 @@ import yaml
 from fuzz_damage import damage_bytes, damage_json, nasty
 from fuzz_pool import Campaign, Ended, Fell, command
 
-from seqvae import cli
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.scores import extract_file
 from seqvae.corpus.store import Corpus
@@ -33,6 +32,7 @@ from seqvae.music.notes import Piece, make_notes
 from seqvae.tokenizers import TOKENIZERS, make_tokenizer
 from seqvae.tokenizers.contract import Example
 from seqvae.training.config import TrainerConfig
+from seqvae.training.flags import parse_config
 from seqvae.training.train import train  # noqa: F401  # imported before processes are forked
 
 TINY = {
@@ -244,7 +244,7 @@ def _flag(rng: random.Random, base: Path) -> str:
     name = rng.choice([field.name for field in fields(kind)])
     drawn = rng.choice([nasty(rng, plain=True), 1, -1, 0.5, True])
     value = rng.choice((str, repr, json.dumps))(drawn)
-    cli._parse_config("train", [str(base / "text.yaml"), f"--{section}.{name}={value}"])
+    parse_config("train", [str(base / "text.yaml"), f"--{section}.{name}={value}"])
     return ""
 
 

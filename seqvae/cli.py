@@ -7,18 +7,15 @@ is printed at once.
 
 import argparse
 import codecs
-import difflib
 import io
 import json
 import logging
 import os
-import re
 import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, Field, fields, is_dataclass
-from pathlib import Path
+from dataclasses import MISSING, Field, fields
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -30,18 +27,18 @@ from typing import (
 
 import seqvae
 from seqvae.disk import require_folder, write_file
-from seqvae.errors import SHOWN, InputError, in_words, shortened
+from seqvae.errors import InputError, shortened
 from seqvae.files import expanded
 from seqvae.inference import options
 from seqvae.stops import exit_code, on_signal, stop
+from seqvae.training.flags import did_you_mean, parse_config
 
 if TYPE_CHECKING:
-    from seqvae.training.config import Config
+    pass
 
 
 logger = logging.getLogger("seqvae.cli")
 
-PLACES = ("--data.source", "--data.train", "--data.valid", "--data.test")
 BROKEN_PIPE = 141  # the shell's code for a process whose reader has gone, as `head` does
 INPUTS = ("inputs", "start", "end", "source", "a", "b", "c")  # fields of the verbs' options
 
@@ -58,22 +55,9 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}{guess} (see {self.prog} --help)")
 
 
-def did_you_mean(message: str, parser: argparse.ArgumentParser) -> str:
-    """The flag that an unknown one resembles, or whose last part it is; or nothing."""
-    unknown = re.search(r"[Uu]nrecognized arguments: --([\w.]+)", message)
-    if unknown is None:
-        return ""
-    # argparse has no public list of its flags.
-    flags = [flag[2:] for action in parser._actions for flag in action.option_strings]
-    same = [flag for flag in flags if flag.split(".")[-1] == unknown[1]]
-    longer = [flag for flag in flags if unknown[1] in flag.split(".")[-1]]
-    close = same or longer or difflib.get_close_matches(unknown[1], flags, n=1)
-    return f"; did you mean --{close[0]}?" if close else ""
-
-
 def prepare(arguments: Sequence[str]) -> None:
     """Make a prepared corpus from a folder, a file, a glob or a list."""
-    config = _parse_config("prepare", arguments)[0]
+    config = parse_config("prepare", arguments, VERBS["prepare"].__doc__)[0]
     from seqvae.corpus.prepare import prepare
 
     prepare(config.data, config.corpus_folder)
@@ -81,7 +65,7 @@ def prepare(arguments: Sequence[str]) -> None:
 
 def train(arguments: Sequence[str]) -> None:
     """Train a model, after preparing its corpus if that is not done yet."""
-    config, chosen = _parse_config("train", arguments)
+    config, chosen = parse_config("train", arguments, VERBS["train"].__doc__)
     from seqvae.training.train import train
 
     run = train(config, expanded(chosen["runs"]), resume=chosen["resume"])
@@ -270,105 +254,6 @@ def _dispatch(arguments: Sequence[str]) -> None:
     if arguments[0] not in VERBS:
         raise InputError(f"no verb {arguments[0]!r}; there are {', '.join(VERBS)}")
     VERBS[arguments[0]](arguments[1:])
-
-
-def _parse_config(verb: str, arguments: Sequence[str]) -> tuple["Config", dict[str, Any]]:
-    """The config from a YAML file and flags, which win, and the other flags by name."""
-    import jsonargparse
-
-    from seqvae.training.config import Config
-    from seqvae.training.tokenizer_help import tokenizer_help
-
-    jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = jsonargparse.ArgumentParser(
-        prog=f"seqvae {verb}",
-        usage=f"seqvae {verb} CONFIG.yaml [--data.source FOLDER] [--SECTION.FIELD VALUE ...]",
-        description=VERBS[verb].__doc__,
-        exit_on_error=False,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--config", action="config", help="a YAML file; it may stand first, alone")
-    parser.add_class_arguments(Config)
-    parser.add_argument("--dedupe", action="store_true", help="short for --data.dedupe true")
-    if verb == "train":
-        parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
-        parser.add_argument("--runs", default="runs", help="folder of all runs")
-    words = list(arguments)
-    if {"-h", "--help"} & {*words}:
-        print(parser.format_help(), tokenizer_help(), sep="\n", end="")
-        sys.exit(0)
-    if not words:
-        raise InputError(f"give a config, such as seqvae {verb} configs/melody_2bar.yaml")
-    if not words[0].startswith("-"):
-        words.insert(0, "--config")
-    words, places = _without_places(_with_settings(words))
-    try:
-        parsed = parser.parse_args(words)
-        if parsed.dedupe:
-            parsed.data.dedupe = True
-        vars(parsed.data).update(places)
-        made = parser.instantiate(parsed)
-    except (jsonargparse.ArgumentError, OverflowError, RecursionError) as error:
-        said = _in_our_words(str(error)) + did_you_mean(str(error), parser)
-        raise InputError(f"{said} (see seqvae {verb} --help)") from error
-    sections = {name: made[name] for name in Config.__dataclass_fields__}
-    return Config(**sections), {k: v for k, v in vars(made).items() if k not in sections}
-
-
-def _with_settings(words: list[str]) -> list[str]:
-    """The arguments with the text of each config file in the place of its name."""
-    from seqvae.training.settings_file import read_settings
-
-    read: list[str] = []
-    for word in words:
-        if read and read[-1] == "--config":
-            read[-1] = f"--config={read_settings(expanded(word))}"
-        elif word.startswith("--config="):
-            read.append(f"--config={read_settings(expanded(word.removeprefix('--config=')))}")
-        else:
-            read.append(word)
-    return read
-
-
-def _without_places(words: list[str]) -> tuple[list[str], dict[str, Any]]:
-    """The arguments without the places of data, and these by field.
-
-    They take as many as a shell makes of `my_clips/*.mid`. They are names, even where they are
-    YAML; `null` unsets a place, unless it is the name of one.
-    """
-    rest: list[str] = []
-    places: dict[str, list[str]] = {}
-    taking: list[str] | None = None
-    for word in words:
-        flag, equals, value = word.partition("=")
-        if word.startswith("-"):
-            taking = None
-        if flag in PLACES:
-            taking = places[flag.removeprefix("--data.")] = [value] if equals else []
-        elif taking is None:
-            rest.append(word)
-        else:
-            taking.append(word)
-    for name, named in places.items():
-        if not named:
-            raise InputError(f"--data.{name} names nothing; give files, folders or globs")
-    unset = [] if Path("null").exists() else ["null"]
-    return rest, {name: None if named == unset else named for name, named in places.items()}
-
-
-def _in_our_words(message: str) -> str:
-    """What jsonargparse says of a setting, in one short line."""
-    from seqvae.training.config import Config
-
-    name = re.search(r'Parser key "([\w.]+)"', message)
-    value = re.search(r"(?:Got value|Given value): (.*)", message)
-    hint: Any = Config
-    for part in name[1].split(".") if name else ():
-        hint = get_type_hints(hint).get(part) if is_dataclass(hint) else None
-    if value is None or hint is None or is_dataclass(hint):
-        return message
-    assert name is not None
-    return f"{name[1]} is {value[1][:SHOWN]}; it takes {in_words(hint)}"
 
 
 def _generate(kind: type, arguments: Sequence[str]) -> None:

@@ -29,6 +29,7 @@ from seqvae.inference.bundle import open_corpus
 from seqvae.inference.provenance import commit
 from seqvae.music.midi import read_midi, to_pretty_midi
 from seqvae.music.notes import Piece, make_notes
+from seqvae.training.flags import parse_config
 
 ROOT = Path(__file__).parents[1]
 TINY_TEXT = """\
@@ -652,7 +653,7 @@ def test_every_verb_has_help(
 
 @pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda f: f.stem)
 def test_every_shipped_config_parses(file: Path) -> None:
-    config, _ = cli._parse_config("train", [str(file), "--data.source", "x"])
+    config, _ = parse_config("train", [str(file), "--data.source", "x"])
     assert config.name == file.stem
 
 
@@ -746,10 +747,10 @@ def test_a_signal_ends_workers_at_once_and_leaves_nothing(
 
 def test_a_tokenizer_can_be_set_field_by_field_or_as_a_whole() -> None:
     melody, captions = (str(ROOT / f"configs/{name}.yaml") for name in ("melody_2bar", "text"))
-    waltz, _ = cli._parse_config("train", [melody, "--data.tokenizer.metres", "[3/4]"])
+    waltz, _ = parse_config("train", [melody, "--data.tokenizer.metres", "[3/4]"])
     assert waltz.data.tokenizer["metres"] == ["3/4"]
     assert waltz.data.tokenizer["num_bars"] == 2
-    words, _ = cli._parse_config("train", [captions, "--data.tokenizer", "{kind: words}"])
+    words, _ = parse_config("train", [captions, "--data.tokenizer", "{kind: words}"])
     assert words.data.tokenizer == {"kind": "words", "vocab_size": 10000, "max_steps": 100}
 
 

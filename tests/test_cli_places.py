@@ -13,6 +13,7 @@ from seqvae import cli
 from seqvae.corpus.prepare import prepare
 from seqvae.errors import InputError
 from seqvae.inference.bundle import open_corpus
+from seqvae.training.flags import parse_config
 
 CONFIG = "name: tiny\ndata: {source: mine, tokenizer: {kind: words}}\n"
 
@@ -53,7 +54,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_places_are_as_many_as_a_shell_makes(
     here: Path, words: list[str], expected: dict[str, object]
 ) -> None:
-    config, _ = cli._parse_config("train", ["a.yaml", *words])
+    config, _ = parse_config("train", ["a.yaml", *words])
     assert {name: getattr(config.data, name) for name in expected} == expected
     assert config.data.dedupe == ("--dedupe" in words)
     saved = yaml.safe_load((here / "a.yaml").read_text(encoding="utf-8"))
@@ -62,14 +63,14 @@ def test_places_are_as_many_as_a_shell_makes(
 
 def test_null_is_a_place_if_there_is_one(here: Path) -> None:
     (here / "null").mkdir()
-    config, _ = cli._parse_config("prepare", ["a.yaml", "--data.source", "null"])
+    config, _ = parse_config("prepare", ["a.yaml", "--data.source", "null"])
     assert config.data.source == "null"
 
 
 def test_a_place_must_be_named(here: Path) -> None:
     for words in (["--data.source"], ["--data.source", "--dedupe"]):
         with pytest.raises(InputError, match=r"--data\.source names nothing; give files"):
-            cli._parse_config("prepare", ["a.yaml", *words])
+            parse_config("prepare", ["a.yaml", *words])
 
 
 def test_a_config_is_read_where_its_name_stands(here: Path) -> None:
@@ -78,7 +79,7 @@ def test_a_config_is_read_where_its_name_stands(here: Path) -> None:
         "name: \u00e9\ndata: {tokenizer: {kind: words}}\n", "utf-8"
     )
     for words in (["--config", "~/b.yaml"], ["--config=~/b.yaml"], ["~/b.yaml"]):
-        assert cli._parse_config("prepare", words)[0].name == "\u00e9"
+        assert parse_config("prepare", words)[0].name == "\u00e9"
 
 
 def test_what_the_locale_cannot_show_is_spelt_out() -> None:
@@ -155,10 +156,10 @@ def test_a_corpus_of_data_that_moved_is_unchanged(
 ) -> None:
     (here / "mine").mkdir()
     (here / "mine" / "a.txt").write_text("a b\nc d\ne f\n", encoding="utf-8")
-    config, _ = cli._parse_config("prepare", ["a.yaml"])
+    config, _ = parse_config("prepare", ["a.yaml"])
     prepare(config.data, config.corpus_folder)
     (here / "mine").rename(here / "yours")
-    config, _ = cli._parse_config("prepare", ["a.yaml", "--data.source", "yours"])
+    config, _ = parse_config("prepare", ["a.yaml", "--data.source", "yours"])
     caplog.set_level("INFO")
     prepare(config.data, config.corpus_folder)
     assert "unchanged" in caplog.text

@@ -20,7 +20,7 @@ LIBRARIES = {  # where each may be imported, inside functions too
     "mido": ("music/midi",),
     "sentencepiece": ("tokenizers/text",),
     "safetensors": ("inference",),
-    "jsonargparse": ("cli",),
+    "jsonargparse": ("training/flags",),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 
