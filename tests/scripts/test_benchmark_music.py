@@ -16,6 +16,7 @@ from seqvae.model.config import ModelConfig
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.midi import to_pretty_midi
 from seqvae.tokenizers import make_tokenizer
+from seqvae.training.flags import parse_config
 
 ROOT = Path(__file__).parents[2]
 TINY = shlex.split(
@@ -83,7 +84,7 @@ def test_a_row_is_made_and_shown(
 def test_every_row_can_be_trained(benchmark: ModuleType, tmp_path: Path) -> None:
     for flags in benchmark.ROWS.values():
         config, *rest = flags.format(data=tmp_path).split()
-        cli._parse_config("train", [str(ROOT / "configs" / config), *rest])
+        parse_config("train", [str(ROOT / "configs" / config), *rest])
 
 
 def test_flat_and_hierarchical_rows_have_as_many_weights(benchmark: ModuleType) -> None:
@@ -91,7 +92,7 @@ def test_flat_and_hierarchical_rows_have_as_many_weights(benchmark: ModuleType) 
         sizes = []
         for name in (kind, f"{kind}_flat"):
             config, *rest = benchmark.ROWS[name].format(data="x").split()
-            parsed, _ = cli._parse_config("train", [str(ROOT / "configs" / config), *rest])
+            parsed, _ = parse_config("train", [str(ROOT / "configs" / config), *rest])
             tokenizer = make_tokenizer(parsed.data.tokenizer)
             model = SequenceVAE(ModelConfig(**vars(parsed.model)), tokenizer.steps)
             sizes.append(sum(weights.numel() for weights in model.parameters()))

@@ -12,6 +12,7 @@ import pytest
 from trained import load_script
 
 from seqvae import cli
+from seqvae.training.flags import parse_config
 
 ROOT = Path(__file__).parents[2]
 COLUMNS = {
@@ -114,7 +115,7 @@ def test_every_row_of_the_benchmark_can_be_trained(benchmark: ModuleType) -> Non
     for flags in benchmark.ROWS.values():
         config, *rest = flags.split()
         data = ["--data.source", "x.txt"]
-        cli._parse_config("train", [str(ROOT / "configs" / config), *rest, *data])
+        parse_config("train", [str(ROOT / "configs" / config), *rest, *data])
 
 
 def test_rows_stand_in_order_and_a_newer_one_takes_the_place_of_the_older(
