@@ -50,8 +50,8 @@ class Stepwise(Protocol):
         conditions: Int[Tensor, "B K"] | None,
         state: Any,
         /,
-    ) -> tuple[Tensor, Any]:
-        """Features after the tokens of the step before, and the new state."""
+    ) -> Tensor:
+        """Features after the tokens of the step before; the state goes one step on."""
 
     def draw(self, features: Tensor, draw: Draw, /) -> Int[Tensor, "B C"]:
         """The tokens of a step."""
@@ -139,7 +139,7 @@ def decode_steps(
             if step % segment_length == 0:
                 state = decoder.begin(codes[rows, step // segment_length])
             condition = None if conditions is None else conditions[rows, step]
-            features, state = decoder.step(tokens, condition, state)
+            features = decoder.step(tokens, condition, state)
             tokens = decoder.draw(features, draws)
         drawn = tokens if len(rows) == len(z) else drawn.index_copy(0, rows, tokens)
         yield drawn

@@ -5,11 +5,9 @@ input weights. What the code adds is the same at every step of a segment. So a s
 two lookups, one product with the recurrent weights and the gates' arithmetic. `nn.LSTM` would pack
 its weights again at each step.
 
-Axes: B sequences, C channels, K conditions, V vocabulary, E embedding, H hidden, S width of a
-code, W features, G = 4 H gates in the order input, forget, output, candidate.
+Axes: B sequences, C channels, K conditions, V vocabulary, E embedding, L layers, H hidden, S width
+of a code, W features, G = 4 H gates in the order input, forget, output, candidate.
 """
-
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -24,26 +22,34 @@ from seqvae.model.heads import ChannelHeads
 MAX_TABLE_ROWS = 1024  # above, a product of one embedding costs less than a table of them all
 
 
-@dataclass(frozen=True, eq=False)
 class StepState:
-    """What is carried from one step to the next."""
+    """Where the LSTM is, with room for its arithmetic. A step changes it in place."""
 
-    hidden: tuple[Float[Tensor, "B H"], ...]
-    """The output of each layer."""
-    cell: tuple[Float[Tensor, "B H"], ...]
-    gates: Float[Tensor, "B G"]
-    """What the code and the biases add to the gates of the first layer."""
-    skip: Float[Tensor, "B W"] | None
-    """What the code adds to the features."""
+    def __init__(
+        self,
+        hidden: Float[Tensor, "B L H"],
+        cell: Float[Tensor, "B L H"],
+        from_code: Float[Tensor, "B G"],
+        skip: Float[Tensor, "B W"] | None,
+    ) -> None:
+        """`from_code` goes into the gates of the first layer, `skip` into the features."""
+        self.hidden = hidden.clone(memory_format=torch.contiguous_format)
+        self.cell = cell.clone(memory_format=torch.contiguous_format)
+        self.from_code, self.skip = from_code, skip
+        size = hidden.shape[2]
+        self.gates = hidden.new_empty(len(hidden), 4 * size)
+        # Views are made once: at a batch of one each costs as much as the arithmetic.
+        self.sigmoids, self.candidate = self.gates[:, : 3 * size], self.gates[:, 3 * size :]
+        self.let_in, self.forget, self.let_out = self.sigmoids.chunk(3, dim=1)
+        self.outputs, self.cells = self.hidden.unbind(1), self.cell.unbind(1)
+        flat = self.hidden.flatten(1)
+        self.pairs = [flat[:, i * size : (i + 2) * size] for i in range(hidden.shape[1] - 1)]
+        """For each layer but the first: the output of the layer below, then its own, (B, 2 H)."""
 
     def keep(self, rows: Int[Tensor, " R"]) -> "StepState":
         """Go on with these rows alone."""
-        return StepState(
-            tuple(h[rows] for h in self.hidden),
-            tuple(c[rows] for c in self.cell),
-            self.gates[rows],
-            None if self.skip is None else self.skip[rows],
-        )
+        skip = None if self.skip is None else self.skip[rows]
+        return StepState(self.hidden[rows], self.cell[rows], self.from_code[rows], skip)
 
 
 class Product:
@@ -55,35 +61,42 @@ class Product:
         # With weights (K, G), exact products of few rows are faster.
         self.weight = weight.t().contiguous() if precision is None else weight.to(precision)
 
-    def __call__(self, addend: Float[Tensor, "*#B G"], x: Float[Tensor, "B K"]) -> Tensor:
-        """The sum, (B, G), in the precision of the addend."""
+    def __call__(
+        self, addend: Float[Tensor, "*#B G"], x: Float[Tensor, "B K"], out: Float[Tensor, "B G"]
+    ) -> None:
+        """Write the sum to `out`, which may be the addend."""
         if not self.is_rough:
-            return torch.addmm(addend, x, self.weight)
+            torch.addmm(addend, x, self.weight, out=out)
+            return
         x = x.to(self.weight.dtype)
         product = self.weight.mv(x[0])[None] if len(x) == 1 else linear(x, self.weight)
-        return addend + product.to(addend.dtype)
+        torch.add(addend, product, out=out)
 
 
 class Layer:
     """An LSTM layer, one step at a time."""
 
-    def __init__(self, lstm: nn.Module, precision: torch.dtype | None) -> None:
-        """Made of the weights of one `nn.LSTM` layer."""
+    def __init__(self, lstm: nn.Module, number: int, precision: torch.dtype | None) -> None:
+        """Made of the weights of one `nn.LSTM` layer; layers are numbered from below."""
+        self.number = number
         weights = {name: _reordered(weight) for name, weight in lstm.named_parameters()}
-        self.input_weight = weights["weight_ih_l0"]
+        self.input_weight, own = weights["weight_ih_l0"], weights["weight_hh_l0"]
         self.bias = weights["bias_ih_l0"] + weights["bias_hh_l0"]
-        self.from_below = Product(self.input_weight, precision)
-        self.from_before = Product(weights["weight_hh_l0"], precision)
+        read = own if number == 0 else torch.cat([self.input_weight, own], dim=1)
+        self.product = Product(read, precision)
 
-    def step(
-        self, gates: Float[Tensor, "B G"], hidden: Float[Tensor, "B H"], cell: Float[Tensor, "B H"]
-    ) -> tuple[Float[Tensor, "B H"], Float[Tensor, "B H"]]:
-        """The next hidden state and cell, from the input's share of the gates."""
-        gates = self.from_before(gates, hidden)
-        size = 3 * hidden.shape[1]
-        let_in, forget, out = gates[:, :size].sigmoid().chunk(3, dim=1)
-        cell = torch.addcmul(forget * cell, let_in, gates[:, size:].tanh())
-        return out * cell.tanh(), cell
+    def step(self, state: StepState) -> None:
+        """Go one step on. The first layer finds its input's share in `state.gates`."""
+        hidden, cell = state.outputs[self.number], state.cells[self.number]
+        if self.number == 0:
+            self.product(state.gates, hidden, state.gates)
+        else:
+            self.product(self.bias, state.pairs[self.number - 1], state.gates)
+        state.sigmoids.sigmoid_()
+        state.candidate.tanh_()
+        cell.mul_(state.forget).addcmul_(state.let_in, state.candidate)
+        torch.tanh(cell, out=hidden)
+        hidden.mul_(state.let_out)
 
 
 class InputTables:
@@ -108,7 +121,11 @@ class HeadTables:
 
     def __init__(self, heads: ChannelHeads) -> None:
         """Made of weights as they are."""
-        self.logits = [(head, head.output_weight()) for head in heads.logits]  # type: ignore[operator]
+        self.logits = [
+            # Kept as (W, V) in memory, for the sake of few rows, as in `Product`.
+            (head, head.output_weight().t().contiguous().t())  # type: ignore[operator]
+            for head in heads.logits
+        ]
         self.mixers = []
         for embedding, mixer in zip(heads.embeddings, heads.mixers, strict=True):
             weight, bias = mixer.parameters()
@@ -125,7 +142,7 @@ class HeadTables:
                 token = table.index_select(0, tokens[-1])
                 features = features + torch.addmm(token, features, from_features.t()).tanh()
             tokens.append(draw(head.logits(features, weight), channel))  # type: ignore[operator]
-        return torch.stack(tokens, dim=1)
+        return torch.stack(tokens, dim=1) if len(tokens) > 1 else tokens[0][:, None]
 
 
 class Stepper:
@@ -136,7 +153,7 @@ class Stepper:
         """`precision` is that of the LSTM's products, most of the work; None is the weights'."""
         self.decoder = decoder
         self.segment_length = decoder.segment_length
-        self.layers = [Layer(lstm, precision) for lstm in decoder.layers]
+        self.layers = [Layer(lstm, i, precision) for i, lstm in enumerate(decoder.layers)]
         weight, embedding_dim = self.layers[0].input_weight, len(decoder.start)
         from_embedding, self.from_code = weight[:, :embedding_dim], weight[:, embedding_dim:]
         self.start = linear(decoder.start, from_embedding)
@@ -157,36 +174,25 @@ class Stepper:
         gates = first.bias.expand(len(code), -1)
         if decoder.code_beside_input:
             gates = gates + linear(code, self.from_code)
-        return StepState(
-            state.hidden.unbind(),
-            state.cell.unbind(),
-            gates,
-            None if decoder.skip is None else decoder.skip(code),
-        )
+        skip = None if decoder.skip is None else decoder.skip(code)
+        return StepState(state.hidden.transpose(0, 1), state.cell.transpose(0, 1), gates, skip)
 
     def step(
         self,
         tokens: Int[Tensor, "B C"] | None,
         conditions: Int[Tensor, "B K"] | None,
         state: StepState,
-    ) -> tuple[Float[Tensor, "B W"], StepState]:
+    ) -> Float[Tensor, "B W"]:
         """What the heads read after the tokens of the step before; None before the first step."""
-        gates = state.gates + (self.start if tokens is None else self.tokens(tokens))
+        inputs = self.start if tokens is None else self.tokens(tokens)
         if self.conditions is not None:
             assert conditions is not None
-            gates = gates + self.conditions(conditions)
-        hidden: list[Tensor] = []
-        cell: list[Tensor] = []
-        for number, layer in enumerate(self.layers):
-            if number > 0:
-                gates = layer.from_below(layer.bias, hidden[-1])
-            h, c = layer.step(gates, state.hidden[number], state.cell[number])
-            hidden.append(h)
-            cell.append(c)
-        features = self.decoder.project(hidden[-1])
-        if state.skip is not None:
-            features = features + state.skip
-        return features, StepState(tuple(hidden), tuple(cell), state.gates, state.skip)
+            inputs = inputs + self.conditions(conditions)
+        torch.add(state.from_code, inputs, out=state.gates)
+        for layer in self.layers:
+            layer.step(state)
+        features: Tensor = self.decoder.project(state.outputs[-1])
+        return features if state.skip is None else features + state.skip
 
     def draw(self, features: Float[Tensor, "B W"], draw: Draw) -> Int[Tensor, "B C"]:
         """Draw the tokens of a step."""

@@ -94,10 +94,12 @@ class Countdown:
 
     def step(
         self, tokens: torch.Tensor | None, conditions: torch.Tensor | None, state: Count
-    ) -> tuple[torch.Tensor, Count]:
+    ) -> torch.Tensor:
         last = torch.zeros(len(state.left)) if tokens is None else tokens[:, 0]
         condition = torch.zeros(len(state.left)) if conditions is None else conditions[:, 0]
-        return torch.stack([state.left, last, condition], dim=1), Count(state.left - 1)
+        features = torch.stack([state.left, last, condition], dim=1)
+        state.left = state.left - 1
+        return features
 
     def draw(self, features: torch.Tensor, draw: Callable[..., torch.Tensor]) -> torch.Tensor:
         return features.long()

@@ -15,7 +15,7 @@ SETTINGS = pytest.mark.parametrize(
     [
         {},
         {"vocab_sizes": (7, 8), "num_members": (0, 3), "condition_sizes": (5, 4)},
-        {"vocab_sizes": (8, 7), "num_members": (3, 0), "num_softmaxes": 2, "decoder_layers": 2},
+        {"vocab_sizes": (8, 7), "num_members": (3, 0), "num_softmaxes": 2, "decoder_layers": 3},
         {"vocab_sizes": (8,), "num_members": (3,), "tied_embeddings": True},
         {"z_wiring": ("state", "output"), "decoder_dim": 5, "tied_embeddings": True},
         {"decoder": "hierarchical", "segment_length": 2, "condition_sizes": (5,)},
@@ -47,7 +47,7 @@ def test_steps_have_the_logits_of_teacher_forcing(changes: dict[str, Any]) -> No
         if number % (decoder.segment_length or 6) == 0:
             state = steps.begin(codes[:, number // (decoder.segment_length or 6)])
         before = tokens[:, number - 1] if number else None
-        features, state = steps.step(before, conditions[:, number], state)
+        features = steps.step(before, conditions[:, number], state)
 
         def forced(values: torch.Tensor, channel: int, number: int = number) -> torch.Tensor:
             logits[channel].append(values)
@@ -98,7 +98,7 @@ def test_half_precision_is_close(num_rows: int) -> None:
     decoder = tiny_decoder(decoder_layers=2)
     code = torch.randn(num_rows, 3, generator=torch.Generator().manual_seed(0))
     exact, rough = (
-        steps.step(None, None, steps.begin(code))[0]
+        steps.step(None, None, steps.begin(code))
         for steps in (Stepper(decoder), Stepper(decoder, torch.bfloat16))
     )
     assert rough.dtype == torch.float32
