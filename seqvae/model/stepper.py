@@ -33,8 +33,9 @@ class StepState:
         skip: Float[Tensor, "B W"] | None,
     ) -> None:
         """`from_code` goes into the gates of the first layer, `skip` into the features."""
+        # Without a code both begin as the same zeros, and each is written to.
         self.hidden = hidden.clone(memory_format=torch.contiguous_format)
-        self.cell = cell.clone(memory_format=torch.contiguous_format)
+        self.cell = cell.contiguous()
         self.from_code, self.skip = from_code, skip
         size = hidden.shape[2]
         self.gates = hidden.new_empty(len(hidden), 4 * size)
