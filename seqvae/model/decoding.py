@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from seqvae.model import cuda_graph
 from seqvae.model.config import Sampling
 from seqvae.model.noise import GumbelNoise
 from seqvae.model.threads import threads_for
@@ -42,7 +43,10 @@ class Stepwise(Protocol):
         """The code of each segment."""
 
     def begin(self, code: Float[Tensor, "B S"], /) -> Any:
-        """The state before the first step of a segment; its `keep(rows)` goes on with these."""
+        """The state before the first step of a segment.
+
+        Its `keep(rows)` goes on with these, and its `copy_(other)` takes the values of another.
+        """
 
     def step(
         self,
@@ -96,18 +100,72 @@ class Draws:
     def __init__(self, sampling: Sampling, noise: GumbelNoise | None) -> None:
         """Noise may be missing where the sampling is greedy."""
         self.sampling, self.noise, self.step = sampling, noise, 0
+        self.held: dict[int, Float[Tensor, "B V"]] = {}
+        """Of each channel, the noise of this step at an address that does not change."""
+
+    def go_to(self, step: int) -> None:
+        """Draw the tokens of this step from now on."""
+        self.step = step
+        for channel, held in self.held.items():
+            held.copy_(self.noise_of(channel, held.shape[-1]))
+
+    def noise_of(self, channel: int, vocab_size: int) -> Float[Tensor, "B V"]:
+        """The noise of this step."""
+        assert self.noise is not None
+        return self.noise.at(self.step, channel, vocab_size)
 
     def __call__(self, logits: Float[Tensor, "B V"], channel: int) -> Int[Tensor, " B"]:
         """The tokens of a channel of this step."""
         if self.noise is None:
             return draw_tokens(logits, self.sampling, None)
-        noise = self.noise.at(self.step, channel, logits.shape[-1])
+        noise = self.held.get(channel)
+        if noise is None:
+            noise = self.noise_of(channel, logits.shape[-1])
         return draw_tokens(logits, self.sampling, noise)
+
+    def hold(self) -> None:
+        """Keep the noise of the channels drawn so far at addresses that do not change."""
+        blocks = {} if self.noise is None else self.noise.blocks
+        self.held = {
+            c: self.noise_of(c, block.shape[-1]).clone() for c, (_, block) in blocks.items()
+        }
 
     def keep(self, rows: Int[Tensor, " R"]) -> None:
         """Go on with these rows alone."""
+        self.held = {}
         if self.noise is not None:
             self.noise.keep(rows)
+
+
+class RecordedStep:
+    """One step that was recorded as a graph."""
+
+    def __init__(
+        self,
+        decoder: Stepwise,
+        tokens: Int[Tensor, "B C"],
+        conditions: Int[Tensor, "B K"] | None,
+        state: Any,
+        draws: Draws,
+    ) -> None:
+        """Recorded after a step that was made without; `tokens` are those of that step."""
+        draws.hold()
+        self.tokens = tokens.clone()
+        self.conditions = None if conditions is None else conditions.clone()
+
+        def work() -> None:
+            features = decoder.step(self.tokens, self.conditions, state)
+            self.tokens.copy_(decoder.draw(features, draws))
+
+        self.replay = cuda_graph.record(work)
+
+    def __call__(self, conditions: Int[Tensor, "B K"] | None) -> Int[Tensor, "B C"]:
+        """The tokens of the next step; the call after this one overwrites them."""
+        if self.conditions is not None:
+            assert conditions is not None
+            self.conditions.copy_(conditions)
+        self.replay()
+        return self.tokens
 
 
 def decode_steps(
@@ -132,16 +190,25 @@ def decode_steps(
     rows = torch.arange(len(z), device=z.device)
     ended = torch.zeros_like(rows, dtype=torch.bool)
     patience = 1 if z.device.type == "cpu" else GPU_PATIENCE
-    tokens, drawn = None, rows[:, None]
+    state: Any = None
+    tokens, drawn, recorded = None, rows[:, None], None
     for step in range(num_steps):
-        draws.step = step
         with torch.inference_mode(), threads_for(len(rows)):
+            draws.go_to(step)
             if step % segment_length == 0:
-                state = decoder.begin(codes[rows, step // segment_length])
+                begun = decoder.begin(codes[rows, step // segment_length])
+                state = begun if state is None else state.copy_(begun)
             condition = None if conditions is None else conditions[rows, step]
-            features = decoder.step(tokens, condition, state)
-            tokens = decoder.draw(features, draws)
-        drawn = tokens if len(rows) == len(z) else drawn.index_copy(0, rows, tokens)
+            if recorded is None and tokens is not None and cuda_graph.has_graphs(z.device):
+                recorded = RecordedStep(decoder, tokens, condition, state, draws)
+            if recorded is None:
+                tokens = decoder.draw(decoder.step(tokens, condition, state), draws)
+            else:
+                tokens = recorded(condition)
+        if len(rows) < len(z):
+            drawn = drawn.index_copy(0, rows, tokens)
+        else:
+            drawn = tokens if recorded is None else tokens.clone()
         yield drawn
         if eos_id is None:
             continue
@@ -152,7 +219,7 @@ def decode_steps(
             if num_ended * LEAVE_SHARE >= len(rows):
                 going_on = (~ended).nonzero()[:, 0]
                 rows, ended, tokens = rows[going_on], ended[going_on], tokens[going_on]
-                state = state.keep(going_on)
+                state, recorded = state.keep(going_on), None
                 draws.keep(going_on)
 
 

@@ -36,7 +36,7 @@ class StepState:
         # Without a code both begin as the same zeros, and each is written to.
         self.hidden = hidden.clone(memory_format=torch.contiguous_format)
         self.cell = cell.contiguous()
-        self.from_code, self.skip = from_code, skip
+        self.from_code, self.skip = from_code.contiguous(), skip
         size = hidden.shape[2]
         self.gates = hidden.new_empty(len(hidden), 4 * size)
         # Views are made once: at a batch of one each costs as much as the arithmetic.
@@ -51,6 +51,15 @@ class StepState:
         """Go on with these rows alone."""
         skip = None if self.skip is None else self.skip[rows]
         return StepState(self.hidden[rows], self.cell[rows], self.from_code[rows], skip)
+
+    def copy_(self, other: "StepState") -> "StepState":
+        """Take the values of another state of as many rows."""
+        self.hidden.copy_(other.hidden)
+        self.cell.copy_(other.cell)
+        self.from_code.copy_(other.from_code)
+        if self.skip is not None:
+            self.skip.copy_(other.skip)  # type: ignore[arg-type]  # both have one, or neither
+        return self
 
 
 class Product:

@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from tiny import tiny_decoder
+from tiny import random_ids, tiny_decoder
 
 from seqvae.errors import InputError
+from seqvae.model import cuda_graph
 from seqvae.model.config import Sampling
 from seqvae.model.decoding import (
     GREEDY,
@@ -79,6 +80,9 @@ class Count:
 
     def keep(self, rows: torch.Tensor) -> "Count":
         return Count(self.left[rows])
+
+    def copy_(self, other: "Count") -> "Count":
+        return other
 
 
 class Countdown:
@@ -270,3 +274,55 @@ def test_nearly_greedy_settings_draw_one_token_even_where_it_ties(sampling: Samp
     logits = torch.tensor([[1.0, 3.0, 3.0, 0.0]]).repeat(50, 1)
     drawn = draw_tokens(logits, sampling, noise_for(logits))
     assert set(drawn.tolist()) <= ({1, 2} if sampling.top_k == 0 else {int(drawn[0])})
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling(temperature=1.5, top_k=5)])
+@DECODERS
+def test_recorded_steps_draw_the_same(
+    changes: dict[str, Any], sampling: Sampling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {**changes, "condition_sizes": (5,)}
+    decoder, z = Stepper(tiny_decoder(**changes)), codes(60)
+    conditions = random_ids((5,), 60, 6)
+    drawn: dict[str, Any] = {
+        "num_steps": 6, "eos_id": 2, "sampling": sampling, "seeds": range(60),
+        "conditions": conditions,
+    }  # fmt: skip
+    expected = decode(decoder, z, **drawn)
+    recorded: list[Callable[[], None]] = []
+
+    def record(work: Callable[[], None]) -> Callable[[], None]:
+        recorded.append(work)
+        return work  # to do it again is what a graph does
+
+    monkeypatch.setattr(cuda_graph, "has_graphs", lambda device: True)
+    monkeypatch.setattr(cuda_graph, "record", record)
+    decoded = decode(decoder, z, **drawn)
+    assert torch.equal(decoded.lengths, expected.lengths)
+    for row, length in enumerate(expected.lengths):
+        assert torch.equal(decoded.ids[row, :length], expected.ids[row, :length])
+    assert recorded  # once, and again after rows have left
+
+
+@DECODERS
+def test_recorded_steps_yield_what_is_not_overwritten(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder, z = Stepper(tiny_decoder(**changes, z_wiring=("state", "input", "output"))), codes(60)
+    drawn: dict[str, Any] = {"num_steps": 6, "sampling": Sampling(), "seeds": range(60)}
+    expected = decode(decoder, z, **drawn).ids
+    monkeypatch.setattr(cuda_graph, "has_graphs", lambda device: True)
+    monkeypatch.setattr(cuda_graph, "record", lambda work: work)
+    assert torch.equal(torch.stack(list(decode_steps(decoder, z, **drawn)), dim=1), expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@DECODERS
+def test_a_gpu_draws_what_a_cpu_draws(changes: dict[str, Any]) -> None:
+    decoder, z = tiny_decoder(**changes), codes(60)
+    drawn: dict[str, Any] = {
+        "num_steps": 6, "eos_id": 2, "sampling": Sampling(temperature=1.5), "seeds": range(60)
+    }  # fmt: skip
+    expected = decode(Stepper(decoder), z, **drawn)
+    decoded = decode(Stepper(decoder.cuda()), z.cuda(), **drawn)
+    assert torch.equal(decoded.lengths.cpu(), expected.lengths)
