@@ -21,7 +21,7 @@ import pretty_midi
 import yaml
 
 from seqvae.corpus.scores import FileResult, extract_file, extract_files
-from seqvae.corpus.store import Spool
+from seqvae.corpus.spool import Spool
 from seqvae.music.beat_files import file_beside, read_beats
 from seqvae.music.midi import find_midi, read_midi
 from seqvae.music.notes import Piece

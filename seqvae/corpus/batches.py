@@ -90,7 +90,7 @@ class BatchDataset(Dataset[Batch]):
     def __getitem__(self, number: int) -> Batch:
         """Gather one batch."""
         indices = self.batches[number]
-        ids, lengths = self.split.padded(indices), self.split.lengths[indices]
+        ids, lengths = self.split.padded(indices), self.split.lengths_of(indices)
         if self.augment is not None:
             ids = self.augment(ids, number)
             if self.tokenizer.eos_id is not None:  # it may be elsewhere now
@@ -108,7 +108,7 @@ def held_out_loader(
 ) -> DataLoader[Batch]:
     """All sequences of a split, or those with these numbers, unchanged; shortest first."""
     numbers = np.arange(len(split)) if numbers is None else numbers
-    batches = [numbers[batch] for batch in ordered_batches(split.lengths[numbers], batch_size)]
+    batches = [numbers[batch] for batch in ordered_batches(split.lengths_of(numbers), batch_size)]
     return DataLoader(BatchDataset(split, batches, tokenizer), batch_size=None)
 
 

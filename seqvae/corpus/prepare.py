@@ -7,17 +7,8 @@ from pathlib import Path
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.scores import prepare_scores
 from seqvae.corpus.sources import Sources, find_sources, fingerprint_of, in_words
-from seqvae.corpus.store import (
-    ABOUT,
-    MANIFEST,
-    SPLITS,
-    Corpus,
-    Numbers,
-    SourceRow,
-    drop_leaks,
-    write_corpus,
-    write_manifest,
-)
+from seqvae.corpus.spool import Chosen, drop_leaks, write_corpus
+from seqvae.corpus.store import ABOUT, MANIFEST, SPLITS, Corpus, SourceRow, write_manifest
 from seqvae.corpus.summary import left_out_of, summary
 from seqvae.corpus.texts import prepare_texts
 from seqvae.disk import only_writer, remove_leftovers, replaced_folder
@@ -64,16 +55,15 @@ def _made(
     """A corpus that takes the place of the one before."""
     with replaced_folder(folder) as beside:
         if tokenizer.modality == "text":
-            spool, splits, manifest = prepare_texts(data, tokenizer, sources, beside)
+            splits, manifest = prepare_texts(data, tokenizer, sources, beside)
         else:
-            spool, splits, manifest = prepare_scores(data, tokenizer, sources, beside)
-        splits, num_leaked = drop_leaks(spool.digests, splits, drop=data.dedupe)
+            splits, manifest = prepare_scores(data, tokenizer, sources, beside)
+        splits, num_leaked = drop_leaks(splits, drop=data.dedupe)
         _require_all_splits(splits, manifest, folder)
         if "source" in sources.splits:
             _warn_of_shares(splits, data)
         write_corpus(
             beside,
-            spool=spool,
             splits=splits,
             manifest=manifest,
             fingerprint=fingerprint,
@@ -125,9 +115,7 @@ def _describe(corpus: Corpus) -> str:
     return f"sequences {counts}; verbatim in an earlier split ({done}): {leaked}"
 
 
-def _require_all_splits(
-    splits: dict[str, Numbers], manifest: list[SourceRow], folder: Path
-) -> None:
+def _require_all_splits(splits: dict[str, Chosen], manifest: list[SourceRow], folder: Path) -> None:
     """Refuse to go on without sequences, and say in a manifest what became of all sources."""
     empty = [name for name in SPLITS if not len(splits[name])]
     if not empty:
@@ -149,7 +137,7 @@ def _require_all_splits(
     raise InputError("; ".join(parts))
 
 
-def _warn_of_shares(splits: dict[str, Numbers], data: DataConfig) -> None:
+def _warn_of_shares(splits: dict[str, Chosen], data: DataConfig) -> None:
     """Say so if few sources, which are split whole, leave a split far from its share."""
     total = sum(map(len, splits.values()))
     for split, share in (("valid", data.valid_share), ("test", data.test_share)):

@@ -12,7 +12,8 @@ import numpy as np
 
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.sources import Sources, assign_splits
-from seqvae.corpus.store import SPLITS, Prepared, SourceRow, Spool, token_type
+from seqvae.corpus.spool import Chosen, Prepared, Spool
+from seqvae.corpus.store import SPLITS, SourceRow, token_type
 from seqvae.corpus.workers import BYTES_PER_WORKER, read_files
 from seqvae.errors import InputError
 from seqvae.music.beat_files import beats_beside, file_beside, read_beats
@@ -163,7 +164,8 @@ def prepare_scores(
     for index, split in zip(usable, splits, strict=True):
         numbers[split].extend(sequences[index])
         manifest[index].taken[split] = len(sequences[index])
-    return spool, {split: np.array(numbers[split], np.int64) for split in SPLITS}, manifest
+    chosen = {split: Chosen(spool, np.array(numbers[split], np.int64)) for split in SPLITS}
+    return chosen, manifest
 
 
 def _hint_at_beats(manifest: list[SourceRow]) -> None:

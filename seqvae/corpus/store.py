@@ -1,4 +1,4 @@
-"""Prepared corpora on disk: memory-mapped tokens, offsets and a manifest.
+"""Prepared corpora on disk: memory-mapped tokens and offsets, and a manifest.
 
 A corpus is a folder:
     tokens.npy      (steps of all sequences, C), the smallest unsigned type that fits
@@ -7,25 +7,23 @@ A corpus is a folder:
     corpus.json     number of sequences of each split, in file order, and a fingerprint of the data
     tokenizer.json  the tokenizer
     manifest.jsonl  a row per source: what was taken from it, or why nothing was
-While a corpus is made, tokens go to disk as they come (`Spool`); memory holds a few bytes per
-sequence.
+What is checked when a corpus is opened is read a part at a time, so that memory does not grow with
+the corpus.
 """
 
-import hashlib
 import json
-from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.disk import door, naming, read_json, write_file
+from seqvae.disk import door, read_json, write_file
 from seqvae.errors import InputError
 from seqvae.reasons import Dropped, Reason
-from seqvae.tokenizers import AnyTokenizer, load_tokenizer, save_tokenizer
+from seqvae.tokenizers import load_tokenizer
 from seqvae.tokenizers.contract import Ids, Tokenizer
 
 SPLITS = ("train", "valid", "test")
@@ -33,9 +31,7 @@ ABOUT = "corpus.json"
 MANIFEST = "manifest.jsonl"
 LABELS = "labels.npy"
 AGAIN = "prepare the corpus again"
-SPOOL_CHUNK = 4096  # sequences that are copied together
-
-Numbers: TypeAlias = NDArray[np.int64]  # of sequences in a spool
+ROWS_CHECKED = 2**20  # that are in memory at a time
 
 
 @dataclass(frozen=True)
@@ -95,14 +91,18 @@ class Split:
         """Steps of each sequence."""
         return np.diff(self.offsets)
 
+    def lengths_of(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
+        """Steps of some sequences; the others are not looked at."""
+        chosen = np.asarray(indices, np.int64)
+        return self.offsets[chosen + 1] - self.offsets[chosen]
+
     def __getitem__(self, index: int) -> Ids:
         """The tokens (T, C) of one sequence."""
         return self.tokens[self.offsets[index] : self.offsets[index + 1]].astype(np.int64)
 
     def padded(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
         """The tokens (B, T, C) of several sequences, padded with zeros to the longest."""
-        chosen = np.asarray(indices)
-        starts, lengths = self.offsets[chosen], self.lengths[chosen]
+        starts, lengths = self.offsets[np.asarray(indices)], self.lengths_of(indices)
         steps = np.arange(lengths.max())
         inside = steps < lengths[:, None]
         ids = self.tokens[np.where(inside, starts[:, None] + steps, starts[:, None])]
@@ -172,12 +172,19 @@ def _read_array(file: Path, *shape: int) -> NDArray[Any]:
     return array
 
 
+def _parts(file: Path, num_rows: int, overlap: int = 0) -> Iterator[NDArray[Any]]:
+    """The rows of an array, some at a time; each part leaves memory before the next is read."""
+    for start in range(0, num_rows, ROWS_CHECKED):
+        yield np.load(file, mmap_mode="r")[start : start + ROWS_CHECKED + overlap]
+
+
 def _read_offsets(file: Path, num_sequences: int, tokenizer: Tokenizer) -> NDArray[np.int64]:
     """Offsets that cut into sequences as the tokenizer makes them."""
-    offsets: NDArray[np.int64] = np.array(_read_array(file, num_sequences + 1))
-    lengths = np.diff(offsets)
+    offsets = np.asarray(_read_array(file, num_sequences + 1))
     longest = tokenizer.max_steps
-    if offsets.dtype != np.int64 or offsets[0] or ((lengths < 1) | (lengths > longest)).any():
+    lengths = map(np.diff, _parts(file, num_sequences, overlap=1))
+    wrong = any(((part < 1) | (part > longest)).any() for part in lengths)
+    if offsets.dtype != np.int64 or offsets[0] or wrong:
         raise ValueError(f"they do not cut into sequences of 1 to {longest} steps")
     return offsets
 
@@ -188,15 +195,17 @@ def _read_tokens(file: Path, num_steps: int, tokenizer: Tokenizer) -> NDArray[An
     tokens = _read_array(file, num_steps, len(sizes))
     if tokens.dtype != token_type(tokenizer):
         raise ValueError(f"numbers of type {tokens.dtype}, not {token_type(tokenizer)}")
-    largest = tokens.max(0, initial=0)
-    if (largest >= sizes).any():
-        raise ValueError(f"tokens up to {largest.tolist()} of vocabularies of {[*sizes]}")
+    for part in _parts(file, num_steps):
+        largest = part.max(0)
+        if (largest >= sizes).any():
+            raise ValueError(f"tokens up to {largest.tolist()} of vocabularies of {[*sizes]}")
     return tokens
 
 
 def _read_labels(file: Path, num_sequences: int) -> NDArray[np.float32]:
-    labels: NDArray[np.float32] = np.array(_read_array(file, num_sequences))
-    if labels.dtype != np.float32 or not np.isfinite(labels).all():
+    labels = np.asarray(_read_array(file, num_sequences))
+    finite = all(np.isfinite(part).all() for part in _parts(file, num_sequences))
+    if labels.dtype != np.float32 or not finite:
         raise ValueError("a label is no finite number")
     return labels
 
@@ -206,112 +215,6 @@ def token_type(tokenizer: Tokenizer) -> np.dtype[Any]:
     return np.dtype(np.min_scalar_type(max(tokenizer.vocab_sizes + tokenizer.condition_sizes) - 1))
 
 
-class Spool:
-    """Sequences of a corpus in the making: a file of tokens, numbered in the order of arrival."""
-
-    def __init__(self, folder: Path, tokenizer: AnyTokenizer) -> None:
-        """Write to a file in `folder`; `take` removes it."""
-        self.tokenizer, self.file = tokenizer, folder / "spool"
-        self.file.write_bytes(b"")
-        self.labels = array("f")
-        """Of the sequences, if they have any."""
-        self._lengths, self._digests = array("q"), array("Q")
-
-    def add(self, sequences: Iterable[NDArray[Any]]) -> range:
-        """Append sequences (T, C); returns their numbers."""
-        first, dtype = len(self._lengths), token_type(self.tokenizer)
-        with naming(self.file), self.file.open("ab") as writer:
-            for ids in sequences:
-                raw = ids.astype(dtype, copy=False).tobytes()
-                writer.write(raw)
-                self._lengths.append(len(ids))
-                digest = hashlib.blake2b(raw, digest_size=8).digest()
-                self._digests.append(int.from_bytes(digest, "little"))
-        return range(first, len(self._lengths))
-
-    @property
-    def digests(self) -> NDArray[np.uint64]:
-        """A fingerprint of each sequence."""
-        return np.array(self._digests, np.uint64)
-
-    def take(self, numbers: Numbers, folder: Path) -> None:
-        """Write `tokens.npy` and `offsets.npy` of these sequences, in this order; end the spool."""
-        lengths = np.array(self._lengths, np.int64)
-        starts = (np.cumsum(lengths) - lengths)[numbers]
-        lengths = lengths[numbers]
-        offsets = np.append(0, np.cumsum(lengths))
-        with naming(folder / "offsets.npy"):
-            np.save(folder / "offsets.npy", offsets)
-        dtype = token_type(self.tokenizer)
-        width = len(self.tokenizer.vocab_sizes) + len(self.tokenizer.condition_sizes)
-        source = np.memmap(self.file, dtype, "r").reshape(-1, width)
-        about = {
-            "descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False,
-            "shape": (int(offsets[-1]), width),
-        }  # fmt: skip
-        # Written, not mapped: where the disk is full, writing to a map kills the process.
-        with naming(folder / "tokens.npy"), (folder / "tokens.npy").open("wb") as writer:
-            np.lib.format.write_array_header_1_0(writer, about)
-            for i in range(0, len(numbers), SPOOL_CHUNK):
-                begin, chunk = offsets[i], slice(i, i + SPOOL_CHUNK)
-                end = begin + lengths[chunk].sum()
-                moves = np.repeat(starts[chunk] - offsets[:-1][chunk], lengths[chunk])
-                writer.write(source[moves + np.arange(begin, end)].tobytes())
-        self.file.unlink()
-
-
-Prepared: TypeAlias = tuple[Spool, dict[str, Numbers], list[SourceRow]]
-"""What `prepare_texts` and `prepare_scores` make: all sequences, the splits, the manifest."""
-
-
-def write_corpus(
-    folder: Path,
-    *,
-    spool: Spool,
-    splits: dict[str, Numbers],
-    manifest: list[SourceRow],
-    fingerprint: str,
-    num_leaked: dict[str, int],
-    deduped: bool,
-    label: str | None = None,
-) -> None:
-    """Write a corpus into a folder: the sequences of the spool whose numbers are in `splits`."""
-    about = {
-        "num_sequences": {name: len(splits[name]) for name in SPLITS},
-        "num_leaked": num_leaked,
-        "deduped": deduped,
-        "fingerprint": fingerprint,
-        "label": label,
-    }
-    numbers = np.concatenate([splits[name] for name in SPLITS])
-    spool.take(numbers, folder)
-    if label is not None:
-        with naming(folder / LABELS):
-            np.save(folder / LABELS, np.array(spool.labels, np.float32)[numbers])
-    save_tokenizer(spool.tokenizer, folder)
-    write_manifest(manifest, folder / MANIFEST)
-    write_file(folder / ABOUT, json.dumps(about, indent=2) + "\n")
-
-
 def write_manifest(manifest: Iterable[SourceRow], file: Path) -> None:
     """Write a line per source."""
     write_file(file, "".join(json.dumps(row.to_json()) + "\n" for row in manifest))
-
-
-def drop_leaks(
-    digests: NDArray[np.uint64], splits: dict[str, Numbers], *, drop: bool
-) -> tuple[dict[str, Numbers], dict[str, int]]:
-    """Count the sequences that stand verbatim in an earlier split, and drop them on request.
-
-    The order is train, valid, test: training data stay whole, held-out data become unseen.
-    """
-    earlier = np.empty(0, np.uint64)
-    num_leaked: dict[str, int] = {}
-    kept: dict[str, Numbers] = {}
-    for split in SPLITS:
-        of_split = digests[splits[split]]
-        leaked = np.isin(of_split, earlier)
-        num_leaked[split] = int(leaked.sum())
-        kept[split] = splits[split][~leaked] if drop else splits[split]
-        earlier = np.concatenate([earlier, of_split])
-    return kept, num_leaked

@@ -1,29 +1,29 @@
 """Lines of text -> a spool of token sequences."""
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.labels import as_numbers
 from seqvae.corpus.lines import SourceLines, read_lines
 from seqvae.corpus.sources import Sources, assign_splits
-from seqvae.corpus.store import SPLITS, Prepared, SourceRow, Spool
+from seqvae.corpus.spool import Chosen, Packed, Prepared, Spool, pack
+from seqvae.corpus.store import SPLITS, SourceRow
 from seqvae.errors import InputError
 from seqvae.reasons import Dropped, Reason, main_reason
-from seqvae.tokenizers.contract import Ids, TextTokenizer
+from seqvae.tokenizers.contract import TextTokenizer
 
 COPY = "a copy of another file"
 MIN_DISTINCT = 3  # lines: one for each split
 
 Texts: TypeAlias = dict[Path, SourceLines]
-Chosen: TypeAlias = dict[Path, Sequence[int]]  # numbers of lines of each source
+OfFiles: TypeAlias = dict[Path, Sequence[int]]  # numbers of lines of each source
 Rows: TypeAlias = dict[Path, SourceRow]
 
 
@@ -37,7 +37,7 @@ def prepare_texts(
     """
     texts, rows = _read_sources(sources, data)
     if "source" not in sources.splits:
-        chosen: dict[str, Chosen] = {
+        chosen: dict[str, OfFiles] = {
             split: {path: range(len(texts[path].lines)) for path in paths if path in texts}
             for split, paths in sources.splits.items()
         }
@@ -46,7 +46,7 @@ def prepare_texts(
         made = _encode(_split(texts, data), texts, tokenizer, rows, folder)
         # Only a tokenizer tells that all lines of a file are too long; then the rest is split.
         usable = {path: text for path, text in texts.items() if rows[path].taken}
-        if all(map(len, made[1].values())) or len(usable) in (0, len(texts)):
+        if all(map(len, made[0].values())) or len(usable) in (0, len(texts)):
             return made
         texts = usable
 
@@ -99,13 +99,13 @@ def _with_numbers(texts: Texts) -> Texts:
     }
 
 
-def _split(texts: Texts, data: DataConfig) -> dict[str, Chosen]:
+def _split(texts: Texts, data: DataConfig) -> dict[str, OfFiles]:
     """Splits by file, or by distinct line where fewer than three files have lines.
 
     Raises:
         InputError: there are fewer than three distinct lines.
     """
-    splits: dict[str, Chosen] = {split: {} for split in SPLITS}
+    splits: dict[str, OfFiles] = {split: {} for split in SPLITS}
     if len(texts) >= 3:
         sizes = [len(text.lines) for text in texts.values()]
         for path, split in zip(texts, assign_splits(sizes, data), strict=True):
@@ -128,7 +128,7 @@ def _split(texts: Texts, data: DataConfig) -> dict[str, Chosen]:
 
 
 def _encode(
-    chosen: dict[str, Chosen], texts: Texts, tokenizer: TextTokenizer, rows: Rows, folder: Path
+    chosen: dict[str, OfFiles], texts: Texts, tokenizer: TextTokenizer, rows: Rows, folder: Path
 ) -> Prepared:
     """Train the tokenizer, spool the sequences of all splits, and note in `rows` what came of it.
 
@@ -148,37 +148,38 @@ def _encode(
         why = main_reason(rows[path].dropped)
         if not rows[path].taken and why is not None:
             rows[path] = replace(rows[path], reason=why.text)
-    return spool, splits, list(rows.values())
+    return splits, list(rows.values())
 
 
-def _encode_split(
-    split: str, chosen: Chosen, texts: Texts, rows: Rows, spool: Spool
-) -> NDArray[np.int64]:
-    """Spool the sequences of a split, and count in `rows` what each source gave; the numbers."""
+def _encode_split(split: str, chosen: OfFiles, texts: Texts, rows: Rows, spool: Spool) -> Chosen:
+    """Spool the sequences of a split, and count in `rows` what each source gave."""
     tokenizer, spooled = spool.tokenizer, array("q")
     text = f"longer than {tokenizer.max_steps} tokens"
     too_long = Reason("line", text, "--data.tokenizer.max_steps")
     num_lines = sum(map(len, chosen.values()))
     with tqdm(total=num_lines, desc=f"tokenize {split}", unit=" lines", delay=1) as bar:
         for path, numbers in chosen.items():
-            added = spool.add(_short(texts[path], numbers, spool, bar))
+            added = spool.add_packed(_short(texts[path], numbers, spool, bar))
             spooled.extend(added)
             if added:
                 rows[path].taken[split] = len(added)
             if num_too_long := len(numbers) - len(added):
                 rows[path].dropped[too_long] += num_too_long
-    return np.array(spooled, np.int64)
+    return Chosen(spool, np.array(spooled, np.int64))
 
 
 def _short(
     text: SourceLines, numbers: Sequence[int], spool: Spool, bar: "tqdm[NoReturn]"
-) -> Iterator[Ids]:
-    """The tokens of the lines that are short enough; their labels go to the spool."""
+) -> Packed:
+    """The tokens and labels of the lines that are short enough."""
     assert spool.tokenizer.modality == "text"
+    sequences, labels = [np.empty((0, 1), spool.token_type)], array("f")
     for number in numbers:
         ids = spool.tokenizer.encode(text.lines[number])
         if len(ids) <= spool.tokenizer.max_steps:
             if text.values:
-                spool.labels.append(text.values[number])
-            yield ids
+                labels.append(text.values[number])
+            sequences.append(ids.astype(spool.token_type))
         bar.update()
+    lengths = np.array([*map(len, sequences[1:])], np.int64)
+    return pack(np.concatenate(sequences), lengths, labels)

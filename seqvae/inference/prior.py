@@ -110,7 +110,7 @@ def augmented(split: Split, tokenizer: AnyTokenizer, *, seed: int) -> list[Examp
     rng = np.random.default_rng(seed)
     numbers = drawn(split, rng)
     ids = tokenizer.augment(split.padded(numbers), rng)
-    lengths = split.lengths[numbers].tolist()
+    lengths = split.lengths_of(numbers).tolist()
     return [Example(row[:length]) for row, length in zip(ids, lengths, strict=True)]
 
 

@@ -8,15 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seqvae.corpus import spool as spool_file
 from seqvae.corpus import store
-from seqvae.corpus.store import (
-    SPLITS,
-    Corpus,
-    SourceRow,
-    Spool,
-    drop_leaks,
-    write_corpus,
-)
+from seqvae.corpus.spool import Chosen, Spool, write_corpus
+from seqvae.corpus.store import SPLITS, Corpus, SourceRow
 from seqvae.disk import replaced_folder
 from seqvae.errors import InputError
 from seqvae.reasons import Dropped, Reason
@@ -65,8 +60,7 @@ def write(
         numbers = {name: spool.add(sequences[name]) for name in reversed(SPLITS)}
         write_corpus(
             beside,
-            spool=spool,
-            splits={name: np.array(own, np.int64) for name, own in numbers.items()},
+            splits={name: Chosen(spool, own) for name, own in numbers.items()},
             manifest=MANIFEST,
             fingerprint=fingerprint,
             num_leaked={"train": 0, "valid": 1, "test": 0},
@@ -178,9 +172,10 @@ def interrupted(*arguments: object, **settings: object) -> None:
 @pytest.mark.parametrize(
     "target",
     [
-        "seqvae.corpus.store.np.save",
-        "seqvae.corpus.store.save_tokenizer",
+        "numpy.lib.format.write_array_header_1_0",
+        "seqvae.corpus.spool.save_tokenizer",
         "seqvae.corpus.store.write_file",
+        "seqvae.corpus.spool.write_file",
         "pathlib.Path.rename",
     ],
 )
@@ -200,7 +195,7 @@ def test_an_interrupted_write_leaves_the_old_corpus(
 def test_an_interrupted_first_write_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seqvae.corpus.store.save_tokenizer", interrupted)
+    monkeypatch.setattr("seqvae.corpus.spool.save_tokenizer", interrupted)
     with pytest.raises(Interrupt):
         write(tmp_path / "corpus", random_sequences(2, 10))
     assert names(tmp_path) == set()
@@ -367,46 +362,29 @@ def test_no_corpus_at_all_is_an_input_error(tmp_path: Path) -> None:
         Corpus(tmp_path / "absent")
 
 
-# Leaks
-
-A, B, C, D = ids(1, 2), ids(1, 2, 3), ids(2, 1), ids(4)
-
-
-def leaks(
-    folder: Path, train: list[Ids], valid: list[Ids], test: list[Ids], *, drop: bool
-) -> tuple[dict[str, list[int]], dict[str, int]]:
-    """What is kept of each split, as places in it; how many had leaked into it."""
-    spool = Spool(folder, words(10))
-    splits = {
-        name: np.array(spool.add(own), np.int64)
-        for name, own in zip(SPLITS, (train, valid, test), strict=True)
-    }
-    kept, leaked = drop_leaks(spool.digests, splits, drop=drop)
-    return {name: (own - splits[name][0]).tolist() for name, own in kept.items()}, leaked
-
-
-def test_leaks_are_counted_towards_the_earlier_splits(tmp_path: Path) -> None:
-    kept, leaked = leaks(tmp_path, [A, B, A], [A, C, C], [B, C, D, D], drop=False)
-    assert leaked == {"train": 0, "valid": 1, "test": 2}
-    assert kept == {"train": [0, 1, 2], "valid": [0, 1, 2], "test": [0, 1, 2, 3]}
-
-
-def test_held_out_sequences_are_dropped_and_training_stays_whole(tmp_path: Path) -> None:
-    kept, leaked = leaks(tmp_path, [A, B, A], [A, C, C], [B, C, D, D, A], drop=True)
-    assert leaked == {"train": 0, "valid": 1, "test": 3}
-    # copies within a split stay
-    assert kept == {"train": [0, 1, 2], "valid": [1, 2], "test": [2, 3]}
-
-
-def test_what_was_dropped_from_valid_is_no_excuse_for_test(tmp_path: Path) -> None:
-    kept, leaked = leaks(tmp_path, [A], [A], [A], drop=True)
-    assert leaked == {"train": 0, "valid": 1, "test": 1}
-    assert kept == {"train": [0], "valid": [], "test": []}
-
-
-def test_a_spool_is_copied_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "SPOOL_CHUNK", 3)
+def test_a_corpus_is_written_in_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_file, "CHUNK", 3)
     sequences = random_sequences(3, 10)
     write(tmp_path / "corpus", sequences)
     assert_same(Corpus(tmp_path / "corpus"), sequences)
     assert names(tmp_path / "corpus") == FILES
+
+
+def test_an_open_corpus_is_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "ROWS_CHECKED", 5)
+    sequences = random_sequences(3, 10)
+    write(tmp_path / "corpus", sequences)
+    assert_same(Corpus(tmp_path / "corpus"), sequences)
+    offsets = np.load(tmp_path / "corpus" / "offsets.npy")
+    for place in (4, 5, 6, len(offsets) - 1):  # beside the border of two parts, and at the end
+        wrong = offsets.copy()
+        wrong[place] = wrong[place - 1]
+        np.save(tmp_path / "corpus" / "offsets.npy", wrong)
+        with pytest.raises(InputError, match=r"offsets\.npy: damaged"):
+            Corpus(tmp_path / "corpus")
+    np.save(tmp_path / "corpus" / "offsets.npy", offsets)
+    tokens = np.load(tmp_path / "corpus" / "tokens.npy")
+    tokens[-1] = 10
+    np.save(tmp_path / "corpus" / "tokens.npy", tokens)
+    with pytest.raises(InputError, match=r"tokens\.npy: damaged \(tokens up to \[10\]"):
+        Corpus(tmp_path / "corpus")

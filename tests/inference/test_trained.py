@@ -10,7 +10,8 @@ import torch
 from trained import Trained
 
 import seqvae
-from seqvae.corpus.store import SPLITS, Spool, write_corpus
+from seqvae.corpus.spool import Chosen, Spool, write_corpus
+from seqvae.corpus.store import SPLITS
 from seqvae.disk import replaced_folder
 from seqvae.errors import InputError
 from seqvae.music.midi import read_midi, to_pretty_midi
@@ -190,8 +191,10 @@ def test_evaluating_an_empty_split_names_it(sentences: Trained, tmp_path: Path) 
         spool.add([split[0], split[1]])
         write_corpus(
             beside,
-            spool=spool,
-            splits={"train": np.array([0]), "valid": np.array([1]), "test": np.arange(0)},
+            splits={
+                name: Chosen(spool, range(start, end))
+                for name, start, end in (("train", 0, 1), ("valid", 1, 2), ("test", 2, 2))
+            },
             manifest=[],
             fingerprint="",
             num_leaked=dict.fromkeys(SPLITS, 0),
