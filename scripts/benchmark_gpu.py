@@ -124,7 +124,7 @@ def floor_of(
     step()
     for hook in hooks:
         hook.remove()
-    lstms = [(plain_lstm(lstm), x.normal_().bfloat16().requires_grad_()) for lstm, x in calls]
+    lstms = [(plain_lstm(lstm), x.float().normal_().requires_grad_()) for lstm, x in calls]
     num_rows = batch_size * work.num_steps
     device = next(model.parameters()).device
     heads = []
@@ -135,7 +135,9 @@ def floor_of(
 
     def floor() -> None:
         for lstm, x in lstms:
-            lstm(x)[0].sum().backward()
+            with torch.autocast(device.type, torch.bfloat16):
+                states = lstm(x)[0]
+            states.backward(states)
         for x, weight, gradient in heads:
             _ = x @ weight, gradient @ weight.t(), x.t() @ gradient
 
@@ -143,12 +145,12 @@ def floor_of(
 
 
 def plain_lstm(like: nn.LSTM) -> nn.LSTM:
-    """An LSTM of the same shape in bf16."""
+    """An LSTM of the same shape, without dropout of its weights."""
     lstm = nn.LSTM(
         like.input_size, like.hidden_size, like.num_layers, batch_first=like.batch_first,
         bidirectional=like.bidirectional,
     )  # fmt: skip
-    return lstm.to(next(like.parameters()).device, torch.bfloat16)
+    return lstm.to(next(like.parameters()).device)
 
 
 # Encoding and decoding
