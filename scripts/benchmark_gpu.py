@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmark_speed import model_of, plain_tokens
 from benchmarking import markdown
+from speed_ours import model_of, plain_tokens
 from torch import Tensor, nn
 from workloads import PRESETS, Workload, training_step, workload
 

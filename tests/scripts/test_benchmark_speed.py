@@ -6,7 +6,8 @@ from pathlib import Path
 import benchmark_speed
 import pytest
 import torch
-from benchmark_speed import Comparison, Peer, compare, plain_tokens, ptb_batches, weights_per_token
+from benchmark_speed import Comparison, Peer, compare, ptb_batches, weights_per_token
+from speed_ours import plain_tokens
 from tiny import tiny_vae
 
 from seqvae.model.config import ModelConfig, Steps
