@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pretty_midi
 import pytest
-from trained import band, train_tiny
+from trained import band, choir, train_tiny
 
 from seqvae.corpus.store import Corpus
 from seqvae.inference import trained as facade
 from seqvae.music.midi import read_midi, to_pretty_midi
 from seqvae.pages.report import write_report
 
-KINDS = ("melody", "drums", "groove", "trio", "polyphony")
+KINDS = ("melody", "drums", "groove", "trio", "voices", "polyphony")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -20,7 +20,8 @@ def test_from_files_to_figures(kind: str, tmp_path: Path, monkeypatch: pytest.Mo
     source = tmp_path / "midi"
     source.mkdir()
     for seed in range(6):
-        to_pretty_midi(band(seed)).write(str(source / f"{seed}.mid"))
+        piece = choir(seed) if kind == "voices" else band(seed)
+        to_pretty_midi(piece).write(str(source / f"{seed}.mid"))
     trained = train_tiny(tmp_path, source, {"kind": kind, "num_bars": 2})
     vae = trained.vae
     figures = vae.evaluate(trained.corpus, iw_samples=2)
@@ -30,7 +31,7 @@ def test_from_files_to_figures(kind: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert figures.music_windows == min(40, len(trained.corpus.splits["test"]))
     assert max(ceiling for _, ceiling in figures.overlap.values()) > 0.5
     assert (figures.scale_share is None) == (kind in ("drums", "groove"))
-    assert (figures.consonance is not None) == (kind in ("trio", "polyphony"))
+    assert (figures.consonance is not None) == (kind in ("trio", "voices", "polyphony"))
     assert figures.accuracy_constant > 1 / max(vae.tokenizer.vocab_sizes)
     assert (figures.accuracy_by_channel is None) == (len(vae.tokenizer.channels) == 1)
     if kind not in ("groove", "polyphony"):

@@ -15,7 +15,7 @@ import mutation
 import pytest
 import tables
 from benchmarking import split_at_dashes
-from trained import band, load_script, write_tunes
+from trained import band, choir, load_script, write_tunes
 
 from seqvae import cli
 from seqvae.inference import directions
@@ -78,6 +78,9 @@ def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             to_pretty_midi(piece).write(str(file))
             beats = (f"{beat * 60 / 90} {1 + beat % 4}\n" for beat in range(25))
             (file.parent / "beat_midi.txt").write_text("".join(beats))
+    (tmp_path / "my_chorales").mkdir()
+    for seed in range(6):
+        to_pretty_midi(choir(seed)).write(str(tmp_path / f"my_chorales/{seed}.mid"))
     splits = ("train", "validation", "test") * 2
     files = sorted((tmp_path / "groove").glob("*.mid"))
     rows = [f"{file.name},{split}\n" for file, split in zip(files, splits, strict=True)]

@@ -52,6 +52,18 @@ def band(seed: int, num_bars: int = 4) -> Piece:
     return Piece(sort_notes(np.concatenate(tracks)), 4, tempos=(Tempo(0, 90.0),))
 
 
+def choir(seed: int, num_bars: int = 4) -> Piece:
+    """Four voices in quarters, in a major scale."""
+    rng = np.random.default_rng(seed)
+    scale = np.array([0, 2, 4, 5, 7, 9, 11]) + seed % 12
+    beats = np.arange(0, 16 * num_bars, 4)
+    voices = [
+        make_notes(beats, beats + 4, height + rng.choice(scale, len(beats)), track=track)
+        for track, height in enumerate((67, 60, 53, 41))
+    ]
+    return Piece(sort_notes(np.concatenate(voices)), 4, tempos=(Tempo(0, 90.0),))
+
+
 @dataclass(frozen=True)
 class Trained:
     """A run, what it was trained on, and the model."""

@@ -13,8 +13,9 @@ from seqvae.corpus.scores import extract_file
 from seqvae.errors import InputError
 from seqvae.files import expanded, is_folder
 from seqvae.music.beat_files import file_beside, read_beats
+from seqvae.music.keys import find_key, key_name
 from seqvae.music.midi import MIDI_SUFFIXES, find_midi, read_midi
-from seqvae.music.notes import NOTE_NAMES, Key, Piece, bars, chord_share
+from seqvae.music.notes import NOTE_NAMES, Piece, bars, chord_share, pitched_notes
 from seqvae.music.roles import Part, parts_of
 from seqvae.music.track_rules import parse_rules
 from seqvae.reasons import Dropped, amount, main_reason, ranked
@@ -217,24 +218,20 @@ def _listed(dropped: Dropped) -> str:
 
 
 def about(piece: Piece) -> str:
-    """Length, metres, tempo and key of a piece."""
+    """Length, metres and tempo of a piece, the key that it suggests and the one that it names."""
     metres = list(dict.fromkeys(map(str, piece.metres)))
     tempos = [tempo.qpm for tempo in piece.tempos]
     speed = " to ".join(dict.fromkeys(f"{qpm:.4g}" for qpm in (min(tempos), max(tempos))))
-    key = f", {key_name(piece.key)}" if piece.key else ""
+    signature = f" (signature: {key_name(piece.key)})" if piece.key else ""
+    found = find_key(pitched_notes(piece))
+    key = f", in {key_name(found)}" if found else ""
     length = amount(sum(1 for _ in bars(piece)), "bar")
-    return f"{length} of {', '.join(_some(metres, 3))}, {speed} quarters per minute{key}"
+    return f"{length} of {', '.join(_some(metres, 3))}, {speed} quarters per minute{key}{signature}"
 
 
 def _some(words: Sequence[str], number: int) -> list[str]:
     """The first words, and dots if there are more."""
     return [*words[:number], *["..."] * (len(words) > number)]
-
-
-def key_name(key: Key) -> str:
-    """A key signature in words: D major, B minor."""
-    tonic = key.num_sharps * 7 + (9 if key.is_minor else 0)
-    return f"{NOTE_NAMES[tonic % 12]} {'minor' if key.is_minor else 'major'}"
 
 
 def note_name(pitch: int) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from seqvae.music.notes import Piece, Track
+from seqvae.music.keys import nearest_way, to_common_key, transposed
+from seqvae.music.notes import Key, Piece, Track
 from seqvae.tokenizers.contract import Example
 
 logger = logging.getLogger(__name__)
@@ -26,14 +27,25 @@ class Clip:
 
 
 def in_style_of(example: Example, piece: Piece) -> Piece:
-    """A decoded window with the names, the programs and the metre of the clip behind it."""
+    """A decoded window with names, programs, metre and pitches as in the clip behind it."""
     named = example.tracks
+    piece = transposed(piece, -example.moved)
     notes = piece.notes.copy()
     for number, track in named.items():
         notes["program"][(notes["track"] == number) & ~notes["is_drum"]] = track.program
     tracks = tuple(named.get(number, Track()) for number in range(max(named, default=-1) + 1))
     metres = (replace(example.metre, start_step=0),) if example.metre else piece.metres
     return replace(piece, notes=notes, tracks=tracks, metres=metres)
+
+
+def in_key(clip: Clip, key: Key) -> Clip:
+    """A clip whose outputs are moved to a key, the nearest way from that of the input."""
+    ways = [nearest_way(to_common_key(key) - window.moved) for window in clip.windows]
+    windows = [
+        replace(window, key=key, moved=window.moved + way)
+        for window, way in zip(clip.windows, ways, strict=True)
+    ]
+    return Clip(windows, clip.z)
 
 
 def cut_to_shortest(clips: Sequence[Clip]) -> list[Clip]:
@@ -50,7 +62,7 @@ def cut_to_shortest(clips: Sequence[Clip]) -> list[Clip]:
 def mixed(clips: Sequence[Clip], weights: Sequence[float], z: Float[Tensor, "W Z"]) -> Clip:
     """A clip with these codes and the weighted mean of the tempos of others.
 
-    Program and chords have no mean: they are those of the clip with the largest weight.
+    Program, key and chords have no mean: they are those of the clip with the largest weight.
     """
     heaviest = clips[max(range(len(clips)), key=lambda i: (weights[i], i))]
     windows = []

@@ -24,7 +24,7 @@ from seqvae.corpus.batches import Batch
 from seqvae.errors import InputError
 from seqvae.files import expanded, is_file, is_folder
 from seqvae.inference.bundle import as_path, bundle_in, load_bundle
-from seqvae.inference.clips import Clip, in_style_of
+from seqvae.inference.clips import Clip, in_key, in_style_of
 from seqvae.inference.metrics import unpadded
 from seqvae.inference.options import INPUTS, Drawing, Reading, Source, as_inputs, check_seed
 from seqvae.model.config import Sampling
@@ -34,14 +34,17 @@ from seqvae.model.noise import row_seeds
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.beat_files import beats_beside, file_beside, read_beats
 from seqvae.music.chord_names import parse_chords
-from seqvae.music.chords import read_chords
+from seqvae.music.chords import read_chords, transpose_chords
+from seqvae.music.keys import in_key as piece_in_key
+from seqvae.music.keys import parse_key
 from seqvae.music.loops import repeated
 from seqvae.music.midi import QPM_RANGE, find_midi, read_midi, to_pretty_midi
-from seqvae.music.notes import DEFAULT_QPM, Piece, join, parse_metre
+from seqvae.music.notes import DEFAULT_QPM, Key, Piece, join, parse_metre
 from seqvae.music.timing import NO_GRID, OTHER_BEATS, has_grid
 from seqvae.reasons import in_words
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, Ids
+from seqvae.tokenizers.keys import KeySettings, in_said_key
 from seqvae.tokenizers.tracks import with_tracks
 
 BATCH_SIZE = 256  # codes or sequences that are computed together
@@ -75,6 +78,10 @@ class Codec:
         except (RuntimeError, AssertionError) as error:  # of torch, with or without CUDA in it
             reason = str(error).splitlines()[0]
             raise InputError(f"device is {str(device)!r}: {reason}; use cpu") from error
+
+    @property
+    def _normalises_keys(self) -> bool:
+        return isinstance(self.tokenizer, KeySettings) and self.tokenizer.normalises_keys
 
     @property
     def device(self) -> torch.device:
@@ -124,6 +131,7 @@ class Codec:
         if not has_grid(piece, by_beats=beats is not None):
             mend = f"{NO_GRID.text}{_beats_beside(source) or '; name its beat file with --beats'}"
             logger.warning("%s: %s", name, mend if beats is None else OTHER_BEATS.text)
+        whole = in_said_key(tokenizer, whole, reading.input_key)
         try:
             return tokenizer.encode(whole, reading.bar)
         except InputError as error:
@@ -250,9 +258,13 @@ class Codec:
     def render(self, clips: Sequence[Clip], drawing: Drawing) -> list[Item]:
         """Decode the codes of clips to outputs.
 
-        Each output has the tempo and program of its clip, and its chords unless `drawing` names
-        others.
+        Each output has the tempo and program of its clip, and its key and chords unless `drawing`
+        names others.
         """
+        key = self._key(drawing)
+        if key is not None and self._normalises_keys:
+            clips = [in_key(clip, key) for clip in clips]
+            key = None  # they are
         windows = [window for clip in clips for window in clip.windows]
         z = torch.cat([clip.z for clip in clips])
         sampling = Sampling(
@@ -261,9 +273,19 @@ class Codec:
         conditions = self._conditions(windows, drawing.chords)
         drawn = iter(self.tokens(z, sampling, self.generator(drawing.seed), conditions))
         return [
-            self._item([replace(window, ids=next(drawn)) for window in clip.windows])
+            self._item([replace(window, ids=next(drawn)) for window in clip.windows], key)
             for clip in clips
         ]
+
+    def _key(self, drawing: Drawing) -> Key | None:
+        """The key that is asked for."""
+        if drawing.key is None:
+            return None
+        if not isinstance(self.tokenizer, KeySettings):
+            raise InputError(
+                f"key is {drawing.key!r}; a model of {self.tokenizer.kind} has no keys"
+            )
+        return parse_key(drawing.key)
 
     def _conditions(self, windows: list[Example], chords: str | None) -> list[Ids]:
         """The condition columns (T, K) of each window; named chords share a window equally."""
@@ -275,17 +297,22 @@ class Codec:
                 "this model knows no chords; train one with data.tokenizer.chords true"
             )
         numbers, num_steps = np.array(parse_chords(chords)), self.model.steps.max_steps
+        moves = (np.array(window.moved) for window in windows)
         if len(numbers) > num_steps:
             raise InputError(f"{len(numbers)} chords; a window has {num_steps} steps")
         named = numbers[np.arange(num_steps) * len(numbers) // num_steps, None]
-        return [np.concatenate([named, given[:, 1:]], axis=1) for given in columns]
+        return [
+            np.concatenate([transpose_chords(named, moved), given[:, 1:]], axis=1)
+            for given, moved in zip(columns, moves, strict=True)
+        ]
 
-    def _item(self, windows: list[Example]) -> Item:
-        """One output from its windows."""
+    def _item(self, windows: list[Example], key: Key | None) -> Item:
+        """One output from its windows, in a key if one is asked for."""
         if self.tokenizer.modality == "text":
             return self.tokenizer.decode(windows[0].ids)
         pieces = [in_style_of(window, self.tokenizer.decode(window)) for window in windows]
-        return to_pretty_midi(replace(join(pieces), key=windows[0].key))
+        whole = replace(join(pieces), key=windows[0].key)
+        return to_pretty_midi(whole if key is None else piece_in_key(whole, key))
 
     # Tokens -> contents
 

@@ -88,7 +88,8 @@ class Evaluation:
     exact_match: float
     """Fraction of sequences that greedy decoding from the posterior mean repeats exactly."""
     onset_f1: float | None = None
-    """Music: F1 of (step, pitch, voice or program) of onsets in those decodings, over all notes."""
+    """Music: F1 of (step, pitch, voice or program) of onsets in those decodings, over all notes; of
+    the kind voices (step, pitch), whichever voice has it."""
     velocity_error: float | None = None
     """Music that keeps loudness: mean difference in MIDI velocity of the onsets that are right."""
     timing_error_ms: float | None = None

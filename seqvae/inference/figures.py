@@ -40,10 +40,10 @@ def music_figures(
 ) -> dict[str, float | None]:
     """Agreement of the onsets of decodings with those of the originals, pooled over all pairs."""
 
-    def onsets(ids: Ids) -> dict[tuple[int, int, int], tuple[float, float]]:
+    def onsets(ids: Ids) -> dict[tuple[int, ...], tuple[float, float]]:
         """(step, pitch, track) -> velocity and offset in steps."""
         notes = tokenizer.decode(Example(ids)).notes
-        keys = zip(*(notes[name].tolist() for name in ("start", "pitch", "track")), strict=True)
+        keys = zip(*(notes[name].tolist() for name in tokenizer.onsets_by), strict=True)
         values = zip(notes["velocity"].tolist(), notes["offset"].tolist(), strict=True)
         return dict(zip(keys, values, strict=True))
 

@@ -72,6 +72,9 @@ class Reading:
     tracks: str | None = None
     """Rules for which tracks are what, such as "drums: name=drum*; melody: highest; bass:
     channel=2"; by default those of the model. seqvae look shows how tracks are heard."""
+    input_key: str | None = None
+    """Key of the inputs, such as "E minor", where the one that seqvae look shows is wrong. It
+    matters to models that read all clips in a common key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,9 @@ class Drawing(Sampling):
     """Seed of all draws: it repeats the output exactly."""
     chords: str | None = None
     """Chords to play over, such as "C Am F G"; they share each window equally."""
+    key: str | None = None
+    """Key of the outputs, such as "E minor"; by default that of the input. What is in major comes
+    into a minor key as its relative, and the other way round."""
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
@@ -99,7 +105,7 @@ class Look:
     """MIDI files, folders of them, or files of text."""
     preset: str | Path | None = None
     """How a model of this config, run, bundle, corpus or kind (melody, drums, groove, trio,
-    polyphony) hears them; by default how one of each kind does."""
+    voices, polyphony) hears them; by default how one of each kind does."""
     tracks: str | None = None
     """Rules for which tracks are what, such as "drums: name=drum*; melody: highest; bass:
     channel=2"."""

@@ -179,8 +179,8 @@ class TrainedVAE:
     def interpolate(self, how: options.Interpolate) -> list[Item]:
         """Outputs from one input to another, both reconstructions included.
 
-        Posterior means are joined by the path, tempos by a line; program and chords, which cannot
-        be averaged, are those of the nearer end.
+        Posterior means are joined by the path, tempos by a line; program, key and chords, which
+        cannot be averaged, are those of the nearer end.
         """
         ends = cut_to_shortest(self.codec.read([how.start, how.end], how))
         fractions = torch.linspace(0, 1, how.num_steps, device=self.codec.device)

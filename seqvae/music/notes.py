@@ -97,6 +97,8 @@ class Piece:
     """What of the file could not be taken as it is written."""
     key: Key | None = None
     """Its first key signature."""
+    moved: int | None = None
+    """Semitones by which it was moved to the common key (see `keys`); None if it never was."""
 
     @property
     def end_step(self) -> int:

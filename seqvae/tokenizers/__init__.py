@@ -19,6 +19,7 @@ from seqvae.tokenizers.melody import MelodyTokenizer
 from seqvae.tokenizers.polyphony import PolyphonyTokenizer
 from seqvae.tokenizers.text import SubwordTokenizer
 from seqvae.tokenizers.trio import TrioTokenizer
+from seqvae.tokenizers.voices import VoicesTokenizer
 from seqvae.tokenizers.words import WordTokenizer
 
 AnyTokenizer = TextTokenizer | MusicTokenizer
@@ -30,6 +31,7 @@ TOKENIZERS: dict[str, type[AnyTokenizer]] = {
     "drums": DrumsTokenizer,
     "groove": GrooveTokenizer,
     "trio": TrioTokenizer,
+    "voices": VoicesTokenizer,
     "polyphony": PolyphonyTokenizer,
 }
 

@@ -38,6 +38,8 @@ class Example:
     """That of the clip; None stands for the model's."""
     key: Key | None = None
     """Key signature of the clip."""
+    moved: int = 0
+    """Semitones by which the clip was moved to the common key; outputs are moved back."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +60,6 @@ class Tokenizer(ABC):
     kind: ClassVar[str]
     """Its name in `data.tokenizer.kind`."""
     modality: ClassVar[Literal["text", "music"]]
-    channels: ClassVar[tuple[str, ...]]
-    """Names of the channels."""
     eos_id: ClassVar[int | None] = None
     """The token of channel 0 that ends a sequence; None where all sequences have `max_steps`."""
     num_members: ClassVar[tuple[int, ...]] = ()
@@ -73,6 +73,11 @@ class Tokenizer(ABC):
     def __post_init__(self) -> None:
         """Refuse values of another type."""
         check_types(self, section=f"{self.kind}: ")
+
+    @property
+    @abstractmethod
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels."""
 
     @property
     @abstractmethod
@@ -163,6 +168,8 @@ class MusicTokenizer(Tokenizer):
     modality: ClassVar[Literal["music"]] = "music"
     keeps: ClassVar[frozenset[str]] = frozenset()
     """What the tokens keep of a performance: velocity, timing within a step."""
+    onsets_by: ClassVar[tuple[str, ...]] = ("start", "pitch", "track")
+    """What an onset must agree in to be right (`onset_f1`)."""
 
     @property
     def reads_chords(self) -> bool:

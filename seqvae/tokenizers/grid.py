@@ -51,6 +51,11 @@ class GridSettings(WindowSettings):
         """Whether chords are asked for."""
         return self.chords
 
+    def chord_columns(self, ids: NDArray[np.int64]) -> slice:
+        """Where the chords of windows (N, T, C + K) stand, if they have some."""
+        begin = ids.shape[2] - len(self.condition_sizes)
+        return slice(begin, begin + self.chords)
+
     def bar_number(self, ids: Ids) -> int:
         """Which of the model's bars a window (T, C + K) has."""
         return int(ids[0, -1]) if len(self.model_bars) > 1 else 0

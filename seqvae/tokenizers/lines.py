@@ -14,11 +14,13 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.errors import InputError, at_least, within
+from seqvae.errors import InputError, within
+from seqvae.music.chords import transpose_chords
 from seqvae.music.notes import NOTE_NAMES, Notes, make_notes
 from seqvae.music.roles import MAX_CHORD_SHARE, Part
 from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.grid import Roll
+from seqvae.tokenizers.keys import KeySettings
 from seqvae.tokenizers.tracks import TrackSettings
 from seqvae.tokenizers.windows import Span
 
@@ -28,8 +30,8 @@ NO_LINE = {role: Reason("file", f"no {role}", "--data.tracks") for role in ("mel
 
 
 @dataclass(frozen=True, kw_only=True)
-class LineSettings(TrackSettings):
-    """Which tracks are lines, their range, and how far training transposes them."""
+class LineSettings(KeySettings, TrackSettings):
+    """Which tracks are lines, their range and their keys."""
 
     min_pitch: int = 21
     """Lowest MIDI pitch of the vocabulary."""
@@ -37,14 +39,12 @@ class LineSettings(TrackSettings):
     """Highest MIDI pitch of the vocabulary."""
     max_chord_share: float = MAX_CHORD_SHARE
     """A track counts as accompaniment when more of its onsets than this are chords."""
-    max_transpose: int = 5
-    """Training transposes each window at random by up to this many semitones; drums stay."""
 
     def check_lines(self) -> None:
         """Refuse impossible settings."""
         self.check_tracks()
+        self.check_keys()
         section = f"{self.kind}: "
-        at_least(self, 0, "max_transpose", section=section)
         within(self, 0, 1, "max_chord_share", section=section, closed=True)
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
             raise InputError(
@@ -59,6 +59,11 @@ class LineSettings(TrackSettings):
     def num_events(self) -> int:
         """Size of a line's vocabulary: two events and the pitches."""
         return FIRST_PITCH + self.max_pitch - self.min_pitch + 1
+
+    @property
+    def pitches(self) -> range:
+        """The MIDI pitches of the vocabulary."""
+        return range(self.min_pitch, self.max_pitch + 1)
 
 
 def main_line(parts: Sequence[Part], role: str) -> Part | None:
@@ -128,6 +133,25 @@ def line_symbols(tokens: NDArray[np.int64], min_pitch: int) -> list[str]:
         name if token >= FIRST_PITCH else ".-"[token]
         for token, name in zip(tokens, names, strict=True)
     ]
+
+
+def randomly_transposed(
+    ids: NDArray[np.int64],
+    num_lines: int,
+    chords: slice,
+    settings: LineSettings,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Windows (N, T, C + K), each with its lines and its chords moved by the same interval.
+
+    The lines are the first channels, the chords the columns at `chords`.
+    """
+    lines = ids[..., :num_lines]
+    semitones = transpositions(lines, settings.num_events, settings.transposes_by, rng)
+    moved = ids.copy()
+    moved[..., :num_lines] = transposed(lines, semitones)
+    moved[..., chords] = transpose_chords(ids[..., chords], semitones[:, None, None])
+    return moved
 
 
 def transpositions(

@@ -12,7 +12,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.music.chords import transpose_chords
 from seqvae.music.notes import Notes, Piece
 from seqvae.reasons import Dropped
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
@@ -24,8 +23,7 @@ from seqvae.tokenizers.lines import (
     line_symbols,
     main_line,
     notes_of_chords,
-    transposed,
-    transpositions,
+    randomly_transposed,
 )
 from seqvae.tokenizers.windows import (
     Span,
@@ -57,6 +55,7 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of the melody; of several where a rule says so."""
+        piece = self.in_common_key(piece)
         dropped, parts = Dropped(), self.parts(piece)
         self.count_left_out(parts, dropped)
         melodies = [part for part in parts if part.role == "melody"]
@@ -66,6 +65,7 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
         """The windows of the melody end to end, or the one that begins at `bar`."""
+        piece = self.in_common_key(piece)
         parts = self.parts(piece)
         melody = main_line(parts, "melody")
         if parts and melody is None:
@@ -97,7 +97,4 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Transpose each window (N, T, 1 + K), as far as its pitches stay in the vocabulary."""
-        line, chords, bars = np.split(ids, (1, 1 + self.chords), axis=2)
-        semitones = transpositions(line, self.num_events, self.max_transpose, rng)
-        moved = transposed(line, semitones), transpose_chords(chords, semitones[:, None, None])
-        return np.concatenate([*moved, bars], axis=2)
+        return randomly_transposed(ids, 1, self.chord_columns(ids), self, rng)

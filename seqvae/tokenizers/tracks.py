@@ -9,7 +9,7 @@ from typing import ClassVar
 from seqvae.errors import InputError
 from seqvae.music.notes import Piece
 from seqvae.music.roles import MAX_CHORD_SHARE, Part, parts_of
-from seqvae.music.track_rules import Rule, as_rules, parse_rules
+from seqvae.music.track_rules import ROLES, Rule, as_rules, parse_rules
 from seqvae.reasons import Dropped, Reason, in_words
 from seqvae.tokenizers.contract import MusicTokenizer
 
@@ -86,7 +86,8 @@ class TrackSettings:
         role, number = self.roles[0], parts[0].number + 1
         return InputError(
             f"no {self.kind} in it: {named(parts)}; "
-            f"--tracks '{role}: track={number}' takes track {number} for it"
+            f"--tracks '{role if role in ROLES else 'melody'}: track={number}' "
+            f"takes track {number} for it"
         )
 
 

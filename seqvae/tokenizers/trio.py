@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import within
-from seqvae.music.chords import transpose_chords
 from seqvae.music.notes import Notes, Piece, sort_notes
 from seqvae.reasons import Dropped
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
@@ -36,8 +35,7 @@ from seqvae.tokenizers.lines import (
     line_symbols,
     main_line,
     notes_of_chords,
-    transposed,
-    transpositions,
+    randomly_transposed,
 )
 from seqvae.tokenizers.windows import (
     Span,
@@ -80,6 +78,7 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of melody, bass and kit; of all pairs where rules name several."""
+        piece = self.in_common_key(piece)
         dropped, parts = Dropped(), self.parts(piece)
         self.count_left_out(parts, dropped)
         hits, lines = kit_hits(parts, dropped), []
@@ -100,6 +99,7 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
         One of the three voices is enough; the others are then silent.
         """
+        piece = self.in_common_key(piece)
         dropped, parts = Dropped(), self.parts(piece)
         hits = kit_hits(parts, dropped)
         melody, bass = main_line(parts, "melody"), main_line(parts, "bass")
@@ -148,10 +148,7 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Transpose melody, bass and chords of each window (N, T, 3 + K) by the same interval."""
-        lines, kit, chords, bars = np.split(ids, (2, 3, 3 + self.chords), axis=2)
-        semitones = transpositions(lines, self.num_events, self.max_transpose, rng)
-        moved_chords = transpose_chords(chords, semitones[:, None, None])
-        return np.concatenate([transposed(lines, semitones), kit, moved_chords, bars], axis=2)
+        return randomly_transposed(ids, 2, self.chord_columns(ids), self, rng)
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Windows (N, T, 3 + K) of which a share has voices of some bars from another.

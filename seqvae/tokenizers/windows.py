@@ -54,7 +54,7 @@ class WindowSettings:
     """Bars of a window."""
     metres: tuple[str, ...] = ("4/4", "2/2", "2/4")
     """Metres that are taken. Those whose bars divide the bar of an earlier one share it; others
-    have bars of their own, which melody, drums, groove and trio can hold beside one another."""
+    have bars of their own, which all kinds but polyphony can hold beside one another."""
     steps_per_quarter: int = 4
     """Resolution of the grid; 4 is sixteenths."""
     hop_bars: int = 1
@@ -231,8 +231,8 @@ def encode_windows(
         usable = _usable(len(starts), windows.refused, dropped)
         tempos = piece.mean_qpm(starts, settings.window_steps(stretch.metre)).tolist()
         timed = compress(zip(windows.ids, tempos, strict=True), usable)
-        metre, key = stretch.metre, piece.key
-        examples += [Example(ids, qpm, program, tracks, metre, key) for ids, qpm in timed]
+        metre, key, moved = stretch.metre, piece.key, piece.moved or 0
+        examples += [Example(ids, qpm, program, tracks, metre, key, moved) for ids, qpm in timed]
     if not examples:
         raise InputError(f"no usable window: {_why_no_window(settings, dropped, bar, all_bars)}")
     if dropped:

@@ -1,5 +1,6 @@
 """What `look` tells of a file: its tracks, and what each kind of model would take of it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pretty_midi
 import pytest
 
 import seqvae
-from seqvae.corpus.look import Look, about, files_in, key_name, look_at, tokenizers_of
+from seqvae.corpus.look import Look, about, files_in, look_at, tokenizers_of
 from seqvae.errors import InputError
 from seqvae.music.notes import Key, Metre, Piece, Tempo, make_notes
 from seqvae.tokenizers import make_tokenizer, save_tokenizer
@@ -35,7 +36,7 @@ def heard(file: Path, preset: str | None, tracks: str | None = None) -> Look:
 def test_the_table_of_a_band(tmp_path: Path) -> None:
     file = write_band(tmp_path / "band.mid")
     assert look_at(file).table().splitlines() == [
-        f"{file}: 4 bars of 4/4, 120 quarters per minute",
+        f"{file}: 4 bars of 4/4, 120 quarters per minute, in C major",
         "track  name   channel  program  notes  range  chords  heard as  why",
         "1      Lead   1        0        16     C5-C5  0%      melody    by its name",
         "2      Bass   2        0        16     E2-E2  0%      bass      by its name",
@@ -45,6 +46,7 @@ def test_the_table_of_a_band(tmp_path: Path) -> None:
         "drums: 3 windows for training; left out 2 tracks: not drums (--data.tracks)",
         "groove: 3 windows for training; left out 2 tracks: not drums (--data.tracks)",
         "trio: 3 windows for training",
+        "voices: nothing: 2 lines (--data.tokenizer.num_voices 2)",
         "polyphony: 3 windows for training",
     ]
 
@@ -73,7 +75,9 @@ def test_presets_are_configs_runs_bundles_and_kinds(tmp_path: Path) -> None:
     config.write_text("data: {tokenizer: {kind: melody, num_bars: 7}}", encoding="utf-8")
     assert tokenizers_of(config) == {"seven": tokenizer}
     assert tokenizers_of("groove") == {"groove": make_tokenizer({"kind": "groove"})}
-    assert [*tokenizers_of(None)] == ["melody", "drums", "groove", "trio", "polyphony"]
+    assert [*tokenizers_of(None)] == [
+        "melody", "drums", "groove", "trio", "voices", "polyphony",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -122,16 +126,11 @@ def test_folders_stand_for_their_files(tmp_path: Path) -> None:
 
 
 def test_the_line_of_a_piece() -> None:
-    notes = make_notes([0], [60], [60])
+    notes = make_notes([0, 1, 2], [1, 2, 60], [60, 64, 67])
     metres = (Metre(0, 4, 4), Metre(16, 3, 4), Metre(40, 4, 4))
     piece = Piece(notes, 4, metres, (Tempo(0, 90.0), Tempo(9, 120.5)), key=Key(2))
-    assert about(piece) == "5 bars of 4/4, 3/4, 90 to 120.5 quarters per minute, D major"
-
-
-@pytest.mark.parametrize(
-    ("key", "name"),
-    [(Key(0), "C major"), (Key(0, True), "A minor"), (Key(-1), "F major"),
-     (Key(1, True), "E minor"), (Key(-3), "Eb major"), (Key(3), "A major")],
-)  # fmt: skip
-def test_keys_by_name(key: Key, name: str) -> None:
-    assert key_name(key) == name
+    line = "5 bars of 4/4, 3/4, 90 to 120.5 quarters per minute, in C major"
+    assert about(piece) == f"{line} (signature: D major)"
+    assert about(replace(piece, key=None)) == line
+    drums = make_notes([0], [80], [36], is_drum=True)
+    assert about(Piece(drums, 4)) == "5 bars of 4/4, 120 quarters per minute"

@@ -30,6 +30,7 @@ BAND = Piece(
         ("drums", [("Kit", 0)]),
         ("groove", [("Kit", 0)]),
         ("trio", [("Flute", 5), ("Deep", 38), ("Kit", 0)]),
+        ("voices", [("Flute", 5), ("Deep", 38)]),
         ("polyphony", [("Flute", 5), ("Deep", 38), ("Kit", 0)]),
     ],
 )

@@ -27,6 +27,7 @@ STEPS = {
     "trio": Steps(
         vocab_sizes=(90, 90, 512), max_steps=16, num_members=(0, 0, 9), condition_sizes=(61,)
     ),
+    "voices": Steps(vocab_sizes=(90,) * 4, max_steps=16, condition_sizes=(61,)),
     "polyphony": Steps(vocab_sizes=(17, 128, 16, 16, 129), max_steps=257, eos_id=0),
 }  # fmt: skip
 SETTINGS = {

@@ -41,6 +41,7 @@ def tokenizer(kind: str, *rules: str) -> MusicTokenizer:
         ("drums", ["Lead", "Bass", "Strings"]),
         ("groove", ["Lead", "Bass", "Strings"]),
         ("trio", ["Strings"]),
+        ("voices", ["Drums"]),
         ("polyphony", []),
     ],
 )

@@ -15,8 +15,8 @@ def test_every_setting_is_explained_with_its_default(kind: str) -> None:
         assert (f"--data.tokenizer.{field.name} " in shown) == (
             field.name not in TOKENIZERS[kind].learned
         )
-    assert "(melody, drums, groove: 2; trio: 16; polyphony: 4)" in shown
-    assert "trio, polyphony: 4/4,2/2,2/4)" in shown
+    assert "(melody, drums, groove: 2; trio: 16; voices, polyphony: 4)" in shown
+    assert "trio, voices, polyphony: 4/4,2/2,2/4)" in shown
     assert max(map(len, tokenizer_help().splitlines())) < 80
 
 

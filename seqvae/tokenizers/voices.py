@@ -1,0 +1,165 @@
+"""The lines of a choir, a quartet or any few instruments, side by side on a bar grid.
+
+Every channel is a line in the events of `lines`, the lowest first: a model that writes a step sees
+the voices below. Each track is a voice, or several if it strikes chords (`music.part_writing`);
+their order is that of their mean pitches. Voices that a clip does not have rest.
+
+Axes: N windows, T steps, C voices, K condition columns.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqvae.errors import InputError, within
+from seqvae.music.notes import Piece, make_notes, sort_notes
+from seqvae.music.roles import Part
+from seqvae.reasons import Dropped, Reason, amount
+from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
+from seqvae.tokenizers.grid import Conditions, GridSettings, grid_windows, in_quarters, taken_steps
+from seqvae.tokenizers.keys import NORMALISED
+from seqvae.tokenizers.lines import (
+    LineSettings,
+    line_notes,
+    line_roll,
+    line_symbols,
+    notes_of_chords,
+    randomly_transposed,
+)
+from seqvae.tokenizers.windows import (
+    Span,
+    Windows,
+    encode_windows,
+    extract_windows,
+    window_piece,
+)
+
+MAX_VOICES = 8
+FLAG = "--data.tokenizer.num_voices"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoicesTokenizer(LineSettings, GridSettings, MusicTokenizer):
+    """Two to eight lines; a training window needs all of them."""
+
+    kind: ClassVar[str] = "voices"
+    roles: ClassVar[tuple[str, ...]] = ("line",)
+    of_batches: ClassVar[frozenset[str]] = frozenset({"max_transpose", "mix_share"})
+    onsets_by: ClassVar[tuple[str, ...]] = ("start", "pitch")
+
+    num_bars: int = 4
+    """Bars of a window."""
+    num_voices: int = 4
+    """Voices, from 2 to 8. Training takes pieces of so many, and of fewer if `gap_bars` is 0."""
+    keys: str = NORMALISED
+    mix_share: float = 0.5
+    """Share of the training windows that take all voices of some bars from another window."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible settings."""
+        super().__post_init__()
+        self.check_lines()
+        within(self, 2, MAX_VOICES, "num_voices", section="voices: ", closed=True)
+        within(self, 0, 1, "mix_share", section="voices: ", closed=True)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The lowest voice first."""
+        between = (f"voice_{number}" for number in range(2, self.num_voices))
+        return ("lowest", *between, "highest")
+
+    @property
+    def vocab_sizes(self) -> tuple[int, ...]:
+        """Events of each voice."""
+        return (self.num_events,) * self.num_voices
+
+    def extract(self, piece: Piece) -> Extraction:
+        """The training windows of a piece of so many voices."""
+        piece = self.in_common_key(piece)
+        dropped, parts = Dropped(), self.parts(piece)
+        self.count_left_out(parts, dropped)
+        lines = self._lines(parts)
+        fits = (
+            len(lines) <= self.num_voices if self.gap_bars == 0 else len(lines) == self.num_voices
+        )
+        if lines and not fits:
+            dropped[other_number(len(lines))] += 1
+        cuts = [partial(self._cut, lines, self.conditions(piece))] if lines and fits else []
+        return extract_windows(self, piece, cuts, dropped)
+
+    def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
+        """The windows of the voices end to end, or the one that begins at `bar`."""
+        piece = self.in_common_key(piece)
+        parts = self.parts(piece)
+        lines = self._lines(parts)
+        if parts and not lines:
+            raise self.nothing_taken(parts, Dropped())
+        if len(lines) > self.num_voices:
+            raise InputError(
+                f"{other_number(len(lines)).text}; this model has {self.num_voices} voices: "
+                f"--tracks 'none: track={lines[-1].number + 1}' leaves one out"
+            )
+        cut = partial(self._cut, lines, self.conditions(piece))
+        channels = self._channels(len(lines))
+        tracks = {self._track(c): line.track for c, line in zip(channels, lines, strict=True)}
+        examples = encode_windows(self, piece, cut, bar, tracks=tracks)
+        taken = [part for part in parts if self.takes(part)]
+        self.warn_of_rest(piece, parts, taken, notes_of_chords(lines))
+        return examples
+
+    def _lines(self, parts: Sequence[Part]) -> list[Part]:
+        """The lines of the tracks that are taken, the lowest first."""
+        lines = sorted(filter(self.takes, parts), key=lambda part: part.height)
+        return [replace(line, claim="bass" if line is lines[0] else None) for line in lines]
+
+    def _channels(self, num_lines: int) -> list[int]:
+        """The voices of a piece of so many lines: the highest ones, and the lowest for a bass."""
+        rest = self.num_voices - num_lines
+        return [*[0] * (num_lines > 1), *range(rest + (num_lines > 1), self.num_voices)]
+
+    def _track(self, channel: int) -> int:
+        """The number of a voice's track: in a score the highest comes first."""
+        return self.num_voices - 1 - channel
+
+    def _cut(self, lines: Sequence[Part], chords: Conditions, span: Span) -> Windows:
+        """The windows of all voices and of their chords."""
+        notes = [lines[0].notes[:0] if lines else make_notes([], [], [])] * self.num_voices
+        for channel, line in zip(self._channels(len(lines)), lines, strict=True):
+            notes[channel] = line.line
+        rolls = [line_roll(voice, span, self.min_pitch, self.max_pitch) for voice in notes]
+        return grid_windows(rolls, span, chords)
+
+    def decode(self, example: Example) -> Piece:
+        """The notes of a window, one track per voice."""
+        voices = self.sounding(example.ids)[:, : self.num_voices].T
+        lines = [
+            line_notes(voice, self.min_pitch, program=example.program, track=self._track(channel))
+            for channel, voice in enumerate(voices)
+        ]
+        notes = sort_notes(np.concatenate(lines))
+        return window_piece(self, notes, example.qpm, self.bar_number(example.ids))
+
+    def show(self, ids: Ids) -> str:
+        """The voices one after the other, the highest first, `//` between them."""
+        voices = self.sounding(ids)[:, : self.num_voices].T[::-1]
+        lines = (line_symbols(voice, self.min_pitch) for voice in voices)
+        return " // ".join(in_quarters(line, self.steps_per_quarter) for line in lines)
+
+    def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Transpose all voices and chords of each window (N, T, C + K) by the same interval."""
+        return randomly_transposed(ids, self.num_voices, self.chord_columns(ids), self, rng)
+
+    def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Windows (N, T, C + K) of which a share has all voices of some bars from another."""
+        taken = taken_steps(self, len(ids), 1, self.mix_share, rng)
+        return np.where(taken, self.others(ids, rng), ids)
+
+
+@cache
+def other_number(num_lines: int) -> Reason:
+    """Why a piece of so many lines is left out."""
+    return Reason("file", amount(num_lines, "line"), f"{FLAG} {num_lines}")
