@@ -86,7 +86,8 @@ def in_common_key(
 ) -> Piece:
     """A piece in C major or A minor, moved the nearest way that keeps its notes among `pitches`.
 
-    It is moved from `key`, or else from the key that its notes suggest. What was moved once stays.
+    Where none does, it stays as it is written, if that does. It is moved from `key`, or else from
+    the key that its notes suggest. What was moved once stays.
     """
     if piece.moved is not None:
         return piece
@@ -97,8 +98,9 @@ def in_common_key(
     nearest = to_common_key(key)
     other_way = nearest - 12 if nearest > 0 else nearest + 12
     low, high = (int(extreme(pitched["pitch"])) for extreme in (np.min, np.max))
-    fits = [way for way in (nearest, other_way) if low + way in pitches and high + way in pitches]
-    semitones = (fits or [nearest])[0]
+    ways = (nearest, other_way, 0)
+    fits = [way for way in ways if low + way in pitches and high + way in pitches]
+    semitones = (fits or ways)[0]
     return replace(transposed(piece, semitones), moved=semitones)
 
 

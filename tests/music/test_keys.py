@@ -116,7 +116,8 @@ def test_the_range_is_kept_where_another_way_keeps_it() -> None:
     piece = Piece(cadence(67, is_minor=False), 4)  # G major, from G4 to D6
     assert in_common_key(piece).moved == 5
     assert in_common_key(piece, pitches=range(58, 86)).moved == -7
-    assert in_common_key(piece, pitches=range(66, 82)).moved == 5  # neither way fits
+    assert in_common_key(piece, pitches=range(66, 82)).moved == 0  # neither way fits
+    assert in_common_key(piece, pitches=range(66, 80)).moved == 5  # nor does the piece
     low = Piece(cadence(61, is_minor=False), 4)  # Db major, from C#4
     assert in_common_key(low).moved == -1
     assert in_common_key(low, pitches=range(61, 128)).moved == 11

@@ -29,7 +29,8 @@ BAND = piece(("Lead", line(72, 0)), ("Bass", line(40, 1)), ("Drums", line(36, 2)
 
 
 def tokenizer(kind: str, *rules: str) -> MusicTokenizer:
-    made = make_tokenizer({"kind": kind, "num_bars": 1, "tracks": list(rules)})
+    settings = {"num_voices": 3} if kind == "voices" else {}  # those of the band
+    made = make_tokenizer({"kind": kind, "num_bars": 1, "tracks": list(rules), **settings})
     assert isinstance(made, MusicTokenizer)
     return made
 
@@ -93,7 +94,7 @@ def test_training_takes_the_tracks_of_a_clip(kind: str) -> None:
 @pytest.mark.parametrize("kind", MUSIC)
 def test_rules_hold_in_training_and_for_a_clip(kind: str) -> None:
     """The strings take the place of the tracks that are named for it."""
-    roles = {"trio": "melody", "groove": "drums", "polyphony": "drums"}
+    roles = {"trio": "melody", "groove": "drums", "voices": "none", "polyphony": "drums"}
     rules = f"{roles.get(kind, kind)}: name=str*; none: name=drums"
     made = tokenizer(kind, rules)
     assert isinstance(made, TrackSettings)
