@@ -13,6 +13,7 @@ from seqvae.tokenizers.contract import Example
 from seqvae.tokenizers.groove import GrooveTokenizer
 from seqvae.tokenizers.lines import FIRST_PITCH
 from seqvae.tokenizers.polyphony import PolyphonyTokenizer
+from seqvae.tokenizers.voices import VoicesTokenizer
 from seqvae.tokenizers.trio import TrioTokenizer
 
 
@@ -149,3 +150,12 @@ def test_harmony_of_samples_stands_before_that_of_data() -> None:
     assert sample_figures(C_MAJOR[:2], thirds, thirds)["consonance"] == (0, 1)
     drums = [Piece(make_notes([0], [1], [36], is_drum=True), 4)]
     assert not {"scale_share", "consonance"} & sample_figures(drums, drums, drums).keys()
+
+
+def test_onsets_of_voices_count_whichever_voice_has_them() -> None:
+    voices = VoicesTokenizer(num_bars=1, num_voices=2)
+    ids = np.zeros((16, 2), np.int64)
+    ids[[0, 8]] = [[29, 41], [31, 41]]
+    assert music_figures([ids], [ids[:, ::-1]], voices) == {"onset_f1": 1}
+    ids[8] = 0
+    assert music_figures([ids], [np.zeros_like(ids)], voices) == {"onset_f1": 0}

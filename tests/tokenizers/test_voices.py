@@ -187,3 +187,11 @@ def test_real_chorales_come_back(data_folder: Path) -> None:
             written = in_style_of(example, tokenizer.decode(example))
             (again,) = tokenizer.encode(written)
             assert again.ids.tolist() == example.ids.tolist()
+
+
+def test_no_move_takes_a_voice_out_of_its_range() -> None:
+    hymn = choir("Soprano", "Bass")
+    hymn.notes["pitch"] += 7  # G major, which goes up to C
+    narrow = VoicesTokenizer(num_bars=1, num_voices=2, max_pitch=82)
+    assert VoicesTokenizer(num_bars=1, num_voices=2).encode(hymn)[0].moved == 5
+    assert narrow.encode(hymn)[0].moved == -7
