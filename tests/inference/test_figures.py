@@ -13,8 +13,8 @@ from seqvae.tokenizers.contract import Example
 from seqvae.tokenizers.groove import GrooveTokenizer
 from seqvae.tokenizers.lines import FIRST_PITCH
 from seqvae.tokenizers.polyphony import PolyphonyTokenizer
-from seqvae.tokenizers.voices import VoicesTokenizer
 from seqvae.tokenizers.trio import TrioTokenizer
+from seqvae.tokenizers.voices import VoicesTokenizer
 
 
 def test_text_figures_by_hand() -> None:
