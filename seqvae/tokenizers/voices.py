@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError, within
-from seqvae.music.notes import Piece, make_notes, sort_notes
+from seqvae.music.notes import Piece, chord_share, make_notes, sort_notes
+from seqvae.music.part_writing import split_chords
 from seqvae.music.roles import Part
 from seqvae.reasons import Dropped, Reason, amount
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
@@ -111,6 +112,24 @@ class VoicesTokenizer(LineSettings, GridSettings, MusicTokenizer):
         self.warn_of_rest(piece, parts, taken, notes_of_chords(lines))
         return examples
 
+    def parts(self, piece: Piece) -> list[Part]:
+        """All tracks of a piece with their roles; of one with chords, each of its voices."""
+        return [voice for part in super().parts(piece) for voice in self._voices(part, piece)]
+
+    def _voices(self, part: Part, piece: Piece) -> list[Part]:
+        """The voices of a track, or the track as it is; as chords, if they are no voices."""
+        share = chord_share(part.notes, piece) if part.role == "line" else 0.0
+        if share <= self.max_chord_share:
+            return [part]
+        voices = split_chords(part.notes, self.num_voices)
+        if voices is None:
+            reason = f"{share:.0%} of its onsets are chords, which are no voices"
+            return [replace(part, role="chords", reason=reason)]
+        return [
+            replace(part, notes=notes, reason=f"voice {i} of {len(voices)} in its chords", lines={})
+            for i, notes in enumerate(reversed(voices), start=1)
+        ]
+
     def _lines(self, parts: Sequence[Part]) -> list[Part]:
         """The lines of the tracks that are taken, the lowest first."""
         lines = sorted(filter(self.takes, parts), key=lambda part: part.height)
@@ -127,7 +146,7 @@ class VoicesTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def _cut(self, lines: Sequence[Part], chords: Conditions, span: Span) -> Windows:
         """The windows of all voices and of their chords."""
-        notes = [lines[0].notes[:0] if lines else make_notes([], [], [])] * self.num_voices
+        notes = [make_notes([], [], [])] * self.num_voices
         for channel, line in zip(self._channels(len(lines)), lines, strict=True):
             notes[channel] = line.line
         rolls = [line_roll(voice, span, self.min_pitch, self.max_pitch) for voice in notes]

@@ -99,10 +99,39 @@ def test_an_outer_voice_has_the_outer_notes_of_its_chords() -> None:
     hymn = choir("Soprano", "Bass")
     divided = make_notes([0, 8, 0, 8], [8, 16] * 2, [76, 74, 36, 38], track=[0, 0, 1, 1])
     both = Piece(sort_notes(np.concatenate([hymn.notes, divided])), 4)
-    (example,) = VoicesTokenizer(
-        num_bars=1, num_voices=2, max_chord_share=1.0, keys="as_written"
-    ).encode(both)  # fmt: skip
+    two = VoicesTokenizer(num_bars=1, num_voices=2, max_chord_share=1.0, keys="as_written")
+    (example,) = two.encode(both)
     assert example.ids[0].tolist() == [36 - 19, 76 - 19]
+
+
+def test_chords_of_a_track_are_split_into_their_voices() -> None:
+    """Two staves of two voices, or one of four."""
+    hymn = choir(*NAMES)
+    (expected,) = AS_WRITTEN.encode(hymn)
+    for track_of in ([0, 0, 1, 1], [0, 0, 0, 0]):
+        notes = hymn.notes.copy()
+        notes["track"] = np.array(track_of)[notes["track"]]
+        names = ("Upper", "Lower")
+        staves = Piece(notes, 4, tracks=tuple(Track(name, program=19) for name in names))
+        (example,) = AS_WRITTEN.encode(staves)
+        assert example.ids.tolist() == expected.ids.tolist()
+        assert [example.tracks[i].name for i in range(4)] == [names[track] for track in track_of]
+        (ids,) = AS_WRITTEN.extract(staves).sequences
+        assert ids.tolist() == expected.ids.tolist()
+        highest = max(AS_WRITTEN.parts(staves), key=lambda part: part.height)
+        assert highest.reason == f"voice 1 of {track_of.count(0)} in its chords"
+
+
+def test_chords_that_are_no_voices_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    hymn = choir("Soprano", "Bass")
+    hands = make_notes([0] * 5 + [8] * 3, [8] * 5 + [16] * 3, [*range(50, 58)], track=2)
+    both = Piece(sort_notes(np.concatenate([hymn.notes, hands])), 4)
+    duo = VoicesTokenizer(num_bars=1, num_voices=2)
+    assert len(duo.encode(both)) == 1
+    assert "track 3 (chords: 100% of its onsets are chords, which are" in caplog.text
+    assert duo.extract(both).dropped == {NOT_TAKEN["chords"]: 1}
+    with pytest.raises(InputError, match=r"no voices in it: track 3 \(chords"):
+        duo.encode(Piece(hands, 4))
 
 
 def test_there_and_back_with_names_and_programs() -> None:
