@@ -1,6 +1,6 @@
 """The encoders: token ids -> posterior q(z|x).
 
-Axes: B sequences, T steps, C channels, E embedding, D states of both directions, U segments, L
+Axes: B sequences, T steps, C channels, E embedding, D states, U segments, L
 steps of a segment, Z latent.
 
 Sequences are padded, not packed: packing is two to four times slower on a CPU. The backward
@@ -34,11 +34,9 @@ def reverse_within_length(
 States = Float[Tensor, "B T D"]
 
 
-def last_states(states: States, lengths: Int[Tensor, " B"]) -> Float[Tensor, "B D"]:
-    """The final state of each direction: forward at the last valid step, backward at step 0."""
-    ahead, back = states.chunk(2, dim=-1)
-    rows = torch.arange(len(states), device=states.device)
-    return torch.cat([ahead[rows, lengths - 1], back[:, 0]], dim=-1)
+def last_state(states: States, lengths: Int[Tensor, " B"]) -> Float[Tensor, "B D"]:
+    """The state at the last valid step."""
+    return states[torch.arange(len(states), device=states.device), lengths - 1]
 
 
 def mean_state(states: States, lengths: Int[Tensor, " B"]) -> Float[Tensor, "B D"]:
@@ -57,7 +55,7 @@ def _valid(states: States, lengths: Int[Tensor, " B"]) -> Bool[Tensor, "B T 1"]:
 
 
 POOLINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "last": last_states,
+    "last": last_state,
     "mean": mean_state,
     "max": max_state,
 }
@@ -95,6 +93,13 @@ def normalisation(config: ModelConfig) -> nn.Module:
     return NormalisedMeans(config.latent_dim, config.bn_gamma)
 
 
+def read_both_ways(
+    inputs: Float[Tensor, "B T E"], lengths: Int[Tensor, " B"], ahead: nn.Module, back: nn.Module
+) -> tuple[States, States]:
+    """The states of two LSTMs, each in the order in which it reads."""
+    return ahead(inputs)[0], back(reverse_within_length(inputs, lengths))[0]
+
+
 def input_embedding(config: ModelConfig, steps: Steps) -> StepEmbedding:
     """The embedding of all columns of a step, its conditions included."""
     return StepEmbedding(
@@ -127,13 +132,13 @@ class Encoder(nn.Module):
     def forward(self, ids: Int[Tensor, "B T C"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
         """Read each sequence up to its length; lengths are at least 1."""
         states = self.dropout(self.embedding(ids))
-        for ahead, back in zip(self.forward_layers, self.backward_layers, strict=True):
-            forward_states, _ = ahead(states)
-            backward_states, _ = back(reverse_within_length(states, lengths))
-            states = torch.cat(
-                [forward_states, reverse_within_length(backward_states, lengths)], dim=-1
-            )
-        mean, log_stddev = self.posterior(self.pool(states, lengths)).float().chunk(2, dim=-1)
+        first, *above = zip(self.forward_layers, self.backward_layers, strict=True)
+        forward, backward = read_both_ways(states, lengths, *first)
+        for layers in above:
+            states = torch.cat([forward, reverse_within_length(backward, lengths)], dim=-1)
+            forward, backward = read_both_ways(states, lengths, *layers)
+        pooled = torch.cat([self.pool(forward, lengths), self.pool(backward, lengths)], dim=-1)
+        mean, log_stddev = self.posterior(pooled).float().chunk(2, dim=-1)
         return DiagonalGaussian(self.normalise(mean), log_stddev)
 
 
@@ -168,7 +173,9 @@ class HierarchicalEncoder(nn.Module):
         steps = pad(steps, (0, 0, 0, num_empty))
         states = self.reader(steps.reshape(-1, self.segment_length, steps.shape[-1]))[0]
         full = torch.full_like(states[:, 0, 0], self.segment_length, dtype=torch.long)
-        segments = self.pool(states, full).view(len(ids), self.num_segments, -1)  # (B, U, D)
+        forward, backward = states.chunk(2, dim=-1)
+        pooled = torch.cat([self.pool(forward, full), self.pool(backward.flip(1), full)], dim=-1)
+        segments = pooled.view(len(ids), self.num_segments, -1)  # (B, U, D)
         context = self.overview(segments)[0]
         slices = self.posterior(torch.cat([segments, context], dim=-1)).float()  # (B, U, 2 Z / U)
         mean, log_stddev = (part.flatten(1) for part in slices.chunk(2, dim=-1))

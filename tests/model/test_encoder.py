@@ -38,18 +38,20 @@ def tiny_encoder(
     return encoder
 
 
-def slow_pool(pooling: str, states: torch.Tensor, length: int) -> torch.Tensor:
-    """Pool the states (T, D) of one sequence, unit by unit."""
-    half = states.shape[1] // 2
+def slow_pool(
+    pooling: str, states: torch.Tensor, length: int, num_forward: int | None = None
+) -> torch.Tensor:
+    """Pool the states (T, D) of one sequence, unit by unit; the later half reads backward."""
+    num_forward = states.shape[1] // 2 if num_forward is None else num_forward
     pooled = []
-    for unit in range(2 * half):
+    for unit in range(states.shape[1]):
         valid = [states[step, unit] for step in range(length)]
         if pooling == "mean":
             pooled.append(sum(valid) / length)
         elif pooling == "max":
             pooled.append(sorted(valid)[-1])
         else:
-            pooled.append(valid[-1] if unit < half else valid[0])
+            pooled.append(valid[-1] if unit < num_forward else valid[0])
     return torch.stack(pooled)
 
 
@@ -224,7 +226,7 @@ def test_a_pooling_equals_a_loop_and_never_reads_padding(pooling: str, beyond: f
     pooled = POOLINGS[pooling](padded, LENGTHS)
     (gradient,) = torch.autograd.grad((pooled * upstream).sum(), padded)
     states.requires_grad_()
-    slow = [slow_pool(pooling, *row) for row in zip(states, LENGTHS.tolist(), strict=True)]
+    slow = [slow_pool(pooling, *row, 6) for row in zip(states, LENGTHS.tolist(), strict=True)]
     expected = torch.stack(slow)
     (slow_gradient,) = torch.autograd.grad((expected * upstream).sum(), states)
     torch.testing.assert_close(pooled, expected, **TOLERANCE)
