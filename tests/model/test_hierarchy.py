@@ -13,6 +13,7 @@ from seqvae.errors import InputError
 from seqvae.model.config import Z_WIRINGS, Sampling
 from seqvae.model.decoder import FlatDecoder
 from seqvae.model.decoding import decode, draw_tokens
+from seqvae.model.encoder import HierarchicalEncoder
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.noise import GumbelNoise
 from seqvae.model.stepper import Stepper
@@ -213,3 +214,16 @@ def test_segments_that_make_up_no_sequence_are_refused(
             data=DataConfig(tokenizer=tokenizer),
             model=ModelConfig(decoder="hierarchical", **model),
         )
+
+
+@torch.no_grad()
+def test_the_overview_reads_the_final_states_of_both_directions() -> None:
+    encoder = tiny.tiny_encoder(std=0.8, **SIZES | {"vocab_sizes": (7,)})
+    assert isinstance(encoder, HierarchicalEncoder)
+    ids, seen = random_ids((7,), 2, NUM_STEPS), list[torch.Tensor]()
+    encoder.overview.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    encoder.eval()(ids, torch.full((2,), NUM_STEPS))
+    segments = encoder.embedding(ids).view(2 * NUM_SEGMENTS, LENGTH, -1)
+    _, (final, _) = encoder.reader(segments)
+    expected = torch.cat([final[0], final[1]], dim=-1).view(2, NUM_SEGMENTS, -1)
+    torch.testing.assert_close(seen[0], expected, rtol=1e-4, atol=1e-5)
