@@ -22,7 +22,7 @@ from midi_events import (
 from seqvae.corpus.scores import extract_file
 from seqvae.music.beats import BeatTrack
 from seqvae.music.midi import read_midi
-from seqvae.music.midi.mending import is_suspect, mend, track_chunks
+from seqvae.music.midi.mending import Suspicion, is_suspect, mend, track_chunks
 from seqvae.music.midi.parse import DAMAGED, FEWER_TRACKS, LOST_BYTES
 from seqvae.music.midi.read import FAR_NOTE
 from seqvae.music.notes import Piece
@@ -228,7 +228,7 @@ def test_sound_tracks_are_not_suspected_and_mending_loses_nothing() -> None:
         assert (mended.end, mended.num_lost, mended.is_ended) == (len(sound), 0, True)
         again = mend(mended.chunk[8:])
         assert again.chunk == mended.chunk
-        assert not is_suspect(mended.chunk)
+        assert not is_suspect(mended.chunk, Suspicion.of(mended.chunk))
         assert track_chunks(midi_bytes(chunk(sound))).tracks == [chunk(sound)]
 
 

@@ -1,14 +1,15 @@
 """MIDI files <-> pieces: the only place with ticks, and with pretty_midi and symusic.
 
 `container` finds the bytes of a MIDI file in what wraps it, and `mending` what of damaged tracks is
-sound. `parse` turns bytes into songs in ticks, `read` puts a song on the grid of a piece, `write`
-turns a piece into a `pretty_midi.PrettyMIDI`, the public object for music.
+sound. `tracks` has symusic read the tracks, of which `parse` makes songs in ticks; `objects` makes
+them of PrettyMIDI objects. `read` puts a song on the grid of a piece, `write` turns a piece into a
+`pretty_midi.PrettyMIDI`, the public object for music.
 """
 
 from pretty_midi import PrettyMIDI
 
-from seqvae.music.midi.parse import MIDI_SUFFIXES, MidiSource, find_midi
-from seqvae.music.midi.read import MAX_STEPS, QPM_RANGE, read_midi
+from seqvae.music.midi.parse import MIDI_SUFFIXES, find_midi
+from seqvae.music.midi.read import MAX_STEPS, QPM_RANGE, MidiSource, read_midi
 from seqvae.music.midi.write import to_pretty_midi, write_clips
 
 __all__ = [

@@ -1,8 +1,8 @@
 """What each channel of a file plays at which time: programs, banks and rhythm parts.
 
 symusic gives no channels, and forgets a program where the next track begins, although it holds for
-its channel. So every program in a track is replaced by the number of its channel before symusic
-parses it, and what was there is kept here.
+its channel. So every program in a track is replaced by a number that tells its channel before
+symusic parses it, and what was there is kept here.
 
 Channels are counted from 0, as in the bytes.
 """
@@ -27,9 +27,14 @@ BANK_SELECT = 0  # the controller with the upper seven bits of the bank
 DRUM_BANKS = frozenset({120, 126, 127})  # GM2's rhythm channel; XG's effect kits and drum kits
 OLDER_GS = frozenset({126, 127})  # in GS the banks with the sounds of older instruments
 PROGRAM_BYTES = [bytes([PROGRAM_CHANGE << 4 | channel]) for channel in range(NUM_CHANNELS)]
-CHANNELS_AS_PROGRAMS = b"".join(
-    bytes([0, PROGRAM_CHANGE << 4 | channel, channel]) for channel in range(NUM_CHANNELS)
-)
+# Programs for the beginning of a track, by the number of the track: 16 for each.
+CHANNELS_AS_PROGRAMS = [
+    b"".join(
+        bytes([0, PROGRAM_CHANGE << 4 | channel, first + channel])
+        for channel in range(NUM_CHANNELS)
+    )
+    for first in range(0, 128, NUM_CHANNELS)
+]
 
 # Runs of events that select no bank, by the status byte before them: controllers of one channel, or
 # notes and pitch bends with controllers among them, but those whose status the next event goes by.
@@ -143,8 +148,10 @@ def _number(data: bytes, place: int) -> tuple[int, int]:
     return number << 7 | data[place], place + 1
 
 
-def with_channels_as_programs(track: bytes, named: Sequence[Change]) -> bytes:
-    """A track chunk in which each channel plays the program of its own number, throughout.
+def with_channels_as_programs(track: bytes, named: Sequence[Change], number: int = 0) -> bytes:
+    """A track chunk in which each channel plays one program throughout: its own number.
+
+    That counts from 16 times the `number` of the track, up to 7.
 
     Raises:
         ValueError: the chunk is not complete.
@@ -152,11 +159,11 @@ def with_channels_as_programs(track: bytes, named: Sequence[Change]) -> bytes:
     events = bytearray(track[8:])
     for change in named:
         if not change.is_bank:
-            events[change.place - 8] = change.channel
+            events[change.place - 8] = NUM_CHANNELS * number + change.channel
     if len(events) < int.from_bytes(track[4:8], "big"):
         raise ValueError("the track ends early")
-    length = len(CHANNELS_AS_PROGRAMS) + len(events)
-    return b"MTrk" + length.to_bytes(4, "big") + CHANNELS_AS_PROGRAMS + events
+    programs = CHANNELS_AS_PROGRAMS[number]
+    return b"MTrk" + (len(programs) + len(events)).to_bytes(4, "big") + programs + events
 
 
 def written_name(track: bytes) -> str:

@@ -23,8 +23,9 @@ PROGRAM_CHANGE, CHANNEL_PRESSURE = 0xC, 0xD  # the messages with one byte of dat
 CHUNK_NAME = re.compile(rb"[A-Za-z0-9 ]{4}")
 # Of a delta time and an end of track: without the rest no music is lost.
 END_BEGUN = re.compile(rb"[\x80-\xff]{0,3}(?:[\x00-\x7f](?:\xff\x2f?)?)?")
-SYSTEM_STATUSES = range(FIRST_SYSTEM, META)
-HIGH = bytes(byte >> 7 for byte in range(256))  # whether a byte is a status, or a number goes on
+# Of a byte: whether it is a status, or a number goes on, and whether it may be a system message.
+KINDS = bytes((byte >> 7) + (FIRST_SYSTEM <= byte < META) for byte in range(256))
+HIGH_KIND, SYSTEM_KIND = b"\1", b"\2"
 LONG_NUMBER = b"\1\1\1\0"  # of four bytes
 MAX_LONG_NUMBERS = 7  # they sum to less than `MAX_TICK`
 # Messages of a channel, the first with its status, by two bytes of data and by one. Four at a time
@@ -102,36 +103,39 @@ def _may_end(data: bytes, end: int) -> bool:
     return data.endswith(END, 0, end) or end == len(data) or data.startswith(b"MTrk", end)
 
 
-def is_suspect(chunk: bytes, *, is_plain: bool = False) -> bool:
-    """Whether a chunk may hold what would be misread without a word.
+class Suspicion(NamedTuple):
+    """What bytes may hold that would be misread; what a file does not, none of its chunks does."""
 
-    `is_plain` says that its file has no bytes that could be such, which is quicker to tell.
-    """
-    if not is_plain and _has_odd_numbers(chunk):
-        return True
+    of_numbers: bool
+    """A tempo or a time signature of a wrong length, or times beyond the end."""
+    of_statuses: bool
+    """System messages."""
+
+    @classmethod
+    def of(cls, data: bytes) -> "Suspicion":
+        """Look at bytes without walking over their events."""
+        kinds = data.translate(KINDS)
+        of_statuses = SYSTEM_KIND in kinds
+        if of_statuses:
+            kinds = kinds.replace(SYSTEM_KIND, HIGH_KIND)
+        is_long = kinds.count(LONG_NUMBER) > MAX_LONG_NUMBERS
+        return cls(is_long or WRONG_LENGTH.search(data) is not None, of_statuses)
+
+
+def is_suspect(chunk: bytes, suspicion: Suspicion) -> bool:
+    """Whether a chunk may hold what would be misread without a word, given that of its file."""
+    if any(suspicion):
+        of_chunk = Suspicion.of(chunk)
+        if of_chunk.of_numbers:
+            return True
+        suspicion = of_chunk
     try:
         first = _first_message(chunk)
         if first < len(chunk) and chunk[first] < 0x80:
             return True
-        return not is_plain and _has_system_bytes(chunk) and _hides_status(chunk, first)
+        return suspicion.of_statuses and _hides_status(chunk, first)
     except Damage:
         return True
-
-
-def is_plain(data: bytes) -> bool:
-    """Whether nothing but its first message can make a chunk of a file suspect."""
-    return not (_has_system_bytes(data) or _has_odd_numbers(data))
-
-
-def _has_odd_numbers(data: bytes) -> bool:
-    """Whether there may be a tempo or time signature of a wrong length, or times beyond the end."""
-    if WRONG_LENGTH.search(data):
-        return True
-    return data.translate(HIGH).count(LONG_NUMBER) > MAX_LONG_NUMBERS
-
-
-def _has_system_bytes(data: bytes) -> bool:
-    return any(status in data for status in SYSTEM_STATUSES)
 
 
 def _hides_status(chunk: bytes, place: int) -> bool:

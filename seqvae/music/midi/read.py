@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -14,7 +15,9 @@ from seqvae.errors import InputError
 from seqvae.files import expanded
 from seqvae.music.beats import MAX_BEATS_OUTSIDE, BeatTrack
 from seqvae.music.chords import ChordTrack
-from seqvae.music.midi.parse import MidiSource, Song, parse_file, parse_object
+from seqvae.music.midi.objects import parse_object
+from seqvae.music.midi.parse import parse_file
+from seqvae.music.midi.song import Song
 from seqvae.music.notes import (
     DEFAULT_QPM,
     Metre,
@@ -30,6 +33,7 @@ from seqvae.music.notes import (
 )
 from seqvae.reasons import Dropped, Reason
 
+MidiSource: TypeAlias = str | Path | pretty_midi.PrettyMIDI
 Times: TypeAlias = NDArray[np.float64]  # in ticks, seconds or steps; subscripts take time in `def`s
 
 MAX_STEPS = 1_000_000  # about 35 hours of sixteenths at 120 qpm: a damaged delta time, not music
