@@ -16,9 +16,9 @@ import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ BEAT_SUFFIXES = frozenset({".beat", ".beats", ".csv", ".tsv", ".txt"})
 NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)(e[-+]?\d+)?", re.IGNORECASE)
 METRE = re.compile(r"\b[1-9]\d?/(?:[1248]|16|32|64)\b")
 BAR_AND_BEAT = re.compile(r"\d{1,6}\.\d{1,2}")
+PLAIN = b"+-.0123456789eE \r\n"  # bytes of which most beat files are
 COMMENT_SIGNS = ("#", "%", ";", "//")
 DOWNBEAT_WORDS = frozenset({"db", "downbeat", "true"})
 BEAT_WORDS = frozenset({"b", "br", "beat", "false"})
@@ -56,9 +57,9 @@ def read_beats(path: Path, metre: str | None = None) -> BeatTrack:
         InputError: it cannot be read, its times do not rise, or it does not say where bars begin.
     """
     table = _table(path)
-    if len(table.rows) < MIN_BEATS:
-        raise InputError(f"{path}: {len(table.rows)} beats; a beat file has {MIN_BEATS} or more")
-    columns = list(zip(*table.rows, strict=False))  # as many as the shortest line has
+    if table.num_rows < MIN_BEATS:
+        raise InputError(f"{path}: {table.num_rows} beats; a beat file has {MIN_BEATS} or more")
+    columns = [*table.columns]
     time = next((i for i, name in enumerate(table.names) if _is_one_of(name, TIME_NAMES)), 0)
     if time >= len(columns):
         raise InputError(f"{path}: a line without a time in seconds")
@@ -76,14 +77,19 @@ def read_beats(path: Path, metre: str | None = None) -> BeatTrack:
     return BeatTrack(times, is_downbeat, _units(table, is_downbeat, metre))
 
 
+Column: TypeAlias = Sequence[str] | NDArray[np.float64]
+
+
 class Table(NamedTuple):
     """A beat file as text."""
 
     names: Sequence[str]
     """Of the columns, where the first line has them."""
-    rows: Sequence[Sequence[str]]
-    has_slashes: bool
-    """Whether metres may stand in it."""
+    num_rows: int
+    columns: Sequence[Column]
+    """As many as the shortest line has."""
+    metres: Mapping[int, Metre]
+    """Those that stand in it, by the number of their line."""
 
 
 def _table(path: Path) -> Table:
@@ -99,17 +105,45 @@ def _table(path: Path) -> Table:
     if any(sign in text for sign in COMMENT_SIGNS):
         lines = [line for line in lines if not line.lstrip().startswith(COMMENT_SIGNS)]
     if not lines:
-        return Table([], [], has_slashes=False)
+        return Table([], 0, [], {})
     separator = separator_of(lines[-1])
     if separator is None:
+        if not data.translate(None, PLAIN) and (numbers := _whole_numbers_beside_times(lines)):
+            return Table([], len(lines), numbers, {})
         rows = [line.split() for line in lines]
     elif '"' in text:
         rows = list(csv.reader(lines, delimiter=separator))
     else:
         rows = [line.split(separator) for line in lines]
-    if any(NUMBER.fullmatch(field.strip()) for field in rows[0]):
-        return Table([], rows, "/" in text)
-    return Table([name.strip().lower() for name in rows[0]], rows[1:], "/" in text)
+    names: list[str] = []
+    if not any(NUMBER.fullmatch(field.strip()) for field in rows[0]):
+        names = [name.strip().lower() for name in rows.pop(0)]
+    columns = list(zip(*rows, strict=False))
+    return Table(names, len(rows), columns, _metres(rows) if "/" in text else {})
+
+
+def _whole_numbers_beside_times(lines: Sequence[str]) -> list[NDArray[np.float64]]:
+    """The columns of lines of numbers of which only the first are no whole ones; else none.
+
+    Most beat files are such, and as numbers they are read faster than as text.
+    """
+    try:
+        table = np.loadtxt(lines, ndmin=2)
+    except ValueError:
+        return []
+    beside = table[:, 1:]
+    return [*table.T] if (beside == np.floor(beside)).all() else []
+
+
+def _metres(rows: Sequence[Sequence[str]]) -> dict[int, Metre]:
+    """The metres in lines, by their number; of several in one the last."""
+    return {
+        index: parse_metre(found)
+        for index, row in enumerate(rows)
+        for field in row
+        if "/" in field
+        for found in METRE.findall(field)
+    }
 
 
 def separator_of(line: str) -> str | None:
@@ -127,19 +161,21 @@ def _is_one_of(name: str, parts: Sequence[str]) -> bool:
     return any(part in name for part in parts)
 
 
-def _numbers(fields: Sequence[str]) -> NDArray[np.float64]:
+def _numbers(fields: Column) -> NDArray[np.float64]:
     """Fields as numbers, with a point or a comma.
 
     Raises:
         ValueError: one is no number.
     """
+    if isinstance(fields, np.ndarray):
+        return fields
     try:
         return np.fromiter(map(float, fields), np.float64, len(fields))
     except ValueError:
         return np.array([float(field.replace(",", ".")) for field in fields])
 
 
-def _times(path: Path, fields: Sequence[str]) -> NDArray[np.float64]:
+def _times(path: Path, fields: Column) -> NDArray[np.float64]:
     """The times of beats, which rise."""
     try:
         times = _numbers(fields)
@@ -154,7 +190,7 @@ def _times(path: Path, fields: Sequence[str]) -> NDArray[np.float64]:
     return times
 
 
-def _downbeats(columns: Sequence[Sequence[str]], names: Sequence[str]) -> NDArray[np.bool_] | None:
+def _downbeats(columns: Sequence[Column], names: Sequence[str]) -> NDArray[np.bool_] | None:
     """Which beats begin bars by the first column that says so, from the right.
 
     Columns with a telling name come first.
@@ -165,14 +201,18 @@ def _downbeats(columns: Sequence[Sequence[str]], names: Sequence[str]) -> NDArra
         reverse=True,
     )
     for column in order:
-        for say in (_by_number, _by_bar_and_beat, _by_words):
-            is_downbeat = say(columns[column])
-            if is_downbeat is not None:
-                return is_downbeat
+        fields = columns[column]
+        is_downbeat = _by_number(fields)
+        if is_downbeat is None and not isinstance(fields, np.ndarray):
+            is_downbeat = _by_bar_and_beat(fields)
+            if is_downbeat is None:
+                is_downbeat = _by_words(fields)
+        if is_downbeat is not None:
+            return is_downbeat
     return None
 
 
-def _by_number(fields: Sequence[str]) -> NDArray[np.bool_] | None:
+def _by_number(fields: Column) -> NDArray[np.bool_] | None:
     """Downbeats of a column of numbers in the bar, or of 1 at downbeats and 0 elsewhere."""
     try:
         values = _numbers(fields)
@@ -216,20 +256,14 @@ def _units(
     table: Table, is_downbeat: NDArray[np.bool_], metre: str | None
 ) -> NDArray[np.int64] | None:
     """What each beat is by the metres that the file names, or by the one that is given."""
-    named = {
-        index: parse_metre(found)
-        for index, row in enumerate(table.rows if table.has_slashes else ())
-        for field in row
-        if "/" in field
-        for found in METRE.findall(field)
-    }
+    named = dict(table.metres)
     if not named and metre is None:
         return None
     named = named or {0: parse_metre(metre or "")}
     bar_of_beat = np.cumsum(is_downbeat)
-    units = np.empty((len(table.rows), 2), np.int64)
+    units = np.empty((table.num_rows, 2), np.int64)
     begins = sorted(named)
-    for begin, end in itertools.pairwise([*begins, len(table.rows)]):
+    for begin, end in itertools.pairwise([*begins, table.num_rows]):
         # The first bar may be a pickup, the last may end early: the commonest counts.
         sizes = Counter(Counter(bar_of_beat[begin:end].tolist()).values())
         unit = _unit(named[begin], sizes.most_common(1)[0][0])

@@ -21,16 +21,14 @@ class BeatTrack:
     """Each beat as a fraction of a whole note, in 6/8 (3, 8): (N, 2). By default a quarter."""
 
     @cached_property
-    def fractions(self) -> NDArray[np.int64]:
-        """Numerator and denominator of each beat: (N, 2)."""
-        return np.tile([1, 4], (len(self.times), 1)) if self.units is None else self.units
-
-    @cached_property
     def positions(self) -> NDArray[np.float64]:
         """Where each beat begins, in quarters from the first downbeat: (N,)."""
-        lengths = 4 * self.fractions[:, 0] / self.fractions[:, 1]
+        first = int(self.is_downbeat.argmax())
+        if self.units is None:
+            return np.arange(-first, len(self.times) - first, dtype=np.float64)
+        lengths = 4 * self.units[:, 0] / self.units[:, 1]
         starts = np.cumsum(lengths) - lengths
-        positions: NDArray[np.float64] = starts - starts[int(self.is_downbeat.argmax())]
+        positions: NDArray[np.float64] = starts - starts[first]
         return positions
 
     def quarters(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -38,12 +36,11 @@ class BeatTrack:
 
         Before the first beat and after the last one, the nearest tempo continues.
         """
-        numbers = self.positions
-        inside = np.interp(seconds, self.times, numbers)
-        first, last = (np.diff(numbers) / np.diff(self.times))[[0, -1]]
-        before = np.minimum(seconds - self.times[0], 0) * first
-        after = np.maximum(seconds - self.times[-1], 0) * last
-        positions: NDArray[np.float64] = inside + before + after
+        times, numbers = self.times, self.positions
+        first, last = ((numbers[i + 1] - numbers[i]) / (times[i + 1] - times[i]) for i in (0, -2))
+        positions: NDArray[np.float64] = np.interp(seconds, times, numbers)
+        positions += np.minimum(seconds - times[0], 0) * first
+        positions += np.maximum(seconds - times[-1], 0) * last
         return positions
 
     def bars(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -60,20 +57,29 @@ class BeatTrack:
 
         The first downbeat is `shift` quarters after the start of the piece.
         """
-        starts, _ = self.bars()
-        downbeats = np.flatnonzero(self.is_downbeat)
-        # Eighths and quarters in one bar add up over the smaller of both.
-        denominators = np.maximum.reduceat(self.fractions[:, 1], downbeats)
-        bar_of_beat = np.maximum(np.cumsum(self.is_downbeat) - 1, 0)
-        parts = self.fractions[:, 0] * denominators[bar_of_beat] // self.fractions[:, 1]
-        bars = np.stack([np.add.reduceat(parts, downbeats), denominators], axis=1)[:-1]
-        changes = np.flatnonzero((np.diff(bars, axis=0, prepend=0) != 0).any(axis=1))
-        steps = nearest_steps((starts[changes] + shift) * steps_per_quarter).astype(np.int64)
+        bars = self._metres_of_bars()
+        is_change = np.ones(len(bars), np.bool_)
+        is_change[1:] = (bars[1:] != bars[:-1]).any(axis=1)
+        changes = np.flatnonzero(is_change)
+        starts = self.positions[self.is_downbeat][changes]
+        steps = nearest_steps((starts + shift) * steps_per_quarter).astype(np.int64)
         steps[0] = 0
         changed = zip(steps.tolist(), bars[changes].tolist(), strict=True)
         return tuple(
             Metre(step, numerator, denominator) for step, (numerator, denominator) in changed
         )
+
+    def _metres_of_bars(self) -> NDArray[np.int64]:
+        """Numerator and denominator of each bar but the last: (bars - 1, 2)."""
+        downbeats = np.flatnonzero(self.is_downbeat)
+        if self.units is None:
+            numerators = np.diff(downbeats)
+            return np.stack([numerators, np.full_like(numerators, 4)], axis=1)
+        # Eighths and quarters in one bar add up over the smaller of both.
+        denominators = np.maximum.reduceat(self.units[:, 1], downbeats)
+        bar_of_beat = np.maximum(np.cumsum(self.is_downbeat) - 1, 0)
+        parts = self.units[:, 0] * denominators[bar_of_beat] // self.units[:, 1]
+        return np.stack([np.add.reduceat(parts, downbeats), denominators], axis=1)[:-1]
 
     def tempos(self, steps_per_quarter: int, shift: float) -> tuple[Tempo, ...]:
         """The mean tempo of each bar; the first starts at step 0 (`shift` as in `metres`)."""

@@ -6,7 +6,7 @@ import pretty_midi
 import pytest
 
 from seqvae.errors import InputError
-from seqvae.music.midi import parse, read_midi
+from seqvae.music.midi import read_midi, song
 from seqvae.music.notes import Metre
 
 
@@ -49,14 +49,14 @@ def test_an_empty_pretty_midi_is_an_empty_piece() -> None:
 def test_more_notes_than_memory_is_meant_for_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    song = pretty_midi.PrettyMIDI()
+    midi = pretty_midi.PrettyMIDI()
     for program in (0, 1):
-        song.instruments.append(pretty_midi.Instrument(program))
-        song.instruments[-1].notes = [pretty_midi.Note(80, 60, i, i + 1) for i in range(3)]
-    song.write(str(tmp_path / "a.mid"))
-    monkeypatch.setattr(parse, "MAX_NOTES", 6)
+        midi.instruments.append(pretty_midi.Instrument(program))
+        midi.instruments[-1].notes = [pretty_midi.Note(80, 60, i, i + 1) for i in range(3)]
+    midi.write(str(tmp_path / "a.mid"))
+    monkeypatch.setattr(song, "MAX_NOTES", 6)
     assert len(read_midi(tmp_path / "a.mid", 4).notes) == 6
-    monkeypatch.setattr(parse, "MAX_NOTES", 5)
-    for source in (tmp_path / "a.mid", song):
+    monkeypatch.setattr(song, "MAX_NOTES", 5)
+    for source in (tmp_path / "a.mid", midi):
         with pytest.raises(InputError, match="6 notes; at most 5 are read"):
             read_midi(source, 4)

@@ -14,7 +14,7 @@ def parse_object(midi: pretty_midi.PrettyMIDI, name: str = "the PrettyMIDI objec
     """Turn a `pretty_midi.PrettyMIDI` into a song.
 
     Raises:
-        InputError: it holds times that are not numbers, or too many notes.
+        InputError: it holds impossible values, or too many notes.
     """
     resolution = checked_resolution(int(midi.resolution), name)
     sizes = [len(instrument.notes) for instrument in midi.instruments]
@@ -26,9 +26,11 @@ def parse_object(midi: pretty_midi.PrettyMIDI, name: str = "the PrettyMIDI objec
             if not np.isfinite(seconds).all():
                 raise InputError(f"{name}: a note whose {end} is not a number of seconds")
             ticks[row, place] = [midi.time_to_tick(time) for time in seconds]
-        # Clipped to the first impossible values, which `read` refuses: they may exceed 16 bits.
-        track_notes["pitch"] = np.clip([note.pitch for note in instrument.notes], -1, 128)
-        track_notes["velocity"] = np.clip([note.velocity for note in instrument.notes], 0, 128)
+        for field, low in (("pitch", 0), ("velocity", 1)):
+            values = np.array([getattr(note, field) for note in instrument.notes])
+            if len(bad := values[(values < low) | (values > 127)]):
+                raise InputError(f"{name}: a note of {field} {bad[0]}, not {low}..127")
+            track_notes[field] = values
         track_notes["program"], track_notes["is_drum"] = instrument.program, instrument.is_drum
         track_notes["track"] = index
     metres = [

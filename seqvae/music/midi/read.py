@@ -1,6 +1,7 @@
 """Songs -> pieces: ticks become steps on the grid of the file or of a beat track."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from pathlib import Path
@@ -88,6 +89,11 @@ class TempoMap:
     resolution: int
     """Ticks per quarter."""
 
+    @classmethod
+    def of(cls, tempo_at: Mapping[int, float], resolution: int) -> "TempoMap":
+        """The map of the tempos from these ticks on."""
+        return cls(np.array([*tempo_at]), np.array([*tempo_at.values()]), resolution)
+
     @property
     def ticks_per_second(self) -> NDArray[np.float64]:
         """Ticks per second under each tempo."""
@@ -115,15 +121,15 @@ class TempoMap:
         return seconds
 
 
-def _tempo_map(song: Song, noted: Dropped) -> TempoMap:
-    """The tempos of a song but for impossible ones; MIDI's default holds before the first one."""
+def _tempos(song: Song, noted: Dropped) -> dict[int, float]:
+    """The tempo from each tick on, but for impossible ones; MIDI's default before the first one."""
     tempo_at = {0: DEFAULT_QPM}
     for tick, qpm in sorted(song.tempos, key=itemgetter(0)):  # of several at a tick the last holds
         if is_tempo(qpm):
             tempo_at[tick] = qpm
         else:
             noted[IMPOSSIBLE_TEMPO] = 1
-    return TempoMap(np.array(list(tempo_at)), np.array(list(tempo_at.values())), song.resolution)
+    return tempo_at
 
 
 def is_tempo(qpm: float) -> bool:
@@ -133,31 +139,30 @@ def is_tempo(qpm: float) -> bool:
 
 def _by_ticks(song: Song, chords: ChordTrack | None, steps_per_quarter: int) -> Piece:
     """Put a song on the grid of its ticks; MIDI's default metre holds before the first one."""
+    resolution = song.resolution
 
-    def positions(ticks: Times) -> Times:
-        return ticks * steps_per_quarter / song.resolution
-
-    def steps(ticks: Sequence[int]) -> list[int]:
-        nearest = nearest_steps(positions(np.array(ticks, np.float64)))
-        return [int(step) for step in np.minimum(nearest, MAX_STEPS)]
+    def step(tick: int) -> int:
+        return min(math.floor(tick * steps_per_quarter / resolution + 0.5), MAX_STEPS)
 
     noted = Dropped(song.noted)
-    metres = sorted(song.metres, key=itemgetter(0))
     metre_at = {0: Metre(0, 4, 4)}
-    for step, metre in zip(steps([tick for tick, _, _ in metres]), metres, strict=True):
-        _, numerator, denominator = metre
+    for tick, numerator, denominator in sorted(song.metres, key=itemgetter(0)):
         if numerator >= 1 and denominator >= 1:
-            metre_at[step] = Metre(step, numerator, denominator)
+            metre_at[step(tick)] = Metre(step(tick), numerator, denominator)
         else:
             noted[IMPOSSIBLE_METRE] = 1
-    tempo_map = _tempo_map(song, noted)
-    qpm_at = dict(zip(steps(tempo_map.ticks.tolist()), tempo_map.qpm.tolist(), strict=True))
+    tempo_at = _tempos(song, noted)
+    qpm_at = {step(tick): qpm for tick, qpm in tempo_at.items()}
+    chord_changes: tuple[tuple[int, int], ...] = ()
+    if chords is not None:
+        ticks = TempoMap.of(tempo_at, resolution).to_ticks(chords.times)
+        chord_changes = chords.changes(ticks * steps_per_quarter / resolution)
     return Piece(
-        notes=_on_grid(song, positions(song.ticks), noted),
+        notes=_on_grid(song, song.ticks * steps_per_quarter / resolution, noted),
         steps_per_quarter=steps_per_quarter,
         metres=changes_of_metre(metre_at.values(), steps_per_quarter),
-        tempos=tuple(Tempo(step, qpm) for step, qpm in qpm_at.items()),
-        chords=chords.changes(positions(tempo_map.to_ticks(chords.times))) if chords else (),
+        tempos=tuple(map(Tempo, qpm_at.keys(), qpm_at.values())),
+        chords=chord_changes,
         tracks=tuple(song.tracks),
         name=song.file_name,
         noted=noted,
@@ -184,7 +189,8 @@ def _by_beats(
 ) -> Piece:
     """Put a song on the grid of a beat track, whose bars continue back to the first note."""
     noted = Dropped(song.noted)
-    quarters = beats.quarters(_tempo_map(song, noted).to_seconds(song.ticks))
+    tempo_map = TempoMap.of(_tempos(song, noted), song.resolution)
+    quarters = beats.quarters(tempo_map.to_seconds(song.ticks))
     first_beat, last_beat = beats.quarters(beats.times[[0, -1]])
     first = min(quarters[0].min(initial=0.0), first_beat)
     bar = float(beats.bars()[1][0])
@@ -223,14 +229,8 @@ def _by_beats(
 
 
 def _on_grid(song: Song, positions: Float[np.ndarray, "2 N"], noted: Dropped) -> Notes:
-    """Check notes, and fill in their onsets and ends: positions in steps, rounded."""
+    """Fill in the onsets and ends of notes: positions in steps, rounded."""
     notes = song.notes
-    for field, low in (("pitch", 0), ("velocity", 1)):
-        bad = (notes[field] < low) | (notes[field] > 127)
-        if bad.any():
-            raise InputError(
-                f"{song.name}: a note of {field} {notes[field][bad][0]}, not {low}..127"
-            )
     steps = nearest_steps(positions)
     if steps[0].min(initial=0) < 0 or steps.max(initial=0) > MAX_STEPS:
         far = (steps[0] < 0) | (steps.max(axis=0) > MAX_STEPS)
