@@ -13,7 +13,7 @@ import numpy as np
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.sources import Sources, assign_splits
 from seqvae.corpus.spool import Chosen, Prepared, Spool
-from seqvae.corpus.store import SPLITS, SourceRow, token_type
+from seqvae.corpus.store import SPLITS, SourceRow
 from seqvae.corpus.workers import BYTES_PER_WORKER, read_files
 from seqvae.errors import InputError
 from seqvae.music.beat_files import beats_beside, file_beside, read_beats
@@ -65,7 +65,7 @@ def extract_file(
             why = OTHER_BEATS if beats else NO_GRID
             return FileResult("", Extraction([], Dropped({why: 1})), why.text)
         window = repeated(piece, tokenizer.window_steps(piece.metres[0]))
-        extraction, dtype = tokenizer.extract(window), token_type(tokenizer)
+        extraction, dtype = tokenizer.extract(window), tokenizer.token_type
     except InputError as error:
         return FileResult.refused(_about(str(error), path, beats, chords))
     except MemoryError:

@@ -22,7 +22,6 @@ from seqvae.corpus.store import (
     MANIFEST,
     SPLITS,
     SourceRow,
-    token_type,
     write_manifest,
 )
 from seqvae.disk import naming, write_file
@@ -62,7 +61,7 @@ class Spool:
 
     def __init__(self, folder: Path, tokenizer: AnyTokenizer, name: str = "spool") -> None:
         """Write to files in `folder` whose names begin with `name`; `remove` ends them."""
-        self.tokenizer, self.token_type = tokenizer, token_type(tokenizer)
+        self.tokenizer, self.token_type = tokenizer, tokenizer.token_type
         self.width = len(tokenizer.vocab_sizes) + len(tokenizer.condition_sizes)
         self._file, self._num_sequences, self._num_steps = folder / name, 0, 0
         self.remove()  # one before it, which was given up

@@ -193,8 +193,8 @@ def _read_tokens(file: Path, num_steps: int, tokenizer: Tokenizer) -> NDArray[An
     """Tokens that the tokenizer has; each is read once, which is how they are trained on, too."""
     sizes = tokenizer.vocab_sizes + tokenizer.condition_sizes
     tokens = _read_array(file, num_steps, len(sizes))
-    if tokens.dtype != token_type(tokenizer):
-        raise ValueError(f"numbers of type {tokens.dtype}, not {token_type(tokenizer)}")
+    if tokens.dtype != tokenizer.token_type:
+        raise ValueError(f"numbers of type {tokens.dtype}, not {tokenizer.token_type}")
     for part in _parts(file, num_steps):
         largest = part.max(0)
         if (largest >= sizes).any():
@@ -208,11 +208,6 @@ def _read_labels(file: Path, num_sequences: int) -> NDArray[np.float32]:
     if labels.dtype != np.float32 or not finite:
         raise ValueError("a label is no finite number")
     return labels
-
-
-def token_type(tokenizer: Tokenizer) -> np.dtype[Any]:
-    """The smallest unsigned type that holds the tokens of all channels."""
-    return np.dtype(np.min_scalar_type(max(tokenizer.vocab_sizes + tokenizer.condition_sizes) - 1))
 
 
 def write_manifest(manifest: Iterable[SourceRow], file: Path) -> None:

@@ -9,6 +9,7 @@ Axes: B sequences, T steps, C channels, K condition columns.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -104,6 +105,11 @@ class Tokenizer(ABC):
             num_members=self.num_members,
             condition_sizes=self.condition_sizes,
         )
+
+    @cached_property
+    def token_type(self) -> np.dtype[Any]:
+        """The smallest unsigned type that holds the tokens of all channels and conditions."""
+        return np.dtype(np.min_scalar_type(max(self.vocab_sizes + self.condition_sizes) - 1))
 
     @abstractmethod
     def show(self, ids: Ids) -> str:

@@ -9,7 +9,7 @@ Axes: N windows, T steps, C channels, K condition columns.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from seqvae.reasons import Reason
 from seqvae.tokenizers.contract import Ids
 from seqvae.tokenizers.windows import Span, Windows, WindowSettings, taken_bars
 
-Conditions: TypeAlias = NDArray[np.int64] | None
+Conditions: TypeAlias = NDArray[Any] | None
 """The chord at each step of a piece, and after its end: (steps + 1, 1)."""
 
 
@@ -83,8 +83,8 @@ class GridSettings(WindowSettings):
 class Roll:
     """One voice in the windows of a span."""
 
-    tokens: NDArray[np.int64]
-    """(N, T, C)"""
+    tokens: NDArray[Any]
+    """(N, T, C), of any integer type."""
     silent: NDArray[np.bool_]
     """Steps at which nothing sounds that was struck in the window: (N, T)."""
     refused: Mapping[Reason, NDArray[np.bool_]] = field(default_factory=dict)
@@ -98,18 +98,19 @@ def grid_windows(rolls: Sequence[Roll], span: Span, conditions: Conditions) -> W
         steps = span.steps()
         columns.append(conditions[np.where(steps < span.end_step, steps, len(conditions) - 1)])
     if span.bar_number is not None:
-        columns.append(np.full((*columns[0].shape[:2], 1), span.bar_number))
+        columns.append(np.full((*columns[0].shape[:2], 1), span.bar_number, np.int16))
     refused: dict[Reason, NDArray[np.bool_]] = {}
     for roll in rolls:
         for reason, which in roll.refused.items():
             refused[reason] = refused[reason] | which if reason in refused else which
     rests = reduce(np.maximum, (longest_runs(roll.silent) for roll in rolls))
-    return Windows(np.concatenate(columns, axis=2), rests, refused)
+    ids = columns[0] if len(columns) == 1 else np.concatenate(columns, axis=2)
+    return Windows(ids, rests, refused)
 
 
-def chord_column(piece: Piece) -> NDArray[np.int64]:
+def chord_column(piece: Piece) -> NDArray[np.int16]:
     """The number of the chord at each step of a piece, and no chord after it: (steps + 1, 1)."""
-    column = np.full((piece.end_step + 1, 1), NO_CHORD)
+    column = np.full((piece.end_step + 1, 1), NO_CHORD, np.int16)
     if piece.chords:
         starts, numbers = (list(values) for values in zip(*piece.chords, strict=True))
         changes = zip(starts, [*starts[1:], piece.end_step], numbers, strict=True)
@@ -122,11 +123,11 @@ def chord_column(piece: Piece) -> NDArray[np.int64]:
     return column
 
 
-def longest_runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+def longest_runs(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     """For each row of (N, T), the most steps in a row that are True: (N,)."""
-    steps = np.arange(mask.shape[1])
+    steps = np.arange(mask.shape[1], dtype=np.int32)
     last_false = np.maximum.accumulate(np.where(mask, -1, steps), axis=1)
-    longest: NDArray[np.int64] = (steps - last_false).max(1)
+    longest: NDArray[np.int32] = (steps - last_false).max(1)
     return longest
 
 

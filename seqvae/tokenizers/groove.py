@@ -118,14 +118,15 @@ class GrooveTokenizer(KitSettings, MusicTokenizer):
         hits = hits[np.argsort(hits["velocity"], kind="stable")]  # the last one written is loudest
         velocities = velocity_bins(hits, self.num_velocity_bins)
         offsets = np.floor((hits["offset"] + 0.5) * self.num_offset_bins).astype(int)
-        played = np.zeros((span.size, 2, NUM_CLASSES), np.int64)
+        played = np.zeros((span.size, 2, NUM_CLASSES), self.token_type)
         played[hits["start"], 0, CLASS_OF[hits["pitch"]]] = 1 + velocities
         played[hits["start"], 1, CLASS_OF[hits["pitch"]]] = 1 + np.clip(
             offsets, 0, self.num_offset_bins - 1
         )
         roll = kit_roll(hits, span)
         windows = played[span.steps()]  # (N, T, 2, 9)
-        tokens = np.concatenate([roll.tokens, windows.reshape(*windows.shape[:2], -1)], axis=2)
+        columns = [roll.tokens, windows.reshape(*windows.shape[:2], -1)]
+        tokens = np.concatenate(columns, axis=2, dtype=self.token_type, casting="unsafe")
         return grid_windows([Roll(tokens, roll.silent)], span, chords)
 
     def decode(self, example: Example) -> Piece:

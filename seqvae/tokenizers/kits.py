@@ -41,6 +41,7 @@ CLASSES = {  # the first pitch is the one that is written
 LETTERS = "KSHOLMTCR"  # of the classes, for `show`
 NUM_CLASSES = len(CLASSES)
 NUM_SETS = 2**NUM_CLASSES
+BITS = (1 << np.arange(NUM_CLASSES)).astype(np.int16)  # of the classes in a set
 WRITTEN = np.array([pitches[0] for pitches in CLASSES.values()])
 CLASS_OF = np.full(128, -1)
 for _number, _pitches in enumerate(CLASSES.values()):
@@ -88,8 +89,8 @@ def _kit(part: Part) -> Notes:
 def kit_roll(hits: Notes, span: Span) -> Roll:
     """The windows of a kit."""
     hits = hits[hits["start"] < span.end_step]
-    sets = np.zeros(span.size, np.int64)
-    np.bitwise_or.at(sets, hits["start"], 1 << CLASS_OF[hits["pitch"]])
+    sets = np.zeros(span.size, np.int16)
+    np.bitwise_or.at(sets, hits["start"], BITS[CLASS_OF[hits["pitch"]]])
     tokens = sets[span.steps()]
     return Roll(tokens[..., None], silent=tokens == 0)
 

@@ -81,26 +81,30 @@ def notes_of_chords(lines: Sequence[Part]) -> Dropped:
 
 def line_roll(line: Notes, span: Span, min_pitch: int, max_pitch: int) -> Roll:
     """The windows of a line."""
-    line = line[line["start"] < span.end_step]
-    starts, pitches = line["start"].astype(np.intp), line["pitch"].astype(np.int64)
-    ends = np.minimum(line["end"], span.end_step).astype(np.intp)
-    size = span.size
-    onset, outside = np.zeros((2, size), np.bool_)
-    onset[starts] = True
-    outside[starts] = (pitches < min_pitch) | (pitches > max_pitch)
-    changes, events = np.zeros((2, size), np.int64)
-    changes[starts] += 1  # no two notes of a line begin, or end, at once
+    if len(line) and line["start"][-1] >= span.end_step:
+        line = line[line["start"] < span.end_step]
+    starts, pitches = line["start"].astype(np.intp), line["pitch"]
+    ends = np.minimum(line["end"], span.end_step)
+    events, changes = np.zeros((2, span.size), np.int16)
+    changes[starts] = 1  # no two notes of a line begin, or end, at once
     changes[ends] -= 1
     events[ends] = NOTE_OFF
-    events[starts] = FIRST_PITCH + pitches - min_pitch  # which hides an end
+    events[starts] = pitches + (FIRST_PITCH - min_pitch)  # which hides an end
 
     steps = span.steps()
     # A note that is held into the window is cut: nothing of it is heard before the first onset.
-    heard = np.logical_or.accumulate(onset[steps], axis=1)
+    first_onset = np.append(starts, span.size)[np.searchsorted(starts, span.starts)]
+    heard = steps >= first_onset[:, None]
+    refused: dict[Reason, NDArray[np.bool_]] = {}
+    is_outside = (pitches < min_pitch) | (pitches > max_pitch)
+    if is_outside.any():
+        outside = np.zeros(span.size, np.bool_)
+        outside[starts] = is_outside
+        refused = {out_of_range(min_pitch, max_pitch): np.any(outside[steps], axis=1)}
     return Roll(
-        tokens=np.where(heard, events[steps], NO_EVENT)[..., None],
-        silent=(changes.cumsum() == 0)[steps] | ~heard,
-        refused={out_of_range(min_pitch, max_pitch): np.any(outside[steps], axis=1)},
+        tokens=np.where(heard, events.take(steps), NO_EVENT)[..., None],
+        silent=(changes.cumsum() == 0).take(steps) | ~heard,
+        refused=refused,
     )
 
 

@@ -10,8 +10,8 @@ Axes: N windows, T notes and the end, C = 5 channels.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import ClassVar
+from functools import cache, partial
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +100,8 @@ class PolyphonyTokenizer(TrackSettings, WindowSettings, MusicTokenizer):
         dropped, parts = Dropped(), self.parts(piece)
         self.count_left_out(parts, dropped)
         notes = self._notes(piece, parts, dropped)
-        return extract_windows(self, piece, [partial(self._cut, notes)], dropped)
+        cut = partial(self._cut, *self._note_tokens(notes))
+        return extract_windows(self, piece, [cut], dropped)
 
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
         """The windows of all notes end to end, or the one that begins at `bar`."""
@@ -111,7 +112,8 @@ class PolyphonyTokenizer(TrackSettings, WindowSettings, MusicTokenizer):
             DRUMS if part.role == "drums" else int(part.notes["program"][0]): part.track
             for part in reversed(taken)  # of several with a program the first gives its name
         }
-        examples = encode_windows(self, piece, partial(self._cut, notes), bar, tracks=tracks)
+        cut = partial(self._cut, *self._note_tokens(notes))
+        examples = encode_windows(self, piece, cut, bar, tracks=tracks)
         self.warn_of_rest(piece, parts, taken, dropped)
         return examples
 
@@ -130,49 +132,45 @@ class PolyphonyTokenizer(TrackSettings, WindowSettings, MusicTokenizer):
             dropped[STRUCK_TWICE] += len(heard) - len(notes)
         return notes
 
-    def _cut(self, notes: Notes, span: Span) -> Windows:
-        """The notes that begin in each window, and its end."""
-        last_step = min(span.end_step, int(span.starts[-1]) + span.length)
-        begin, end = np.searchsorted(notes["start"], (span.starts[0], last_step))
-        notes = notes[begin:end]
-        first = np.searchsorted(notes["start"], span.starts)
-        sizes = np.searchsorted(notes["start"], span.starts + span.length) - first
+    def _cut(self, onsets: NDArray[np.int64], tokens: NDArray[Any], span: Span) -> Windows:
+        """The notes that begin in each window, and its end; of `_note_tokens`."""
+        starts, stops = span.starts, span.starts + span.length
+        heard_to = np.minimum(stops, span.end_step)
+        first = np.searchsorted(onsets, starts)
+        sizes = np.searchsorted(onsets, heard_to) - first
         crowded = sizes > self.max_notes
         sizes[crowded] = 0  # their notes are not needed
-        # One table for all windows. Rows edges[w] to edges[w + 1] are the notes and the end of w.
-        edges = np.append(0, np.cumsum(sizes + 1))
+        # One table for all windows. Rows begins[w] to ends[w] are the notes and the end of w.
+        ends = np.cumsum(sizes + 1) - 1
+        begins = ends - sizes
         window = np.repeat(np.arange(len(sizes)), sizes + 1)
-        is_end = np.zeros(len(window), np.bool_)
-        is_end[edges[1:] - 1] = True
-        number = np.arange(len(window)) - (edges[:-1] - first)[window]  # of the note of each row
-        number[is_end] = len(notes)
-        ids = self._note_tokens(notes).take(number, axis=0)
-        onsets = np.append(notes["start"], 0)[number].astype(np.int64)
-        onsets[is_end] = span.starts + span.length
-        ids[edges[:-1], ONSET] = 1 + onsets[edges[:-1]] - span.starts
-        last = np.minimum(span.starts + span.length, span.end_step)[window] - 1
-        ids[:, DURATION] = np.minimum(ids[:, DURATION], last - onsets)
-        rests = longest_rests(onsets, onsets + 1 + ids[:, DURATION], span.starts, edges)
-        ids[is_end] = END
-        begins, ends = edges[:-1].tolist(), edges[1:].tolist()
-        windows = [ids[begin:end] for begin, end in zip(begins, ends, strict=True)]
-        return Windows(windows, rests, {self.too_many_notes: crowded})
+        number = np.arange(len(window)) + (first - begins)[window]  # of the note of each row
+        number[ends] = len(onsets) - 1
+        ids, steps = tokens.take(number, axis=0), onsets.take(number)
+        steps[ends] = stops
+        ids[begins, ONSET] = 1 + steps[begins] - starts
+        held = np.minimum(ids[:, DURATION], heard_to[window] - 1 - steps)
+        ids[:, DURATION] = held
+        ids[ends] = END
+        rests = longest_rests(steps, steps + 1 + held, starts, begins, window)
+        rows = zip(begins.tolist(), (ends + 1).tolist(), strict=True)
+        windows = [ids[begin:end] for begin, end in rows]
+        return Windows(windows, rests, {too_many_notes(self.max_notes): crowded})
 
-    @property
-    def too_many_notes(self) -> Reason:
-        """Why a window of more than `max_notes` is left out."""
-        text = f"more than {self.max_notes} notes"
-        return Reason("window", text, "--data.tokenizer.max_notes")
+    def _note_tokens(self, notes: Notes) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """The onsets of notes, and their tokens (notes + 1, 5) as if they were one window.
 
-    def _note_tokens(self, notes: Notes) -> Ids:
-        """Tokens (notes + 1, 5) of notes as if they were one window, and a row for the end."""
-        ids = np.zeros((len(notes) + 1, 5), np.int64)
-        ids[:-1, ONSET] = 1 + np.diff(notes["start"], prepend=0)
+        The last of both stands for the end.
+        """
+        onsets = np.full(len(notes) + 1, TIME)
+        onsets[:-1] = notes["start"]
+        ids = np.zeros((len(notes) + 1, 5), self.token_type)
+        ids[:-1, ONSET] = 1 + np.diff(onsets[:-1], prepend=0)
         ids[:-1, PITCH] = notes["pitch"]
-        ids[:-1, DURATION] = notes["end"] - notes["start"] - 1
+        ids[:-1, DURATION] = np.minimum(notes["end"] - notes["start"], self.window_length) - 1
         ids[:-1, VELOCITY] = velocity_bins(notes, self.num_velocity_bins)
         ids[:-1, PROGRAM] = np.where(notes["is_drum"], DRUMS, notes["program"])
-        return ids
+        return onsets, ids
 
     def decode(self, example: Example) -> Piece:
         """The notes before the end that lie in the window, one track per program."""
@@ -247,22 +245,30 @@ class PolyphonyTokenizer(TrackSettings, WindowSettings, MusicTokenizer):
         return np.where(ended, self.window_length, steps)
 
 
+@cache
+def too_many_notes(max_notes: int) -> Reason:
+    """Why a window of more than `max_notes` is left out."""
+    return Reason("window", f"more than {max_notes} notes", "--data.tokenizer.max_notes")
+
+
 def longest_rests(
     onsets: NDArray[np.int64],
     ends: NDArray[np.int64],
     starts: NDArray[np.int64],
-    edges: NDArray[np.int64],
+    begins: NDArray[np.int64],
+    window: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """The most steps in a row at which no note sounds that began in the window: (N,).
 
-    Window w begins at `starts[w]`; its notes are those of `edges[w]` to `edges[w + 1]`, the last of
-    which stands for its end.
+    Window w begins at `starts[w]`; its notes are those from row `begins[w]` on, the last of which
+    stands for its end. `window` is that of each row.
     """
-    window = np.repeat(np.arange(len(starts)), np.diff(edges))
     shift = window * (int(ends.max()) + 1)  # so that no window reaches into the next
-    sounding_until = np.append(0, np.maximum.accumulate(ends + shift)[:-1]) - shift
-    sounding_until[edges[:-1]] = starts
-    rests: NDArray[np.int64] = np.maximum.reduceat(onsets - sounding_until, edges[:-1])
+    sounding_until = np.empty_like(shift)
+    sounding_until[1:] = np.maximum.accumulate(ends + shift)[:-1]
+    sounding_until -= shift
+    sounding_until[begins] = starts
+    rests: NDArray[np.int64] = np.maximum.reduceat(onsets - sounding_until, begins)
     return rests
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import compress
 from types import MappingProxyType
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ from seqvae.music.notes import (
     stretches,
 )
 from seqvae.reasons import Dropped, Reason, in_words, main_reason
-from seqvae.tokenizers.contract import Example, Extraction, Ids
+from seqvae.tokenizers.contract import Example, Extraction
 
 logger = logging.getLogger(__name__)
 
@@ -158,6 +158,10 @@ class Span:
 
     def steps(self) -> NDArray[np.int64]:
         """The steps of the piece that each window covers: (N, T)."""
+        return self._steps
+
+    @cached_property
+    def _steps(self) -> NDArray[np.int64]:
         if self.bar == self.model_bar:
             return self.starts[:, None] + np.arange(self.length)
         bars, steps = np.divmod(np.arange(self.length // self.bar * self.model_bar), self.model_bar)
@@ -169,9 +173,9 @@ class Span:
 class Windows:
     """The windows of a span as tokens, and what may rule them out."""
 
-    ids: Sequence[Ids] | NDArray[np.int64]
-    """Tokens (T, C + K) of each window."""
-    rests: NDArray[np.int64]
+    ids: Sequence[NDArray[Any]] | NDArray[Any]
+    """Tokens (T, C + K) of each window, of any integer type."""
+    rests: NDArray[np.integer[Any]]
     """The longest rest of any voice in each window, in steps: (N,)."""
     refused: Mapping[Reason, NDArray[np.bool_]] = field(default_factory=dict)
     """For each reason, which windows it rules out: (N,)."""
@@ -190,7 +194,7 @@ def extract_windows(
     if not len(piece.notes):
         dropped[NO_NOTES] += 1
         return Extraction([], dropped)
-    sequences: list[Ids] = []
+    sequences: list[NDArray[Any]] = []
     for cut in cuts:
         for stretch in stretches(piece):
             bar = settings.bar_steps(stretch.metre)
@@ -232,7 +236,10 @@ def encode_windows(
         tempos = piece.mean_qpm(starts, settings.window_steps(stretch.metre)).tolist()
         timed = compress(zip(windows.ids, tempos, strict=True), usable)
         metre, key, moved = stretch.metre, piece.key, piece.moved or 0
-        examples += [Example(ids, qpm, program, tracks, metre, key, moved) for ids, qpm in timed]
+        examples += [
+            Example(ids.astype(np.int64), qpm, program, tracks, metre, key, moved)
+            for ids, qpm in timed
+        ]
     if not examples:
         raise InputError(f"no usable window: {_why_no_window(settings, dropped, bar, all_bars)}")
     if dropped:

@@ -91,7 +91,7 @@ def test_performances_survive_a_file(data_folder: Path, tmp_path: Path) -> None:
     tokenizer, checked = GrooveTokenizer(), 0
     for file in find_midi(data_folder / "midi" / "groove")[::23]:
         for ids in tokenizer.extract(read_midi(file, 4)).sequences[::4]:
-            played = tokenizer.decode(Example(ids, qpm=97.0))
+            played = tokenizer.decode(Example(ids.astype(np.int64), qpm=97.0))
             to_pretty_midi(played).write(str(tmp_path / "clip.mid"))
             (again,) = tokenizer.encode(read_midi(tmp_path / "clip.mid", 4))
             early = ids[0, 10:] <= 16  # nothing can be played before a file begins

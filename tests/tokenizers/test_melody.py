@@ -438,7 +438,9 @@ def test_windows_of_real_tunes_survive_a_file(data_folder: Path, tmp_path: Path)
     for ids in windows.values():
         assert ids.shape == (32, 1)
         assert canonical(ids[:, 0].tolist()) == ids[:, 0].tolist()
-        (again,) = TWO_BARS.encode(through_a_file(TWO_BARS.decode(Example(ids)), tmp_path))
+        (again,) = TWO_BARS.encode(
+            through_a_file(TWO_BARS.decode(Example(ids.astype(np.int64))), tmp_path)
+        )
         assert (again.ids == ids).all()
     assert len(files) >= 100
     assert len(windows) > 900
