@@ -25,6 +25,7 @@ CHUNK_NAME = re.compile(rb"[A-Za-z0-9 ]{4}")
 END_BEGUN = re.compile(rb"[\x80-\xff]{0,3}(?:[\x00-\x7f](?:\xff\x2f?)?)?")
 # Of a byte: whether it is a status, or a number goes on, and whether it may be a system message.
 KINDS = bytes((byte >> 7) + (FIRST_SYSTEM <= byte < META) for byte in range(256))
+SYSTEM_STATUSES = range(FIRST_SYSTEM, META)
 HIGH_KIND, SYSTEM_KIND = b"\1", b"\2"
 LONG_NUMBER = b"\1\1\1\0"  # of four bytes
 MAX_LONG_NUMBERS = 7  # they sum to less than `MAX_TICK`
@@ -124,16 +125,14 @@ class Suspicion(NamedTuple):
 
 def is_suspect(chunk: bytes, suspicion: Suspicion) -> bool:
     """Whether a chunk may hold what would be misread without a word, given that of its file."""
-    if any(suspicion):
-        of_chunk = Suspicion.of(chunk)
-        if of_chunk.of_numbers:
-            return True
-        suspicion = of_chunk
+    if suspicion.of_numbers and Suspicion.of(chunk).of_numbers:
+        return True
     try:
         first = _first_message(chunk)
         if first < len(chunk) and chunk[first] < 0x80:
             return True
-        return suspicion.of_statuses and _hides_status(chunk, first)
+        may_hide = suspicion.of_statuses and any(map(chunk.__contains__, SYSTEM_STATUSES))
+        return may_hide and _hides_status(chunk, first)
     except Damage:
         return True
 
