@@ -261,7 +261,7 @@ class Codec:
         Each output has the tempo and program of its clip, and its key and chords unless `drawing`
         names others.
         """
-        key = self._key(drawing)
+        key = self.key(drawing)
         if key is not None and self._normalises_keys:
             clips = [in_key(clip, key) for clip in clips]
             key = None  # they are
@@ -277,8 +277,12 @@ class Codec:
             for clip in clips
         ]
 
-    def _key(self, drawing: Drawing) -> Key | None:
-        """The key that is asked for."""
+    def key(self, drawing: Drawing) -> Key | None:
+        """The key that is asked for.
+
+        Raises:
+            InputError: it is none, or the outputs of this model have no keys.
+        """
         if drawing.key is None:
             return None
         if not isinstance(self.tokenizer, KeySettings):

@@ -88,8 +88,8 @@ class Drawing(Sampling):
     chords: str | None = None
     """Chords to play over, such as "C Am F G"; they share each window equally."""
     key: str | None = None
-    """Key of the outputs, such as "E minor"; by default that of the input. What is in major comes
-    into a minor key as its relative, and the other way round."""
+    """Key of the outputs, such as "E minor"; by default that of the input. An input in
+    major comes into a minor key as its relative, and the other way round."""
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""

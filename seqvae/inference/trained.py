@@ -32,6 +32,7 @@ from seqvae.inference.evaluation import Evaluation, evaluate
 from seqvae.inference.figures import sample_figures
 from seqvae.inference.labels import read_labels
 from seqvae.inference.metrics import importance_weighted_nll
+from seqvae.inference.modes import in_mode_of
 from seqvae.inference.options import verb
 from seqvae.inference.prior import Prior
 from seqvae.model.config import Sampling
@@ -164,11 +165,16 @@ class TrainedVAE:
 
     @verb(options.Sample)
     def sample(self, how: options.Sample) -> list[Item]:
-        """Outputs from codes drawn from the prior."""
+        """Outputs from codes drawn from the prior; in the mode of a key that is asked for."""
         generator = self.codec.generator(how.seed)
-        z = self.prior.sample(how.n, generator)
-        clips = [self.codec.blank(code[None], how.qpm, how.metre) for code in z]
-        return self.codec.render(clips, how)
+
+        def draw() -> list[Item]:
+            z = self.prior.sample(how.n, generator)
+            clips = [self.codec.blank(code[None], how.qpm, how.metre) for code in z]
+            return self.codec.render(clips, how)
+
+        key = self.codec.key(how)
+        return draw() if key is None else in_mode_of(key, draw, how.n)
 
     @verb(options.Reconstruct)
     def reconstruct(self, how: options.Reconstruct) -> list[Item]:

@@ -8,6 +8,7 @@ from tiny import tiny_vae
 from trained import Trained
 
 from seqvae.errors import InputError
+from seqvae.inference import modes
 from seqvae.inference.codec import Codec, Item
 from seqvae.inference.options import Reading
 from seqvae.inference.prior import Prior
@@ -76,12 +77,27 @@ def test_between_two_clips_the_key_is_that_of_the_nearer(tmp_path: Path) -> None
 
 def test_samples_come_in_the_key_that_is_asked_for() -> None:
     vae = model()
-    plain, in_e_minor = vae.sample(3, seed=1), vae.sample(3, seed=1, key="E minor")
-    for first, second in zip(plain, in_e_minor, strict=True):
-        assert pitches(second) == up(pitches(first), -5)  # G major is its relative
-        assert not isinstance(second, str)
-        assert read_midi(second, 4).key == Key(1, True)
-    assert [*map(pitches, vae.sample(3, seed=1, key="Am"))] == [*map(pitches, plain)]
+    plain = {is_minor: [] for is_minor in (True, False)}
+    for item in vae.sample(8, seed=1):
+        plain[modes.is_minor(item)].append(pitches(item))
+    assert all(plain.values())
+    for name, key, semitones in (("E minor", Key(1, True), -5), ("Bb", Key(-2), -2)):
+        samples = vae.sample(8, seed=1, key=name)
+        assert len(samples) == 8
+        for sample, first in zip(samples, plain[key.is_minor], strict=False):
+            assert pitches(sample) == up(first, semitones)
+            assert not isinstance(sample, str)
+            assert read_midi(sample, 4).key == key
+        assert {modes.is_minor(sample) for sample in samples} == {key.is_minor}
+
+
+def test_samples_in_a_rare_mode_are_filled_up(caplog: pytest.LogCaptureFixture) -> None:
+    scale = to_pretty_midi(TUNE)
+    assert modes.is_minor(scale) is False
+    assert modes.in_mode_of(Key(0, True), lambda: [scale], 3) == [scale] * 3
+    assert "0 of 3 samples are in A minor" in caplog.text
+    assert modes.in_mode_of(Key(0), lambda: [scale, scale], 3) == [scale] * 3
+    assert len(caplog.records) == 1
 
 
 def test_a_model_of_keys_as_they_are_written_moves_its_outputs(tmp_path: Path) -> None:
@@ -116,7 +132,7 @@ def test_chords_are_those_that_are_heard(tmp_path: Path) -> None:
     (first,), (second,) = vae.reconstruct(plain, chords="C"), vae.reconstruct(moved, chords="D")
     assert pitches(second) == up(pitches(first), 2)
     in_d = vae.sample(2, seed=3, chords="D A", key="D")
-    in_c = vae.sample(2, seed=3, chords="C G")
+    in_c = vae.sample(2, seed=3, chords="C G", key="C")
     assert [pitches(item) for item in in_d] == [up(pitches(item), 2) for item in in_c]
 
 
