@@ -44,7 +44,7 @@ def test_chords_without_a_number_of_voices_are_none() -> None:
     assert lines(make_notes([], [], [])) is None
     assert lines(chords((60,), (62,))) is None
     assert lines(chords(*[(48, 55, 64)] * 3), max_voices=2) is None
-    assert lines(chords((48, 55, 64), (60, 62), (48, 50, 53, 57), (60,))) is None
+    assert lines(chords(*[(48, 55, 64)] * 3, (60,), (62,))) is None
 
 
 def test_notes_beyond_the_voices_are_few_or_none_are_split() -> None:
