@@ -22,6 +22,7 @@ import torch
 import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
+from torch.overrides import TorchFunctionMode
 
 from seqvae import __version__
 from seqvae.corpus.store import ABOUT, Corpus
@@ -135,11 +136,29 @@ def load_weights(bundle: Path) -> SequenceVAE:
     config, steps = read_config(bundle / CONFIG)
     with door(bundle / WEIGHTS, COPY, SafetensorError):
         _check_shapes(bundle / WEIGHTS, config, steps)
-        model = SequenceVAE(config, steps)
+        with Unfilled():
+            model = SequenceVAE(config, steps)
         load_model(model, str(bundle / WEIGHTS))
         if not all(weight.isfinite().all() for weight in model.state_dict().values()):
             raise ValueError("a weight is not finite")
     return model.eval()
+
+
+class Unfilled(TorchFunctionMode):
+    """Weights of new modules are not drawn.
+
+    To draw them takes longer than to read them; on the meta device it loads torch's compiler, which
+    takes longer than all else together.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Leave a tensor as it is where `torch.nn.init` would fill it."""
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def _check_shapes(file: Path, config: ModelConfig, steps: Steps) -> None:
@@ -148,7 +167,7 @@ def _check_shapes(file: Path, config: ModelConfig, steps: Steps) -> None:
     Raises:
         ValueError: a weight has another shape, or is missing, or is one too many.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), Unfilled():
         plan = SequenceVAE(config, steps)
     named = {**dict(plan.named_parameters(remove_duplicate=False)), **dict(plan.named_buffers())}
     wanted = {name: named[name] for name in plan.state_dict()}

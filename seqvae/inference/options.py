@@ -10,11 +10,12 @@ import functools
 import inspect
 import math
 import os
-import textwrap
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Number
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, TypeVar
 
 from seqvae.errors import (
@@ -401,9 +402,8 @@ def field_docs(kind: type) -> dict[str, str]:
     """The docstring under each field of a dataclass and of its bases, on one line each."""
     docs: dict[str, str] = {}
     for base in reversed(kind.__mro__[:-1]):
-        (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
-        assert isinstance(tree, ast.ClassDef)
-        for statement, text in zip(tree.body, tree.body[1:], strict=False):
+        body = _classes(sys.modules[base.__module__])[base.__name__].body
+        for statement, text in zip(body, body[1:], strict=False):
             match statement, text:
                 case (
                     ast.AnnAssign(target=ast.Name(id=name)),
@@ -411,6 +411,13 @@ def field_docs(kind: type) -> dict[str, str]:
                 ):
                     docs[name] = " ".join(doc.split())
     return docs
+
+
+@functools.cache
+def _classes(module: ModuleType) -> dict[str, ast.ClassDef]:
+    """The source of the classes of a module; `inspect.getsource` would parse it for each anew."""
+    tree = ast.parse(inspect.getsource(module))
+    return {each.name: each for each in tree.body if isinstance(each, ast.ClassDef)}
 
 
 def verb(

@@ -22,9 +22,11 @@ class Members(nn.Module):
     def __init__(self, num_members: int, dim: int, std: float) -> None:
         """`std` is the initial standard deviation of the members' vectors."""
         super().__init__()
-        self.vectors = nn.Parameter(torch.randn(num_members, dim) * std)
+        self.vectors = nn.Parameter(nn.init.normal_(torch.empty(num_members, dim), std=std))
         self.membership: Tensor
-        subsets = torch.arange(2**num_members)[:, None] >> torch.arange(num_members) & 1
+        # On the CPU, even of a model on the meta device, where arithmetic loads torch's compiler.
+        members = torch.arange(num_members, device="cpu")
+        subsets = torch.arange(2**num_members, device="cpu")[:, None] >> members & 1
         self.register_buffer("membership", subsets.float(), persistent=False)
 
     def forward(self, weight: Float[Tensor, "V E"]) -> Float[Tensor, "V E"]:
