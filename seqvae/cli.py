@@ -16,14 +16,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, fields
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    NoReturn,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from pathlib import Path
+from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 import seqvae
 from seqvae.disk import require_folder, write_file
@@ -32,10 +26,6 @@ from seqvae.files import expanded
 from seqvae.inference import options
 from seqvae.stops import exit_code, on_signal, stop
 from seqvae.training.flags import did_you_mean, parse_config
-
-if TYPE_CHECKING:
-    pass
-
 
 logger = logging.getLogger("seqvae.cli")
 
@@ -263,32 +253,42 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
     parser.add_argument("--audio", action="store_true", help="write WAV files beside MIDI files")
     run, chosen = _parse(parser, kind, arguments)
     out, audio = chosen.pop("out"), chosen.pop("audio")
-    from seqvae.inference.outputs import output_names
-    from seqvae.music.audio import check_audio, write_audio
-    from seqvae.music.midi import write_clips
-
     vae, verb = seqvae.load(run), kind.__name__.lower()
     _refuse_flags_of_music(vae, kind, chosen | {"audio": audio})
+    is_music = vae.tokenizer.modality == "music"
     if audio:
+        from seqvae.music.audio import check_audio
+
         check_audio()
     chosen |= _clips(vae, chosen)
     folder = expanded(out or "out")
-    if out or vae.tokenizer.modality == "music":
+    if out or is_music:
         require_folder(folder)
     results = getattr(vae, verb)(**chosen)
-    if vae.tokenizer.modality == "music":
-        folder.mkdir(parents=True, exist_ok=True)
+    if is_music:
         inputs = [value for name in INPUTS if name in chosen for value in _as_list(chosen[name])]
-        one_each = kind in (options.Reconstruct, options.Shift)
-        names = output_names(verb, inputs, len(results), one_each=one_each)
-        files = write_clips(results, folder, names)
-        print(*files, *(write_audio(results, files) if audio else []), sep="\n")
+        _write_music(results, kind, inputs, folder, audio=audio)
         return
     # A model may spell a line break in byte pieces; here a line is an output.
     text = "".join(" ".join(result.splitlines()) + "\n" for result in results)
     if out:
         write_file(folder / f"{verb}.txt", text)
     print(text, end="")
+
+
+def _write_music(
+    results: list[Any], kind: type, inputs: list[Any], folder: Path, *, audio: bool
+) -> None:
+    """Write clips, which are named for their verb and its inputs, and print where they are."""
+    from seqvae.inference.outputs import output_names
+    from seqvae.music.audio import write_audio
+    from seqvae.music.midi import write_clips
+
+    folder.mkdir(parents=True, exist_ok=True)
+    one_each = kind in (options.Reconstruct, options.Shift)
+    names = output_names(kind.__name__.lower(), inputs, len(results), one_each=one_each)
+    files = write_clips(results, folder, names)
+    print(*files, *(write_audio(results, files) if audio else []), sep="\n")
 
 
 def _clips(vae: Any, chosen: dict[str, Any]) -> dict[str, Any]:

@@ -7,53 +7,46 @@ Axes: N windows or codes, W windows of a clip, B sequences of a batch, T steps, 
 conditions, Z latent.
 """
 
-import logging
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-import pretty_midi
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from seqvae.corpus.batches import Batch
 from seqvae.errors import InputError
-from seqvae.files import expanded, is_file, is_folder
 from seqvae.inference.bundle import as_path, bundle_in, load_bundle
 from seqvae.inference.clips import Clip, in_key, in_style_of
+from seqvae.inference.inputs import listed_sources, windows_of
 from seqvae.inference.metrics import unpadded
-from seqvae.inference.options import INPUTS, Drawing, Reading, Source, as_inputs, check_seed
+from seqvae.inference.options import Drawing, Reading, Source, check_seed
 from seqvae.model.config import Sampling
 from seqvae.model.decoding import GREEDY
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.noise import row_seeds
 from seqvae.model.vae import SequenceVAE
-from seqvae.music.beat_files import beats_beside, file_beside, read_beats
 from seqvae.music.chord_names import parse_chords
-from seqvae.music.chords import read_chords, transpose_chords
+from seqvae.music.chords import transpose_chords
 from seqvae.music.keys import in_key as piece_in_key
 from seqvae.music.keys import parse_key
-from seqvae.music.loops import repeated
-from seqvae.music.midi import QPM_RANGE, find_midi, read_midi, to_pretty_midi
 from seqvae.music.notes import DEFAULT_QPM, Key, Piece, join, parse_metre
-from seqvae.music.timing import NO_GRID, OTHER_BEATS, has_grid
-from seqvae.reasons import in_words
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, Ids
-from seqvae.tokenizers.keys import KeySettings, in_said_key
-from seqvae.tokenizers.tracks import with_tracks
+from seqvae.tokenizers.keys import KeySettings
 
 BATCH_SIZE = 256  # codes or sequences that are computed together
 AS_IS = Reading()
-LOOKS_LIKE_A_NAME = re.compile(r"\.\w+$|/")  # a word may be the name of a file, too
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from seqvae.music.midi import PrettyMIDI
 
-Item: TypeAlias = str | pretty_midi.PrettyMIDI
+    Item: TypeAlias = str | PrettyMIDI
+else:  # text needs no pretty_midi, which takes long to import
+    Item = Any
 
 
 class Codec:
@@ -109,53 +102,7 @@ class Codec:
         Raises:
             InputError: it cannot be read as the data of this model; the reason is named.
         """
-        if not isinstance(source, str | Path | pretty_midi.PrettyMIDI):
-            raise TypeError(f"an input is a {type(source).__name__}; {INPUTS}")
-        if self.tokenizer.modality == "text":
-            return [self._sentence(source)]
-        tokenizer = with_tracks(self.tokenizer, reading.tracks)
-        beats = chords = None
-        if reading.beats is not None or reading.chord_file is not None:
-            if isinstance(source, pretty_midi.PrettyMIDI):
-                raise InputError("beats and chords lie beside a file; a PrettyMIDI object has none")
-            path = expanded(source)
-            if reading.beats is not None:
-                beats = read_beats(file_beside(path, reading.beats), reading.beats_metre)
-            if reading.chord_file is not None:
-                chords = read_chords(file_beside(path, reading.chord_file))
-        piece = read_midi(source, self.tokenizer.steps_per_quarter, beats, chords)
-        name = "the PrettyMIDI object" if isinstance(source, pretty_midi.PrettyMIDI) else source
-        whole = repeated(piece, self.tokenizer.window_steps(piece.metres[0]))
-        if whole.noted:
-            logger.warning("%s: %s", name, in_words(whole.noted))
-        if not has_grid(piece, by_beats=beats is not None):
-            mend = f"{NO_GRID.text}{_beats_beside(source) or '; name its beat file with --beats'}"
-            logger.warning("%s: %s", name, mend if beats is None else OTHER_BEATS.text)
-        whole = in_said_key(tokenizer, whole, reading.input_key)
-        try:
-            return tokenizer.encode(whole, reading.bar)
-        except InputError as error:
-            hint = "" if beats else _beats_beside(source)
-            raise InputError(f"{name}: {error}{hint}") from error
-
-    def _sentence(self, source: Source) -> Example:
-        """The tokens of a text; file names are mistakes."""
-        assert self.tokenizer.modality == "text"
-        if not isinstance(source, str):
-            raise InputError(f"{source!r}: this model takes text")
-        if LOOKS_LIKE_A_NAME.search(source) and is_file(source):
-            raise InputError(f"{source}: a file; this model takes sentences, each in quotes")
-        try:  # an argument in a locale without UTF-8 has surrogates for its bytes
-            text = source.encode("utf-8", "surrogateescape").decode("utf-8")
-        except UnicodeError as error:
-            raise InputError(f"{source[:80]!r}: not text in UTF-8") from error
-        tokens = self.tokenizer.encode(text)
-        if len(tokens) > self.tokenizer.max_steps:
-            raise InputError(
-                f"{source[:40]!r}... has {len(tokens)} tokens; "
-                f"the model takes at most {self.tokenizer.max_steps}"
-            )
-        return Example(tokens)
+        return windows_of(self.tokenizer, source, reading)
 
     def sources(self, inputs: Source | Sequence[Source]) -> list[Source]:
         """Inputs as a list; a folder stands for the MIDI files in it.
@@ -163,10 +110,7 @@ class Codec:
         Raises:
             InputError: there are none.
         """
-        found = as_inputs(inputs)
-        if self.tokenizer.modality == "text":
-            return [*found]
-        return [clip for source in found for clip in _clips_in(source)]
+        return listed_sources(self.tokenizer, inputs)
 
     def read(self, inputs: Source | Sequence[Source], reading: Reading = AS_IS) -> list[Clip]:
         """Each input with the posterior means of its windows."""
@@ -241,12 +185,16 @@ class Codec:
         Raises:
             InputError: MIDI has no such tempo, or the model no such metre.
         """
+        num_columns = self.model.steps.num_channels + len(self.model.steps.condition_sizes)
+        silence = np.zeros((self.model.steps.max_steps, num_columns), np.int64)
+        if self.tokenizer.modality == "text":
+            return Clip([Example(silence) for _ in z], z)
+        from seqvae.music.midi import QPM_RANGE
+
         low, high = QPM_RANGE
         if not low <= qpm <= high:
             raise InputError(f"qpm is {qpm:g}; MIDI takes {low:g} to {high:g} quarters per minute")
-        num_columns = self.model.steps.num_channels + len(self.model.steps.condition_sizes)
-        silence = np.zeros((self.model.steps.max_steps, num_columns), np.int64)
-        if metre is None or self.tokenizer.modality == "text":
+        if metre is None:
             return Clip([Example(silence, qpm) for _ in z], z)
         numbers = self.tokenizer.bar_numbers
         if metre not in numbers:
@@ -314,6 +262,8 @@ class Codec:
         """One output from its windows, in a key if one is asked for."""
         if self.tokenizer.modality == "text":
             return self.tokenizer.decode(windows[0].ids)
+        from seqvae.music.midi import to_pretty_midi
+
         pieces = [in_style_of(window, self.tokenizer.decode(window)) for window in windows]
         whole = replace(join(pieces), key=windows[0].key)
         return to_pretty_midi(whole if key is None else piece_in_key(whole, key))
@@ -335,16 +285,6 @@ class Codec:
         return len(ids) if self.tokenizer.modality == "text" else len(self.piece(ids).notes)
 
 
-def _clips_in(source: Source) -> Sequence[Source]:
-    """The MIDI files of a folder; anything else as it is."""
-    if not isinstance(source, str | Path) or not is_folder(source):
-        return [source]
-    files = find_midi(expanded(source))
-    if not files:
-        raise InputError(f"{source}: the folder holds no MIDI files")
-    return files
-
-
 def padded(sequences: Sequence[Ids]) -> tuple[Ids, Tensor]:
     """Sequences padded with zeros, (B, T, C), and their lengths (B,)."""
     lengths = torch.tensor([len(ids) for ids in sequences])
@@ -352,11 +292,3 @@ def padded(sequences: Sequence[Ids]) -> tuple[Ids, Tensor]:
     for row, sequence in zip(ids, sequences, strict=True):
         row[: len(sequence)] = sequence
     return ids, lengths
-
-
-def _beats_beside(source: Source) -> str:
-    """Words that name a beat file beside an input; empty if there is none."""
-    if isinstance(source, pretty_midi.PrettyMIDI):
-        return ""
-    pattern = beats_beside(expanded(source))
-    return "" if pattern is None else f"; beats lie beside: --beats '{pattern}'"

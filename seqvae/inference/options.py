@@ -8,6 +8,7 @@ line answers at once.
 import ast
 import functools
 import inspect
+import itertools
 import math
 import os
 import sys
@@ -403,7 +404,7 @@ def field_docs(kind: type) -> dict[str, str]:
     docs: dict[str, str] = {}
     for base in reversed(kind.__mro__[:-1]):
         body = _classes(sys.modules[base.__module__])[base.__name__].body
-        for statement, text in zip(body, body[1:], strict=False):
+        for statement, text in itertools.pairwise(body):
             match statement, text:
                 case (
                     ast.AnnAssign(target=ast.Name(id=name)),

@@ -28,6 +28,7 @@ WRITTEN = {  # by script: the fields of a row beside its name and its origin
     },
     "scripts/benchmark_latent.py": {"corpus", "interpolation", "auroc", "attributes"},
     "scripts/fuzz.py": {"about", "tried", "one_line", "unharmed", "fell"},
+    "scripts/benchmark_start.py": {"machine", "rows"},
     "scripts/benchmark_sentiment.py": {
         "num_sentences", "probe_accuracy", "judge_accuracy", "shift",
     },

@@ -1,0 +1,124 @@
+"""Inputs -> windows of tokens: sentences, MIDI files and `pretty_midi.PrettyMIDI` objects.
+
+What reads MIDI is imported where that is done, so that a model of text starts without it.
+"""
+
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqvae.errors import InputError
+from seqvae.files import expanded, is_file, is_folder
+from seqvae.inference.options import INPUTS, Reading, Source, as_inputs
+from seqvae.music.beat_files import beats_beside, file_beside, read_beats
+from seqvae.music.chords import read_chords
+from seqvae.music.loops import repeated
+from seqvae.music.timing import NO_GRID, OTHER_BEATS, has_grid
+from seqvae.reasons import in_words
+from seqvae.tokenizers import AnyTokenizer
+from seqvae.tokenizers.contract import Example, MusicTokenizer, TextTokenizer
+from seqvae.tokenizers.keys import in_said_key
+from seqvae.tokenizers.tracks import with_tracks
+
+LOOKS_LIKE_A_NAME = re.compile(r"\.\w+$|/")  # a word may be the name of a file, too
+
+logger = logging.getLogger(__name__)
+
+
+def listed_sources(tokenizer: AnyTokenizer, inputs: Source | Sequence[Source]) -> list[Source]:
+    """Inputs as a list; a folder stands for the MIDI files in it.
+
+    Raises:
+        InputError: there are none.
+    """
+    found = as_inputs(inputs)
+    if tokenizer.modality == "text":
+        return [*found]
+    return [clip for source in found for clip in _clips_in(source)]
+
+
+def _clips_in(source: Source) -> Sequence[Source]:
+    """The MIDI files of a folder; anything else as it is."""
+    if not isinstance(source, str | Path) or not is_folder(source):
+        return [source]
+    from seqvae.music.midi import find_midi
+
+    files = find_midi(expanded(source))
+    if not files:
+        raise InputError(f"{source}: the folder holds no MIDI files")
+    return files
+
+
+def windows_of(tokenizer: AnyTokenizer, source: Source, reading: Reading) -> list[Example]:
+    """The windows of one input.
+
+    Raises:
+        InputError: it cannot be read as data of the tokenizer; the reason is named.
+    """
+    if not isinstance(source, str | Path):
+        from seqvae.music.midi import PrettyMIDI
+
+        if not isinstance(source, PrettyMIDI):
+            raise TypeError(f"an input is a {type(source).__name__}; {INPUTS}")
+    if tokenizer.modality == "text":
+        return [_sentence(tokenizer, source)]
+    return _clip(tokenizer, source, reading)
+
+
+def _sentence(tokenizer: TextTokenizer, source: Source) -> Example:
+    """The tokens of a text; file names are mistakes."""
+    if not isinstance(source, str):
+        raise InputError(f"{source!r}: this model takes text")
+    if LOOKS_LIKE_A_NAME.search(source) and is_file(source):
+        raise InputError(f"{source}: a file; this model takes sentences, each in quotes")
+    try:  # an argument in a locale without UTF-8 has surrogates for its bytes
+        text = source.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError as error:
+        raise InputError(f"{source[:80]!r}: not text in UTF-8") from error
+    tokens = tokenizer.encode(text)
+    if len(tokens) > tokenizer.max_steps:
+        raise InputError(
+            f"{source[:40]!r}... has {len(tokens)} tokens; "
+            f"the model takes at most {tokenizer.max_steps}"
+        )
+    return Example(tokens)
+
+
+def _clip(tokenizer: MusicTokenizer, source: Source, reading: Reading) -> list[Example]:
+    """The windows of a MIDI file or object."""
+    from seqvae.music.midi import read_midi
+
+    is_file = isinstance(source, str | Path)
+    heard = with_tracks(tokenizer, reading.tracks)
+    beats = chords = None
+    if reading.beats is not None or reading.chord_file is not None:
+        if not is_file:
+            raise InputError("beats and chords lie beside a file; a PrettyMIDI object has none")
+        path = expanded(source)
+        if reading.beats is not None:
+            beats = read_beats(file_beside(path, reading.beats), reading.beats_metre)
+        if reading.chord_file is not None:
+            chords = read_chords(file_beside(path, reading.chord_file))
+    piece = read_midi(source, tokenizer.steps_per_quarter, beats, chords)
+    name = source if is_file else "the PrettyMIDI object"
+    whole = repeated(piece, tokenizer.window_steps(piece.metres[0]))
+    if whole.noted:
+        logger.warning("%s: %s", name, in_words(whole.noted))
+    if not has_grid(piece, by_beats=beats is not None):
+        mend = f"{NO_GRID.text}{_beats_beside(source) or '; name its beat file with --beats'}"
+        logger.warning("%s: %s", name, mend if beats is None else OTHER_BEATS.text)
+    whole = in_said_key(heard, whole, reading.input_key)
+    try:
+        return heard.encode(whole, reading.bar)
+    except InputError as error:
+        hint = "" if beats else _beats_beside(source)
+        raise InputError(f"{name}: {error}{hint}") from error
+
+
+def _beats_beside(source: Source) -> str:
+    """Words that name a beat file beside an input; empty if there is none."""
+    if not isinstance(source, str | Path):
+        return ""
+    pattern = beats_beside(expanded(source))
+    return "" if pattern is None else f"; beats lie beside: --beats '{pattern}'"
