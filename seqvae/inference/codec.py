@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from seqvae.corpus.batches import Batch
@@ -24,6 +24,7 @@ from seqvae.inference.clips import Clip, in_key, in_style_of
 from seqvae.inference.inputs import listed_sources, windows_of
 from seqvae.inference.metrics import unpadded
 from seqvae.inference.options import Drawing, Reading, Source, check_seed
+from seqvae.inference.streaming import Drawn, bars, words
 from seqvae.model.config import Sampling
 from seqvae.model.decoding import GREEDY
 from seqvae.model.latent import DiagonalGaussian
@@ -160,20 +161,28 @@ class Codec:
 
         `generator` seeds the draws; without one they differ each time, unless greedy.
         """
+        ids: list[Ids] = []
+        for codes, seeds, columns in self._batches_of_codes(z, sampling, generator, conditions):
+            ids += unpadded(self.model.decode(codes, sampling, seeds, conditions=columns))
+        return ids
+
+    def _batches_of_codes(
+        self,
+        z: Float[Tensor, "N Z"],
+        sampling: Sampling,
+        generator: torch.Generator | None,
+        conditions: Sequence[Ids] | None,
+    ) -> Iterator[tuple[Float[Tensor, "B Z"], Sequence[int] | None, Int[Tensor, "B T K"] | None]]:
+        """Codes that are decoded together, with the seeds of their draws and their conditions."""
         seeds = None
         if sampling.temperature > 0:
             seeds = row_seeds(len(z), generator or self.generator(None))
-        ids: list[Ids] = []
         for start in range(0, len(z), BATCH_SIZE):
             chunk = slice(start, start + BATCH_SIZE)
             columns = None
             if conditions is not None and self.model.steps.condition_sizes:
                 columns = torch.from_numpy(np.stack(conditions[chunk])).to(self.device)
-            drawn = self.model.decode(
-                z[chunk], sampling, None if seeds is None else seeds[chunk], conditions=columns
-            )
-            ids += unpadded(drawn)
-        return ids
+            yield z[chunk], None if seeds is None else seeds[chunk], columns
 
     # Clips -> outputs
 
@@ -215,15 +224,60 @@ class Codec:
             key = None  # they are
         windows = [window for clip in clips for window in clip.windows]
         z = torch.cat([clip.z for clip in clips])
-        sampling = Sampling(
-            temperature=drawing.temperature, top_k=drawing.top_k, top_p=drawing.top_p
-        )
         conditions = self._conditions(windows, drawing.chords)
-        drawn = iter(self.tokens(z, sampling, self.generator(drawing.seed), conditions))
+        generator = self.generator(drawing.seed)
+        drawn = iter(self.tokens(z, sampling_of(drawing), generator, conditions))
         return [
             self._item([replace(window, ids=next(drawn)) for window in clip.windows], key)
             for clip in clips
         ]
+
+    def stream(self, clip: Clip, drawing: Drawing) -> Iterator[str | Piece]:
+        """What `render` makes of one clip, while it is decoded: words, or bars.
+
+        Raises:
+            InputError: a text has several codes, or the key depends on the whole clip.
+        """
+        if self.tokenizer.modality == "text" and len(clip.z) > 1:
+            raise InputError(f"{len(clip.z)} codes; a text has one: stream each for itself")
+        if (key := self.key(drawing)) is not None:
+            if not self._normalises_keys:
+                raise InputError(
+                    f"key is {drawing.key!r}, which is reached from the key of the whole clip: "
+                    "decode it instead"
+                )
+            clip = in_key(clip, key)
+        rows = self._rows(
+            clip.z,
+            sampling_of(drawing),
+            self.generator(drawing.seed),
+            self._conditions(clip.windows, drawing.chords),
+        )
+        return self._parts(clip.windows, rows)
+
+    def _rows(
+        self,
+        z: Float[Tensor, "N Z"],
+        sampling: Sampling,
+        generator: torch.Generator,
+        conditions: Sequence[Ids],
+    ) -> Iterator[Iterator[Ids]]:
+        """The steps of each code in order, as they are drawn."""
+        for codes, seeds, columns in self._batches_of_codes(z, sampling, generator, conditions):
+            steps = self.model.stream(codes, sampling, seeds, conditions=columns)
+            drawn = Drawn(steps, self.model.steps.eos_id)
+            for number in range(len(codes)):
+                yield drawn.row(number)
+
+    def _parts(
+        self, windows: Sequence[Example], rows: Iterator[Iterator[Ids]]
+    ) -> Iterator[str | Piece]:
+        """The words of a text, or the bars of windows one after another."""
+        for window, steps in zip(windows, rows, strict=True):
+            if self.tokenizer.modality == "text":
+                yield from words(self.tokenizer, steps)
+            else:
+                yield from bars(self.tokenizer, window, steps)
 
     def key(self, drawing: Drawing) -> Key | None:
         """The key that is asked for.
@@ -283,6 +337,11 @@ class Codec:
     def num_events(self, ids: Ids) -> int:
         """Number of notes of a window, or of tokens of a text."""
         return len(ids) if self.tokenizer.modality == "text" else len(self.piece(ids).notes)
+
+
+def sampling_of(drawing: Drawing) -> Sampling:
+    """How tokens are drawn."""
+    return Sampling(temperature=drawing.temperature, top_k=drawing.top_k, top_p=drawing.top_p)
 
 
 def padded(sequences: Sequence[Ids]) -> tuple[Ids, Tensor]:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from seqvae.inference.codec import Item
 from seqvae.music.keys import find_key, key_name
-from seqvae.music.midi import read_midi
 from seqvae.music.notes import Key, pitched_notes
 
 MAX_ROUNDS = 10
@@ -35,6 +34,8 @@ def in_mode_of(key: Key, draw: Callable[[], list[Item]], number: int) -> list[It
 
 def is_minor(item: Item) -> bool | None:
     """Whether the notes of an output suggest a minor key; None if they suggest none."""
+    from seqvae.music.midi import read_midi  # here, so that text starts without it
+
     assert not isinstance(item, str)
     found = find_key(pitched_notes(read_midi(item, STEPS_PER_QUARTER)))
     return None if found is None else found.is_minor

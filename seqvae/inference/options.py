@@ -133,6 +133,13 @@ class Decode(Drawing):
     """Codes, one row per output."""
     qpm: float = DEFAULT_QPM
     """Tempo of the clips in quarters per minute."""
+    metre: str | None = None
+    """Metre of the clips, such as 3/4; by default the first of the model's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream(Decode):
+    """Turn the codes of one output into its words or bars while they are made."""
 
 
 @dataclass(frozen=True, kw_only=True)

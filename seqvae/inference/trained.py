@@ -9,13 +9,15 @@ Axes: N windows or codes, W windows of a clip, Z latent.
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from tqdm import tqdm
 
 from seqvae.corpus.batches import held_out_loader
@@ -38,6 +40,7 @@ from seqvae.inference.prior import Prior
 from seqvae.model.config import Sampling
 from seqvae.model.latent import INTERPOLATIONS, DiagonalGaussian, weighted
 from seqvae.model.vae import SequenceVAE
+from seqvae.music.notes import Piece
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, Ids
 
@@ -146,13 +149,34 @@ class TrainedVAE:
         Raises:
             InputError: there are none, they have another shape, or are not finite.
         """
+        z = self._codes(how.z)
+        clips = [self.codec.blank(code[None], how.qpm, how.metre) for code in z]
+        return self.codec.render(clips, how)
+
+    @verb(options.Stream)
+    def stream(self, how: options.Stream) -> Iterator[str | Piece]:
+        """One output while it is decoded: a text word by word, a clip bar by bar.
+
+        A text has one code, (1, Z), and a clip one for each of its windows, (W, Z). Each word comes
+        with the space after it, each bar as a `seqvae.music.notes.Piece` of the notes that begin in
+        it, once these have ended. Together they are what `decode` makes of the same codes:
+        `"".join(words)`, or `join(bars)` of `seqvae.music.notes`.
+
+        Raises:
+            InputError: as `decode` does; a text has several codes; or a `key` is asked for that
+                can only be reached from the key of the whole clip.
+        """
+        return self.codec.stream(self.codec.blank(self._codes(how.z), how.qpm, how.metre), how)
+
+    def _codes(self, codes: options.Codes) -> Float[Tensor, "N Z"]:
+        """Codes of any array library on the model's device."""
         latent_dim = self.model.config.latent_dim
         try:
-            plain = how.z if isinstance(how.z, torch.Tensor) else np.asarray(how.z, np.float64)
+            plain = codes if isinstance(codes, torch.Tensor) else np.asarray(codes, np.float64)
             z = torch.as_tensor(plain, dtype=torch.float32, device=self.codec.device)
         except (TypeError, ValueError):
             raise InputError(
-                f"codes are {shown(how.z)}; this model takes numbers of shape (N, {latent_dim})"
+                f"codes are {shown(codes)}; this model takes numbers of shape (N, {latent_dim})"
             ) from None
         if z.ndim != 2 or z.shape[1] != latent_dim or not len(z):
             raise InputError(f"codes of shape {tuple(z.shape)}; this model takes (N, {latent_dim})")
@@ -161,7 +185,7 @@ class TrainedVAE:
             raise InputError(
                 f"code {row} of {len(z)}, counted from 0, holds a number that is not finite"
             )
-        return self.codec.render([self.codec.blank(code[None], how.qpm) for code in z], how)
+        return z
 
     @verb(options.Sample)
     def sample(self, how: options.Sample) -> list[Item]:

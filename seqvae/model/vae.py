@@ -3,7 +3,8 @@
 Axes: B sequences, T steps, C channels, K conditions, Z latent.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -11,12 +12,17 @@ from torch import Tensor, nn
 
 from seqvae.model.config import ModelConfig, Sampling, Steps
 from seqvae.model.decoder import DECODERS, FlatDecoder
-from seqvae.model.decoding import GREEDY, Sequences, decode
+from seqvae.model.decoding import GREEDY, Sequences, decode, decode_steps
 from seqvae.model.encoder import ENCODERS
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.objective import NegativeELBO, over_sequence
 from seqvae.model.stepper import Stepper
 from seqvae.model.threads import threads_for
+
+
+def plain_precision(z: Tensor) -> torch.autocast:
+    """No autocast, which would convert weights at each step."""
+    return torch.autocast(z.device.type, enabled=False)
 
 
 class SequenceVAE(nn.Module):
@@ -66,14 +72,10 @@ class SequenceVAE(nn.Module):
         Under autocast the LSTM's products are made in its precision, all else in float32.
         A model with conditions reads zeros, such as "no chord", where none are passed.
         """
-        if conditions is None and self.steps.condition_sizes:
-            shape = (len(z), self.steps.max_steps, len(self.steps.condition_sizes))
-            conditions = torch.zeros(shape, dtype=torch.long, device=z.device)
-        kind = z.device.type
-        precision = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
-        with torch.autocast(kind, enabled=False):  # which would convert weights at each step
+        stepper, conditions = self._precise_stepper(z), self._conditions(z, conditions)
+        with plain_precision(z):
             return decode(
-                self.stepper(precision),
+                stepper,
                 z,
                 num_steps=self.steps.max_steps,
                 eos_id=self.steps.eos_id,
@@ -81,6 +83,51 @@ class SequenceVAE(nn.Module):
                 seeds=seeds,
                 conditions=conditions,
             )
+
+    def stream(
+        self,
+        z: Float[Tensor, "B Z"],
+        sampling: Sampling = GREEDY,
+        seeds: Sequence[int] | None = None,
+        *,
+        conditions: Int[Tensor, "B T K"] | None = None,
+    ) -> Iterator[Int[Tensor, "B _"]]:
+        """The steps (B, C + K) of `decode`, each when it is asked for.
+
+        What is yielded of a sequence after its end has no meaning.
+        """
+        conditions = self._conditions(z, conditions)
+        steps = decode_steps(
+            self._precise_stepper(z),
+            z,
+            num_steps=self.steps.max_steps,
+            eos_id=self.steps.eos_id,
+            sampling=sampling,
+            seeds=seeds,
+            conditions=conditions,
+        )
+        for step in itertools.count():
+            with plain_precision(z):  # which callers, who run between the steps, do not want
+                tokens = next(steps, None)
+            if tokens is None:
+                return
+            yield tokens if conditions is None else torch.cat([tokens, conditions[:, step]], dim=1)
+
+    def _conditions(
+        self, z: Float[Tensor, "B Z"], conditions: Int[Tensor, "B T K"] | None
+    ) -> Int[Tensor, "B T K"] | None:
+        """Zeros, such as "no chord", for a model with conditions where none are passed."""
+        if conditions is not None or not self.steps.condition_sizes:
+            return conditions
+        shape = (len(z), self.steps.max_steps, len(self.steps.condition_sizes))
+        return torch.zeros(shape, dtype=torch.long, device=z.device)
+
+    def _precise_stepper(self, z: Float[Tensor, "B Z"]) -> Stepper:
+        """The decoder one step at a time, in the precision of autocast."""
+        kind = z.device.type
+        return self.stepper(
+            torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+        )
 
     def train(self, mode: bool = True) -> "SequenceVAE":
         """Switch to training or evaluation; fused optimizers change weights without a trace."""

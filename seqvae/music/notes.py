@@ -306,8 +306,12 @@ def bin_velocities(bins: NDArray[np.int64], num_bins: int) -> NDArray[np.int64]:
 
 
 def join(pieces: Sequence[Piece]) -> Piece:
-    """Put pieces one after another, each with its metres, tempos, chords and what was noted."""
-    begins = np.cumsum([0, *(piece.end_step for piece in pieces)]).tolist()
+    """Put pieces one after another, each with its metres, tempos, chords and what was noted.
+
+    A note may last beyond the end of its piece.
+    """
+    lengths = (piece.num_steps or piece.end_step for piece in pieces)
+    begins = np.cumsum([0, *lengths]).tolist()
     notes: list[Notes] = []
     chords: list[tuple[int, int]] = []
     metres: list[Metre] = []
@@ -334,4 +338,5 @@ def join(pieces: Sequence[Piece]) -> Piece:
         max((piece.tracks for piece in pieces), key=len),
         pieces[0].name,
         noted,
+        pieces[0].key,
     )

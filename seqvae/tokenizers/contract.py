@@ -218,7 +218,14 @@ class MusicTokenizer(Tokenizer):
 
     @abstractmethod
     def decode(self, example: Example) -> Piece:
-        """The notes of one window."""
+        """The notes of one window, or of the first steps of one."""
+
+    def reached(self, ids: Ids) -> int:
+        """The step of the piece that the first steps (t, C + K) of a window reach.
+
+        What they decode to is final up to there. With 0 nothing is, before the window ends.
+        """
+        return 0
 
 
 def from_plain(saved: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,6 +65,10 @@ class GridSettings(WindowSettings):
         steps = np.arange(len(ids)) % self.steps_per_bar
         return ids[steps < self.model_bars[self.bar_number(ids)]]
 
+    def reached(self, ids: Ids) -> int:
+        """The step of the piece that the first steps of a window reach."""
+        return len(self.sounding(ids))
+
     def others(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """For each window of a batch (N, T, C + K) another at random, of the same bars."""
         order = rng.permutation(len(ids))
