@@ -5,6 +5,7 @@ Axes: B sequences, T steps, C channels, K conditions, Z latent.
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -72,17 +73,9 @@ class SequenceVAE(nn.Module):
         Under autocast the LSTM's products are made in its precision, all else in float32.
         A model with conditions reads zeros, such as "no chord", where none are passed.
         """
-        stepper, conditions = self._precise_stepper(z), self._conditions(z, conditions)
+        stepper, settings = self._decoding(z, sampling, seeds, conditions)
         with plain_precision(z):
-            return decode(
-                stepper,
-                z,
-                num_steps=self.steps.max_steps,
-                eos_id=self.steps.eos_id,
-                sampling=sampling,
-                seeds=seeds,
-                conditions=conditions,
-            )
+            return decode(stepper, z, **settings)
 
     def stream(
         self,
@@ -96,16 +89,8 @@ class SequenceVAE(nn.Module):
 
         What is yielded of a sequence after its end has no meaning.
         """
-        conditions = self._conditions(z, conditions)
-        steps = decode_steps(
-            self._precise_stepper(z),
-            z,
-            num_steps=self.steps.max_steps,
-            eos_id=self.steps.eos_id,
-            sampling=sampling,
-            seeds=seeds,
-            conditions=conditions,
-        )
+        stepper, settings = self._decoding(z, sampling, seeds, conditions)
+        steps, conditions = decode_steps(stepper, z, **settings), settings["conditions"]
         for step in itertools.count():
             with plain_precision(z):  # which callers, who run between the steps, do not want
                 tokens = next(steps, None)
@@ -113,21 +98,26 @@ class SequenceVAE(nn.Module):
                 return
             yield tokens if conditions is None else torch.cat([tokens, conditions[:, step]], dim=1)
 
-    def _conditions(
-        self, z: Float[Tensor, "B Z"], conditions: Int[Tensor, "B T K"] | None
-    ) -> Int[Tensor, "B T K"] | None:
-        """Zeros, such as "no chord", for a model with conditions where none are passed."""
-        if conditions is not None or not self.steps.condition_sizes:
-            return conditions
-        shape = (len(z), self.steps.max_steps, len(self.steps.condition_sizes))
-        return torch.zeros(shape, dtype=torch.long, device=z.device)
-
-    def _precise_stepper(self, z: Float[Tensor, "B Z"]) -> Stepper:
-        """The decoder one step at a time, in the precision of autocast."""
+    def _decoding(
+        self,
+        z: Float[Tensor, "B Z"],
+        sampling: Sampling,
+        seeds: Sequence[int] | None,
+        conditions: Int[Tensor, "B T K"] | None,
+    ) -> tuple[Stepper, dict[str, Any]]:
+        """The decoder in the precision of autocast, and the settings of the loop."""
+        if conditions is None and self.steps.condition_sizes:
+            shape = (len(z), self.steps.max_steps, len(self.steps.condition_sizes))
+            conditions = torch.zeros(shape, dtype=torch.long, device=z.device)
         kind = z.device.type
-        return self.stepper(
-            torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
-        )
+        precision = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+        return self.stepper(precision), {
+            "num_steps": self.steps.max_steps,
+            "eos_id": self.steps.eos_id,
+            "sampling": sampling,
+            "seeds": seeds,
+            "conditions": conditions,
+        }
 
     def train(self, mode: bool = True) -> "SequenceVAE":
         """Switch to training or evaluation; fused optimizers change weights without a trace."""

@@ -16,9 +16,9 @@ from seqvae.model.latent import INTERPOLATIONS
 VERBS = {
     kind.__name__.lower(): kind
     for kind in (
-        options.Encode, options.Decode, options.Sample, options.Reconstruct, options.Interpolate,
-        options.Blend, options.Vary, options.Analogy, options.Shift, options.Attributes,
-        options.Score, options.Evaluate,
+        options.Encode, options.Decode, options.Stream, options.Sample, options.Reconstruct,
+        options.Interpolate, options.Blend, options.Vary, options.Analogy, options.Shift,
+        options.Attributes, options.Score, options.Evaluate,
     )
 }  # fmt: skip
 ANY = {
