@@ -111,7 +111,9 @@ class SequenceVAE(nn.Module):
             conditions = torch.zeros(shape, dtype=torch.long, device=z.device)
         kind = z.device.type
         precision = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
-        return self.stepper(precision), {
+        with plain_precision(z):  # its tables are as exact as the weights
+            stepper = self.stepper(precision)
+        return stepper, {
             "num_steps": self.steps.max_steps,
             "eos_id": self.steps.eos_id,
             "sampling": sampling,
