@@ -257,6 +257,23 @@ def melody_line(notes: Notes, *, lowest: bool = False) -> Notes:
     return line
 
 
+def uncovered(notes: Notes, *, lowest: bool = False) -> Notes:
+    """The notes under which nothing lower, or above which nothing higher, sounds at their onset.
+
+    They are those that are heard as the highest voice, or as the lowest, where notes are held.
+    """
+    if not len(notes):
+        return notes
+    height = notes["pitch"].astype(np.int64) * (-1 if lowest else 1)
+    top = np.full(int(notes["end"].max()), height.min())
+    for start, end, value in zip(
+        notes["start"].tolist(), notes["end"].tolist(), height.tolist(), strict=True
+    ):
+        np.maximum(top[start:end], value, out=top[start:end])
+    heard: Notes = notes[height == top[notes["start"]]]
+    return heard
+
+
 def chord_share(notes: Notes, piece: Piece) -> float:
     """Share of onsets, as played, that strike more than one note; nan without notes.
 

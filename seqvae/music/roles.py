@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from seqvae.music.notes import Notes, Piece, Track, chord_share, melody_line
+from seqvae.music.notes import Notes, Piece, Track, chord_share, melody_line, uncovered
 from seqvae.music.track_names import role_in_name
 from seqvae.music.track_rules import PICKS, Rule
 
@@ -46,6 +46,9 @@ class Part:
     """Of a line, the role that its name, its program or a rule says."""
     by_rule: bool = False
     rank: int = LEAD
+    is_outermost: bool = False
+    """Whether its line leaves out notes that are struck while a higher one sounds; of a bass, a
+    lower one."""
     lines: dict[bool, Notes] = field(default_factory=dict)
     """The voices of the lowest notes (True) and of the highest, once they are known."""
 
@@ -54,7 +57,8 @@ class Part:
         """The notes as one voice: of those struck together the highest, of a bass the lowest."""
         is_low = self.claim == "bass"
         if is_low not in self.lines:
-            self.lines[is_low] = melody_line(self.notes, lowest=is_low)
+            notes = uncovered(self.notes, lowest=is_low) if self.is_outermost else self.notes
+            self.lines[is_low] = melody_line(notes, lowest=is_low)
         return self.lines[is_low]
 
     @property

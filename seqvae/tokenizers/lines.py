@@ -8,15 +8,15 @@ Axes: N windows, T steps, C channels, each of them a line.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.errors import InputError, within
+from seqvae.errors import InputError, one_of, within
 from seqvae.music.chords import transpose_chords
-from seqvae.music.notes import NOTE_NAMES, Notes, make_notes
+from seqvae.music.notes import NOTE_NAMES, Notes, Piece, make_notes
 from seqvae.music.roles import MAX_CHORD_SHARE, Part
 from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.grid import Roll
@@ -39,17 +39,29 @@ class LineSettings(KeySettings, TrackSettings):
     """Highest MIDI pitch of the vocabulary."""
     max_chord_share: float = MAX_CHORD_SHARE
     """A track counts as accompaniment when more of its onsets than this are chords."""
+    overlaps: str = "last"
+    """Which of the notes of a track is heard where one is struck while another sounds: `last`, the
+    one that is struck; `highest`, the higher one, or the lower one of a bass. Either way the notes
+    of a line end where the next begins."""
 
     def check_lines(self) -> None:
         """Refuse impossible settings."""
         self.check_tracks()
         self.check_keys()
         section = f"{self.kind}: "
+        one_of(self, "overlaps", ("last", "highest"), section=section)
         within(self, 0, 1, "max_chord_share", section=section, closed=True)
         if not 0 <= self.min_pitch <= self.max_pitch <= 127:
             raise InputError(
                 f"{section}pitches {self.min_pitch}..{self.max_pitch}; they must rise within 0..127"
             )
+
+    def parts(self, piece: Piece) -> list[Part]:
+        """All tracks of a piece with their roles."""
+        parts = super().parts(piece)
+        if self.overlaps == "last":
+            return parts
+        return [replace(part, is_outermost=True, lines={}) for part in parts]
 
     @property
     def _max_chord_share(self) -> float:

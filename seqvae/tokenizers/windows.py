@@ -9,6 +9,7 @@ Axes: N windows, T steps, C channels, K condition columns.
 
 import logging
 import math
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -39,6 +40,7 @@ from seqvae.tokenizers.contract import Example, Extraction
 logger = logging.getLogger(__name__)
 
 NO_NOTES = Reason("file", "no notes")
+TOO_MANY = Reason("window", "more than a piece may give", "--data.tokenizer.max_windows")
 NO_TRACKS: Mapping[int, Track] = MappingProxyType({})
 
 
@@ -60,6 +62,9 @@ class WindowSettings:
     hop_bars: int = 1
     """Bars from one training window to the next. For a large collection with long windows, more of
     them save disk: a bar is stored num_bars / hop_bars times."""
+    max_windows: int = 0
+    """Training windows that a piece gives at most, spread over it at random, so that long pieces
+    and those of many voices do not outweigh the rest; 0 takes all."""
     gap_bars: float = 1.0
     """Training leaves out windows with a rest of this many bars or more; 0 leaves out none."""
 
@@ -68,7 +73,7 @@ class WindowSettings:
         section = f"{self.kind}: "
         check_types(self, section)
         at_least(self, 1, "num_bars", "steps_per_quarter", "hop_bars", section=section)
-        at_least(self, 0, "gap_bars", section=section)
+        at_least(self, 0, "gap_bars", "max_windows", section=section)
         if not self.metres:
             raise InputError(f"{section}metres is empty; give at least one, such as 4/4")
         if len(self.model_bars) > 1 and not self.holds_several_bars:
@@ -208,7 +213,22 @@ def extract_windows(
             windows = cut(settings.span(starts, stretch))
             refused = {**windows.refused, **_long_rests(windows, settings)}
             sequences += compress(windows.ids, _usable(len(starts), refused, dropped))
-    return Extraction(sequences, dropped)
+    return Extraction(_spread(sequences, settings.max_windows, piece, dropped), dropped)
+
+
+def _spread(
+    sequences: list[NDArray[Any]], max_windows: int, piece: Piece, dropped: Dropped
+) -> list[NDArray[Any]]:
+    """Of more windows than a piece may give, one at random of each of as many equal parts.
+
+    Which ones depends on the notes of the piece alone.
+    """
+    if not 0 < max_windows < len(sequences):
+        return sequences
+    dropped[TOO_MANY] += len(sequences) - max_windows
+    rng = np.random.default_rng(zlib.crc32(piece.notes.tobytes()))
+    edges = np.arange(max_windows + 1) * len(sequences) // max_windows
+    return [sequences[number] for number in rng.integers(edges[:-1], edges[1:])]
 
 
 def encode_windows(

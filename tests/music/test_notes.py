@@ -24,6 +24,7 @@ from seqvae.music.notes import (
     parse_metre,
     steps_per_bar,
     stretches,
+    uncovered,
     velocity_bins,
 )
 
@@ -200,6 +201,28 @@ def test_melody_line_against_a_slow_definition() -> None:
             assert row[2] == highest
             assert row[1] in {min(end, following) for end in ends}
         assert all(a[1] <= b[0] for a, b in itertools.pairwise(line))
+
+
+@pytest.mark.parametrize(
+    ("rows", "highest", "lowest"),
+    [
+        ([], [], []),
+        # inner notes under a held one, and one above it
+        ([(0, 8, 72), (2, 4, 60), (4, 6, 74)], [0, 4], [0, 2]),
+        # as soon as it ends
+        ([(0, 4, 72), (4, 8, 60)], [0, 4], [0, 4]),
+        # the same pitch struck again
+        ([(0, 8, 60), (4, 6, 60)], [0, 4], [0, 4]),
+        # one that is covered covers others
+        ([(0, 3, 72), (2, 8, 65), (4, 6, 60)], [0], [0, 2, 4]),
+    ],
+)
+def test_the_notes_that_are_outermost_where_they_are_struck(
+    rows: list[Row], highest: list[int], lowest: list[int]
+) -> None:
+    notes = notes_of(*rows) if rows else make_notes([], [], [])
+    assert uncovered(notes)["start"].tolist() == highest
+    assert uncovered(notes, lowest=True)["start"].tolist() == lowest
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
-"""Lines of notes: what melody and trio share."""
+"""Lines of notes: what melody, trio and voices share."""
 
 import numpy as np
+import pytest
 
-from seqvae.music.notes import Track, make_notes
+from seqvae.errors import InputError
+from seqvae.music.notes import Piece, Track, make_notes, sort_notes
 from seqvae.music.roles import Part
 from seqvae.tokenizers.lines import OTHER_OF_CHORD, line_roll, main_line, notes_of_chords
+from seqvae.tokenizers.melody import MelodyTokenizer
+from seqvae.tokenizers.trio import TrioTokenizer
 from seqvae.tokenizers.windows import Span
 
 
@@ -28,6 +32,25 @@ def test_a_voice_is_the_highest_melody_or_the_lowest_bass() -> None:
     assert main_line(parts, "melody") is parts[1]
     assert main_line(parts, "bass") is parts[3]
     assert main_line(parts[2:], "melody") is None
+
+
+@pytest.mark.parametrize("overlaps", ["last", "highest"])
+def test_a_line_that_overlaps_itself(overlaps: str) -> None:
+    """A held note with another below it, in the melody; and above it, in the bass."""
+    melody = make_notes([0, 4, 8], [8, 6, 16], [72, 60, 74], track=0)
+    bass = make_notes([0, 4, 8], [8, 6, 16], [36, 40, 31], program=33, track=1)
+    kit = make_notes([0], [1], [36], is_drum=True, track=2)
+    band = Piece(sort_notes(np.concatenate([melody, bass, kit])), 4)
+    trio = TrioTokenizer(num_bars=1, overlaps=overlaps)
+    (example,) = trio.encode(band)
+    assert (example.ids[0, :2] + 19).tolist() == [72, 36]
+    is_heard = overlaps == "last"
+    assert (example.ids[4, :2] > 0).tolist() == [is_heard, is_heard]
+    assert (example.ids[8, :2] + 19).tolist() == [74, 31]
+    (alone,) = MelodyTokenizer(num_bars=1, overlaps=overlaps).encode(Piece(melody, 4))
+    assert alone.ids[:, 0].tolist() == example.ids[:, 0].tolist()
+    with pytest.raises(InputError, match="overlaps is 'lowest'; choose one of last, highest"):
+        MelodyTokenizer(overlaps="lowest")
 
 
 def test_notes_of_chords_are_counted() -> None:

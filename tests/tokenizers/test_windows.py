@@ -12,6 +12,7 @@ from seqvae.music.notes import Metre, Piece, Tempo, make_notes
 from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.windows import (
     NO_NOTES,
+    TOO_MANY,
     Cut,
     Span,
     Windows,
@@ -97,6 +98,22 @@ def test_windows_know_their_length_and_where_their_metre_ends() -> None:
         DRUMS: 1,
         other_metre(Metre(0, 3, 4), Settings()): 2,
     }  # a window for each part
+
+
+def test_a_piece_gives_so_many_windows_spread_over_it() -> None:
+    whole = piece(401)
+    settings = Settings(max_windows=40)
+    starts = starts_of(settings, whole)
+    assert [start // 160 for start in starts] == list(range(40))  # one in each ten
+    assert {start // 16 % 4 for start in starts} == {0, 1, 2, 3}  # at any place of a phrase
+    assert starts_of(settings, whole) == starts
+    assert starts_of(settings, piece(401, last=2)) != starts
+    two_parts = extract_windows(settings, whole, [where, where], Dropped())
+    assert (len(two_parts.sequences), two_parts.dropped) == (40, {TOO_MANY: 760})
+    for max_windows in (0, 400, 401):
+        assert len(starts_of(Settings(max_windows=max_windows), whole)) == 400
+    with pytest.raises(InputError, match="max_windows is -1"):
+        Settings(max_windows=-1)
 
 
 def test_no_notes_are_no_windows() -> None:
