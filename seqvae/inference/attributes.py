@@ -194,7 +194,9 @@ def measure_movement(
     before = measure(codec, codec.tokens(z.to(codec.device)), measured)
     spread = dict(zip(directions.names, directions.spread, strict=True))
     change, success, success_of_movable = [], [], []
-    names = tqdm(directions.names, desc="moves", unit=" attributes", leave=False, disable=None)
+    names = tqdm(
+        directions.names, desc="moves", unit=" attributes", leave=False, disable=None, delay=1
+    )
     for name in names:
         moved = directions.shift(z, name, amount).to(codec.device)
         after = measure(codec, codec.tokens(moved), measured)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from tqdm import tqdm
 
 from seqvae.corpus.batches import Batch
 from seqvae.errors import InputError
@@ -162,7 +163,11 @@ class Codec:
         `generator` seeds the draws; without one they differ each time, unless greedy.
         """
         ids: list[Ids] = []
-        for codes, seeds, columns in self._batches_of_codes(z, sampling, generator, conditions):
+        batches = self._batches_of_codes(z, sampling, generator, conditions)
+        total = -(-len(z) // BATCH_SIZE)
+        for codes, seeds, columns in tqdm(
+            batches, desc="decode", total=total, leave=False, disable=None, delay=1
+        ):
             ids += unpadded(self.model.decode(codes, sampling, seeds, conditions=columns))
         return ids
 

@@ -233,7 +233,9 @@ def _fit(
     mean, stddev = posterior.mean, posterior.log_stddev.exp()
     optimizer = torch.optim.AdamW(score.parameters(), weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, STEPS)
-    for _ in tqdm(range(STEPS), desc="attributes", unit=" steps", leave=False, disable=None):
+    for _ in tqdm(
+        range(STEPS), desc="attributes", unit=" steps", leave=False, disable=None, delay=1
+    ):
         drawn = torch.randint(len(mean), (BATCH_SIZE,), generator=rng)
         z = mean[drawn] + stddev[drawn] * torch.randn(mean[drawn].shape, generator=rng)
         loss = binary_cross_entropy_with_logits(score(z), high[drawn].float(), weight[drawn])

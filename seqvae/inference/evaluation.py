@@ -277,7 +277,7 @@ def evaluate(
     weighted: list[ImportanceWeighted] = []
     originals: list[Ids] = []
     decodings: list[Ids] = []
-    for batch in tqdm(batches, desc="evaluate", unit=" batches", disable=None):
+    for batch in tqdm(batches, desc="evaluate", unit=" batches", disable=None, delay=1):
         on_device = batch.to(model.device)
         decodings += unpadded(tally.update(on_device))
         weighted.append(importance_weighted_nll(model, on_device, iw_samples, generator))

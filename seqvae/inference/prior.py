@@ -131,7 +131,9 @@ def fit_prior(z: Float[Tensor, "N Z"], *, seed: int = 0) -> Prior:
     belongs = one_hot(_clusters(z, num_components, seed), num_components).to(z)  # (N, K)
     centred = z - z.mean(0)
     common = (centred.mT @ centred + size * torch.eye(size)) / (num_codes + size)
-    for _ in tqdm(range(EM_ITERATIONS), desc="prior", unit=" steps", leave=False, disable=None):
+    for _ in tqdm(
+        range(EM_ITERATIONS), desc="prior", unit=" steps", leave=False, disable=None, delay=1
+    ):
         belongs = _log_densities(z, _mixture(z, belongs, common)).softmax(1)
     return _mixture(z, belongs, common)
 

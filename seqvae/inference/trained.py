@@ -421,7 +421,7 @@ def sequence_nats(
     nats: list[float] = []
     total = -(-len(sequences) // BATCH_SIZE)
     batches = codec.batches(sequences)
-    for batch in tqdm(batches, desc="score", total=total, leave=False, disable=None):
+    for batch in tqdm(batches, desc="score", total=total, leave=False, disable=None, delay=1):
         nats += importance_weighted_nll(codec.model, batch, iw_samples, generator).nll.tolist()
     return nats
 
