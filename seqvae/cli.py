@@ -132,7 +132,7 @@ def score(arguments: Sequence[str]) -> None:
     run, chosen = _parse(_verb_parser(options.Score), options.Score, arguments)
     vae = seqvae.load(run)
     _refuse_flags_of_music(vae, options.Score, chosen)
-    chosen |= _clips(vae, chosen)
+    chosen["inputs"] = vae.codec.sources(chosen["inputs"])
     scores = zip(vae.score(**chosen), chosen["inputs"], strict=True)
     event = "token" if vae.tokenizer.modality == "text" else "note"
     print(f"nats/{event:<7} nats/step")
@@ -260,13 +260,17 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
         from seqvae.music.audio import check_audio
 
         check_audio()
-    chosen |= _clips(vae, chosen)
+    if "inputs" in chosen:
+        chosen["inputs"] = vae.codec.opened(chosen["inputs"], kind(**chosen))
     folder = expanded(out or "out")
     if out or is_music:
         require_folder(folder)
     results = getattr(vae, verb)(**chosen)
     if is_music:
-        inputs = [value for name in INPUTS if name in chosen for value in _as_list(chosen[name])]
+        from seqvae.inference.inputs import Opened
+
+        read = [value for name in INPUTS if name in chosen for value in _as_list(chosen[name])]
+        inputs = [value.source if isinstance(value, Opened) else value for value in read]
         _write_music(results, kind, inputs, folder, audio=audio)
         return
     # A model may spell a line break in byte pieces; here a line is an output.
@@ -289,11 +293,6 @@ def _write_music(
     names = output_names(kind.__name__.lower(), inputs, len(results), one_each=one_each)
     files = write_clips(results, folder, names)
     print(*files, *(write_audio(results, files) if audio else []), sep="\n")
-
-
-def _clips(vae: Any, chosen: dict[str, Any]) -> dict[str, Any]:
-    """The inputs of a verb with the MIDI files of folders."""
-    return {"inputs": vae.codec.sources(chosen["inputs"])} if "inputs" in chosen else {}
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -124,6 +124,12 @@ def test_the_verbs_write_midi_that_can_be_read(
     assert run(monkeypatch, "reconstruct", melodies.run, "clips", *common) == 0
     again = [Path(line).name for line in capsys.readouterr().out.splitlines()]
     assert again == names[2:4]
+    (tmp_path / "clips/0.mid").write_bytes(b"no MIDI")
+    assert run(monkeypatch, "reconstruct", melodies.run, "clips", *common) == 0
+    again = [Path(line).name for line in capsys.readouterr().out.splitlines()]
+    assert again == names[2:4]
+    assert run(monkeypatch, "reconstruct", melodies.run, "clips/0.mid", *common) == 2
+    assert "clips/0.mid" in capsys.readouterr().err
     few = ("--iw_samples", 3, "--json", "valid.json")
     assert run(monkeypatch, "evaluate", melodies.run, "--split", "valid", *few) == 0
     assert "onset_f1" in capsys.readouterr().out
@@ -461,7 +467,7 @@ class Recorder:
     """A model that keeps what its verbs are called with."""
 
     tokenizer = SimpleNamespace(modality="music")
-    codec = SimpleNamespace(sources=list)
+    codec = SimpleNamespace(sources=list, opened=lambda inputs, how: list(inputs))
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -485,6 +491,7 @@ VALUES = {  # another than the default of each field
     "names": ["p", "q"], "qpm": 90.0, "temperature": 0.7, "top_k": 5, "top_p": 0.5, "seed": 11,
     "chords": "C F", "bar": 2, "beats": "b.txt", "chord_file": "c.txt", "tracks": "melody: all",
     "column": "text", "label_column": "mood", "beats_metre": "3/4", "metre": "3/4",
+    "key": "E minor", "input_key": "Bb",
     "inputs": ["u", "v"], "start": "s", "end": "e", "source": "s", "a": "a", "b": "b", "c": "c",
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ from seqvae.corpus.batches import Batch
 from seqvae.errors import InputError
 from seqvae.inference.bundle import as_path, bundle_in, load_bundle
 from seqvae.inference.clips import Clip, in_key, in_style_of
-from seqvae.inference.inputs import listed_sources, windows_of
+from seqvae.inference.inputs import Opened, listed_sources, open_inputs, windows_of
 from seqvae.inference.metrics import unpadded
 from seqvae.inference.options import Drawing, Reading, Source, check_seed
 from seqvae.inference.streaming import Drawn, bars, words
@@ -114,9 +114,17 @@ class Codec:
         """
         return listed_sources(self.tokenizer, inputs)
 
+    def opened(self, inputs: Source | Sequence[Source], reading: Reading = AS_IS) -> list[Opened]:
+        """Inputs that were read, without the files of a folder that do not fit.
+
+        Raises:
+            InputError: there are none, or one that is named cannot be read.
+        """
+        return open_inputs(self.tokenizer, inputs, reading)
+
     def read(self, inputs: Source | Sequence[Source], reading: Reading = AS_IS) -> list[Clip]:
         """Each input with the posterior means of its windows."""
-        examples = [self.windows(source, reading) for source in self.sources(inputs)]
+        examples = [each.windows for each in self.opened(inputs, reading)]
         means = self.posterior([window for windows in examples for window in windows]).mean
         codes = torch.split(means, [len(windows) for windows in examples])
         return [Clip(windows, z) for windows, z in zip(examples, codes, strict=True)]

@@ -6,7 +6,9 @@ What reads MIDI is imported where that is done, so that a model of text starts w
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from seqvae.errors import InputError
 from seqvae.files import expanded, is_file, is_folder
@@ -15,13 +17,14 @@ from seqvae.music.beat_files import beats_beside, file_beside, read_beats
 from seqvae.music.chords import read_chords
 from seqvae.music.loops import repeated
 from seqvae.music.timing import NO_GRID, OTHER_BEATS, has_grid
-from seqvae.reasons import in_words
+from seqvae.reasons import amount, in_words
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, MusicTokenizer, TextTokenizer
 from seqvae.tokenizers.keys import in_said_key
 from seqvae.tokenizers.tracks import with_tracks
 
 LOOKS_LIKE_A_NAME = re.compile(r"\.\w+$|/")  # a word may be the name of a file, too
+MAX_TOLD = 10  # files of a folder that a warning names
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +41,59 @@ def listed_sources(tokenizer: AnyTokenizer, inputs: Source | Sequence[Source]) -
     return [clip for source in found for clip in _clips_in(source)]
 
 
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """An input that was read, which every verb takes in its place."""
+
+    source: Source
+    windows: list[Example]
+
+
+def open_inputs(
+    tokenizer: AnyTokenizer, inputs: Source | Sequence[Source], reading: Reading
+) -> list[Opened]:
+    """Read inputs. Of a folder, files that do not fit are left out, and a warning says why.
+
+    Raises:
+        InputError: there are none, an input that is named cannot be read, or nothing in a folder.
+    """
+    opened: list[Opened] = []
+    for source in as_inputs(inputs):
+        if tokenizer.modality == "text" or not _is_folder(source):
+            opened.append(Opened(source, windows_of(tokenizer, source, reading)))
+        else:
+            opened += _open_folder(tokenizer, source, reading)
+    return opened
+
+
+def _open_folder(tokenizer: MusicTokenizer, folder: str | Path, reading: Reading) -> list[Opened]:
+    """The files of a folder that can be read."""
+    files = _clips_in(folder)
+    opened: list[Opened] = []
+    reasons: list[str] = []
+    for file in files:
+        try:
+            opened.append(Opened(file, windows_of(tokenizer, file, reading)))
+        except InputError as error:
+            reasons.append(str(error))
+    if not opened:
+        raise InputError(f"{folder}: none of {amount(len(files), 'file')} fits: {reasons[0]}")
+    if reasons:
+        logger.warning("%s: %d of %s left out", folder, len(reasons), amount(len(files), "file"))
+        for reason in reasons[:MAX_TOLD]:
+            logger.warning("  %s", reason)
+        if len(reasons) > MAX_TOLD:
+            logger.warning("  and %s", amount(len(reasons) - MAX_TOLD, "other"))
+    return opened
+
+
+def _is_folder(source: Source) -> TypeGuard[str | Path]:
+    return isinstance(source, str | Path) and is_folder(source)
+
+
 def _clips_in(source: Source) -> Sequence[Source]:
     """The MIDI files of a folder; anything else as it is."""
-    if not isinstance(source, str | Path) or not is_folder(source):
+    if not _is_folder(source):
         return [source]
     from seqvae.music.midi import find_midi
 
@@ -56,6 +109,8 @@ def windows_of(tokenizer: AnyTokenizer, source: Source, reading: Reading) -> lis
     Raises:
         InputError: it cannot be read as data of the tokenizer; the reason is named.
     """
+    if isinstance(source, Opened):
+        return source.windows
     if not isinstance(source, str | Path):
         from seqvae.music.midi import PrettyMIDI
 

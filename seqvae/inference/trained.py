@@ -139,8 +139,8 @@ class TrainedVAE:
 
         A clip longer than the model's window gives several rows.
         """
-        examples = [self.codec.windows(source, how) for source in self.codec.sources(how.inputs)]
-        return self.codec.posterior([window for windows in examples for window in windows])
+        inputs = self.codec.opened(how.inputs, how)
+        return self.codec.posterior([window for each in inputs for window in each.windows])
 
     @verb(options.Decode)
     def decode(self, how: options.Decode) -> list[Item]:

@@ -87,3 +87,50 @@ def test_a_clip_that_is_refused_is_told_of_its_beats(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"; beats lie beside: --beats 'beat_midi\.txt'"):
         CODEC.windows(tmp_path / "a.mid")
     assert CODEC.windows(tmp_path / "a.mid", Reading(beats="beat_midi.txt"))
+
+
+def write_melody(path: Path, numerator: int = 4) -> None:
+    song = pretty_midi.PrettyMIDI(resolution=480)
+    song.instruments.append(pretty_midi.Instrument(0))
+    song.instruments[0].notes = [pretty_midi.Note(80, 60 + i, i / 2, i / 2 + 0.5) for i in range(8)]
+    song.time_signature_changes = [pretty_midi.TimeSignature(numerator, 4, 0.0)]
+    path.parent.mkdir(exist_ok=True)
+    song.write(str(path))
+
+
+def test_files_of_a_folder_that_do_not_fit_are_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clips = tmp_path / "clips"
+    for number in range(3):
+        write_melody(clips / f"{number}.mid", numerator=5)
+    write_melody(clips / "good.mid")
+    (clips / "text.mid").write_text("no MIDI", encoding="utf-8")
+    first = str(clips / "0.mid")
+    with pytest.raises(InputError, match=r"0\.mid: no usable window: metre 5/4"):
+        CODEC.opened(first)
+    with caplog.at_level(logging.WARNING):
+        opened = CODEC.opened([clips, str(clips / "good.mid")])
+    assert len(CODEC.sources(clips)) == 5
+    assert [each.source for each in opened] == [clips / "good.mid", str(clips / "good.mid")]
+    told, *reasons = caplog.messages
+    assert told == f"{clips}: 4 of 5 files left out"
+    assert [reason.split(": ")[0] for reason in reasons] == [
+        f"  {clips / name}" for name in ("0.mid", "1.mid", "2.mid", "text.mid")
+    ]
+    assert [len(clip.windows) for clip in CODEC.read(opened)] == [2, 2]
+    assert CODEC.windows(opened[0]) is opened[0].windows
+
+
+def test_of_many_files_that_do_not_fit_some_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(15):
+        write_melody(tmp_path / f"clips/{number:02d}.mid", numerator=5)
+    with pytest.raises(InputError, match=r"none of 15 files fits: \S+00\.mid: no usable window"):
+        CODEC.opened(tmp_path / "clips")
+    write_melody(tmp_path / "clips/good.mid")
+    with caplog.at_level(logging.WARNING):
+        assert len(CODEC.opened(tmp_path / "clips")) == 1
+    assert len(caplog.messages) == 12
+    assert caplog.messages[-1] == "  and 5 others"
