@@ -113,6 +113,9 @@ class Evaluation:
     consonance: tuple[float, float] | None = None
     """Music with several notes at a time: mean fraction of the steps of a window at which highest
     and lowest note are consonant, in samples and in the split."""
+    crossing: tuple[float, float] | None = None
+    """Music with several pitched tracks: mean fraction of the steps of a window at which one sounds
+    above another whose mean pitch is higher, in samples and in the split."""
     bleu: float | None = None
     """Text: corpus BLEU-4 (sacrebleu, 0..100) of those decodings against the originals."""
 

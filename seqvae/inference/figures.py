@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from seqvae.music.features import melody_bass_consonance, overlap, scale_share
+from seqvae.music.features import melody_bass_consonance, overlap, scale_share, voice_crossing
 from seqvae.music.notes import DEFAULT_QPM, Piece
 from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer, TextTokenizer
 
@@ -84,7 +84,12 @@ def sample_figures(
         "music_windows": len(held_out),
         "overlap": {name: (reached.get(name, 0.0), area) for name, area in ceiling.items()},
     }
-    for name, measure in (("scale_share", scale_share), ("consonance", melody_bass_consonance)):
+    measures = {
+        "scale_share": scale_share,
+        "consonance": melody_bass_consonance,
+        "crossing": voice_crossing,
+    }
+    for name, measure in measures.items():
         of_samples, of_data = (_mean(map(measure, pieces)) for pieces in (samples, held_out))
         if of_data is not None:
             figures[name] = (of_samples or 0.0, of_data)

@@ -155,6 +155,27 @@ def melody_bass_consonance(piece: Piece) -> float:
     return float(is_consonant.mean()) if len(is_consonant) else math.nan
 
 
+def voice_crossing(piece: Piece) -> float:
+    """Share of steps at which a track sounds above one whose mean pitch is higher.
+
+    Only steps at which two or more pitched tracks sound are counted; nan if there are none. Of the
+    notes that a track sounds together, the highest counts.
+    """
+    pitched = pitched_notes(piece)
+    tracks = [pitched[pitched["track"] == track] for track in np.unique(pitched["track"])]
+    tracks.sort(key=lambda notes: float(notes["pitch"].mean()))
+    sounding = np.full((len(tracks), piece.end_step), -1)
+    for row, notes in zip(sounding, tracks, strict=True):
+        for start, end, pitch in notes[["start", "end", "pitch"]].tolist():
+            row[start:end] = np.maximum(row[start:end], pitch)
+    together = sounding[:, (sounding >= 0).sum(0) > 1]
+    if not together.size:
+        return math.nan
+    highest_below = np.maximum.accumulate(together, axis=0)[:-1]
+    above = together[1:]
+    return float(((above >= 0) & (above < highest_below)).any(0).mean())
+
+
 def eighth_syncopation(piece: Piece) -> float:
     """Share of onsets on an off-beat eighth, with none in the eighth before it.
 

@@ -24,7 +24,7 @@ METRICS_IN = {  # unit: metrics
     "bits per byte": ("bits_per_byte",),
     "overlapping area: samples / training split": ("overlap",),
     "fraction of notes: samples / data": ("scale_share",),
-    "fraction of steps: samples / data": ("consonance",),
+    "fraction of steps: samples / data": ("consonance", "crossing"),
 }
 UNITS = {name: unit for unit, names in METRICS_IN.items() for name in names}
 CEILINGS = {  # the field that holds the largest value that a metric can have

@@ -147,9 +147,12 @@ def test_harmony_of_samples_stands_before_that_of_data() -> None:
     thirds, seconds = [duet(64, 48), duet(67, 48)], [duet(62, 48), duet(64, 48)]
     assert sample_figures(seconds, thirds, thirds)["consonance"] == (0.5, 1)
     assert [melody_bass_consonance(piece) for piece in seconds] == [0, 1]
+    assert sample_figures(seconds, thirds, thirds)["crossing"] == (0, 0)
     assert sample_figures(C_MAJOR[:2], thirds, thirds)["consonance"] == (0, 1)
     drums = [Piece(make_notes([0], [1], [36], is_drum=True), 4)]
-    assert not {"scale_share", "consonance"} & sample_figures(drums, drums, drums).keys()
+    assert (
+        not {"scale_share", "consonance", "crossing"} & sample_figures(drums, drums, drums).keys()
+    )
 
 
 def test_onsets_of_voices_count_whichever_voice_has_them() -> None:

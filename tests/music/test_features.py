@@ -14,6 +14,7 @@ from seqvae.music.features import (
     melody_bass_consonance,
     overlap,
     scale_share,
+    voice_crossing,
 )
 from seqvae.music.midi import find_midi, read_midi
 from seqvae.music.notes import Metre, Piece, make_notes, pitched_notes, sort_notes
@@ -192,6 +193,32 @@ def test_scale_share_does_not_hear_drums() -> None:
 def test_an_interval_above_the_bass_is_consonant_or_not(interval: int, is_consonant: bool) -> None:
     piece = piece_of((0, 4, 48), (0, 4, 48 + interval), track=[0, 1])
     assert melody_bass_consonance(piece) == is_consonant
+
+
+@pytest.mark.parametrize(
+    ("upper", "lower", "share"),
+    [
+        ([(0, 8, 67), (8, 16, 65)], [(0, 8, 60), (8, 16, 62)], 0.0),
+        ([(0, 12, 67), (12, 16, 60)], [(0, 16, 62)], 0.25),
+        ([(0, 12, 67), (12, 16, 62)], [(0, 16, 62)], 0.0),  # a unison is no crossing
+        ([(0, 8, 67), (12, 16, 60)], [(0, 16, 62)], 4 / 12),  # of the steps with both
+    ],
+)
+def test_voices_cross_where_the_lower_sounds_above(
+    upper: list[tuple[int, int, int]], lower: list[tuple[int, int, int]], share: float
+) -> None:
+    for first, second in ((0, 1), (1, 0)):
+        notes = [piece_of(*upper, track=first).notes, piece_of(*lower, track=second).notes]
+        assert voice_crossing(Piece(sort_notes(np.concatenate(notes)), 4)) == share
+
+
+def test_voices_that_are_not_neighbours_cross_too() -> None:
+    """While the one between them rests."""
+    starts, tracks = np.array([0, 0, 0, 4, 4]), [0, 1, 2, 0, 2]
+    notes = make_notes(starts, starts + 4, [72, 60, 48, 50, 53], track=tracks)
+    assert voice_crossing(Piece(sort_notes(notes), 4)) == 0.5
+    assert math.isnan(voice_crossing(SILENCE))
+    assert math.isnan(voice_crossing(piece_of((0, 4, 60), (0, 4, 64))))  # one track
 
 
 def test_consonance_is_that_of_the_outer_voices_where_two_sound() -> None:
