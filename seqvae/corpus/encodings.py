@@ -14,13 +14,14 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from seqvae.errors import InputError
 
 HEAD_BYTES = 2**16  # that show what a file is
+BLOCK_CHARACTERS = 2**18  # of lines that are read together
 MAX_CONTROL_SHARE = 0.02  # of characters, in text
 SAMPLE_BYTES = 2**14  # of invalid lines, from which their encoding is guessed
 
@@ -55,9 +56,17 @@ codecs.register_error("escape_unit", lambda error: ("\udcff", error.end))  # typ
 
 @contextlib.contextmanager
 def open_text(path: Path, encoding: str | None = None) -> Iterator[Iterator[str]]:
+    """The lines that `open_blocks` reads, one by one."""
+    with open_blocks(path, encoding) as blocks:
+        yield chain.from_iterable(blocks)
+
+
+@contextlib.contextmanager
+def open_blocks(path: Path, encoding: str | None = None) -> Iterator[Iterator[list[str]]]:
     """The lines of a file of text, with their ends; lone surrogates stand for invalid bytes.
 
-    `encoding` is what the user says; a mark at the beginning of the file outweighs it.
+    They come some `BLOCK_CHARACTERS` at a time, which is faster than one by one. `encoding` is what
+    the user says; a mark at the beginning of the file outweighs it.
 
     Raises:
         InputError: the file cannot be read, or is no text.
@@ -77,12 +86,13 @@ def open_text(path: Path, encoding: str | None = None) -> Iterator[Iterator[str]
             _refuse_control_characters(path, head)
         errors = "escape_unit" if is_wide else "surrogateescape"
         stream = io.TextIOWrapper(raw, encoding=found, errors=errors, newline="")
-        yield _lines(path, opened.enter_context(stream))
+        yield _blocks(path, opened.enter_context(stream))
 
 
-def _lines(path: Path, stream: io.TextIOWrapper) -> Iterator[str]:
+def _blocks(path: Path, stream: io.TextIOWrapper) -> Iterator[list[str]]:
     try:
-        yield from stream
+        while block := stream.readlines(BLOCK_CHARACTERS):
+            yield block
     except DAMAGE as error:
         raise InputError(f"{path}: damaged ({_first_line(error)})") from error
 

@@ -1,81 +1,52 @@
-"""What a source of text holds: lines, with labels where they are asked for."""
+"""What a source of text holds: lines, with labels where they are asked for, a block at a time."""
 
-import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
+from typing import TypeAlias
 
 from seqvae.corpus.config import DataConfig
-from seqvae.corpus.encodings import is_invalid, likely_encoding, open_text, replaced
+from seqvae.corpus.encodings import (
+    BLOCK_CHARACTERS,
+    is_invalid,
+    open_blocks,
+    replaced,
+)
 from seqvae.corpus.tables import open_table
 from seqvae.errors import InputError
 from seqvae.reasons import Dropped, Reason
 
 EMPTY_LINE = Reason("line", "an empty line")
-INVALID_BYTES = Reason("line", "invalid bytes, replaced by U+FFFD", "--data.encoding")
 ODD_ROW = Reason("line", "more or fewer cells than the first row")
-MAX_INVALID_SHARE = 0.1  # of lines, in a file that is taken to be of its encoding
-MAX_ODD_SHARE = 0.1  # of the rows of a table
-NUM_SAMPLED = 200  # invalid lines from which their encoding is guessed
 
-logger = logging.getLogger(__name__)
+Row: TypeAlias = tuple[int, list[str] | None]  # the line, and the cells that are asked for
 
 
 @dataclass(frozen=True, eq=False)
-class SourceLines:
-    """The lines of one source."""
+class Block:
+    """Lines that stand together in a source, without those that are left out."""
 
-    lines: list[str] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
+    num_lines: int
+    """With those that are left out."""
+    lines: list[str]
+    labels: list[str]
     """Of each line, if the settings name a column of labels."""
-    numbers: list[int] = field(default_factory=list)
-    """Where each label stands in its file."""
-    values: list[float] = field(default_factory=list)
-    """The labels as numbers, once those of all sources are known."""
-    dropped: Dropped = field(default_factory=Dropped)
+    places: list[int]
+    """In which line of the source each label stands."""
+    dropped: Dropped
     """What was left out."""
-    noted: Dropped = field(default_factory=Dropped)
-    """What was taken otherwise than it is written."""
+    invalid: list[tuple[int, str]]
+    """Numbers and texts of the lines whose invalid bytes were replaced by U+FFFD."""
 
 
-def read_lines(path: Path, data: DataConfig) -> SourceLines:
+def read_blocks(path: Path, data: DataConfig) -> Iterator[Block]:
     """The lines of a text, or the cells of a column of a table, without empty ones.
 
-    Invalid bytes are replaced by U+FFFD and reported.
-
     Raises:
-        InputError: it cannot be read, is no text, is of another encoding, or is a table and the
-            settings do not name the column.
+        InputError: it cannot be read, is no text, or is a table and the settings do not name the
+            column.
     """
-    found, invalid, num_lines = SourceLines(), list[int](), 0
-    sample: list[str] = []  # of invalid lines
-    for number, cells in _records(path, data):
-        num_lines += 1
-        if cells is None:
-            found.dropped[ODD_ROW] += 1
-            continue
-        text, *labels = cells
-        if is_invalid(text):
-            invalid.append(number)
-            if len(sample) < NUM_SAMPLED:
-                sample.append(text)
-            text = replaced(text)
-        if text.strip():
-            found.lines.append(text)
-            if labels:
-                found.labels.append(labels[0])
-                found.numbers.append(number)
-        else:
-            found.dropped[EMPTY_LINE] += 1
-    _check_rows(path, found.dropped[ODD_ROW], num_lines)
-    if invalid:
-        found.noted[INVALID_BYTES] = len(invalid)
-        _check_encoding(path, invalid, num_lines, sample, data.encoding)
-    return found
-
-
-def _records(path: Path, data: DataConfig) -> Iterator[tuple[int, list[str] | None]]:
-    """The number of each line, and its text and label; None for odd rows of a table."""
     if path.is_file() and not path.stat().st_size:
         return
     table = open_table(path, data.encoding)
@@ -86,41 +57,50 @@ def _records(path: Path, data: DataConfig) -> Iterator[tuple[int, list[str] | No
                 "rename it, such as to .csv, if it is one"
             )
         columns = [data.column] if data.label_column is None else [data.column, data.label_column]
-        yield from table.read(columns)
+        yield from map(_block_of_rows, _together(table.read(columns)))
         return
     if table is not None:
         raise InputError(f"{path}: {table}; name the one that holds the text by --data.column")
-    with open_text(path, data.encoding) as lines:
-        for number, line in enumerate(lines, start=1):
-            yield number, [line.rstrip("\r\n")]
+    first = 1
+    with open_blocks(path, data.encoding) as blocks:
+        for lines in blocks:
+            yield _block(range(first, first + len(lines)), [line.rstrip("\r\n") for line in lines])
+            first += len(lines)
 
 
-def _check_rows(path: Path, num_odd: int, num_rows: int) -> None:
-    """Refuse a table that falls apart."""
-    if num_odd > MAX_ODD_SHARE * num_rows:
-        raise InputError(
-            f"{path}: {num_odd} of {num_rows} rows have more or fewer cells than the first one; "
-            "put cells that hold the delimiter in quotes"
-        )
+def _together(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Rows of a table, as many at a time as have some `BLOCK_CHARACTERS`."""
+    together: list[Row] = []
+    size = 0
+    for row in rows:
+        together.append(row)
+        size += 1 + len(row[1][0] if row[1] else "")
+        if size >= BLOCK_CHARACTERS:
+            yield together
+            together, size = [], 0
+    if together:
+        yield together
 
 
-def _check_encoding(
-    path: Path, invalid: list[int], num_lines: int, sample: list[str], encoding: str | None
-) -> None:
-    """Report lines that are not of the encoding, or refuse the file if there are many.
+def _block_of_rows(rows: list[Row]) -> Block:
+    """The block of some rows, each of a text and perhaps a label."""
+    cells = [(number, *cells) for number, cells in rows if cells is not None]
+    numbers, texts, *labels = zip(*cells, strict=True) if cells else ((), ())
+    return _block(numbers, [*texts], [*labels[0]] if labels else [], len(rows) - len(cells))
 
-    Raises:
-        InputError: there are many.
-    """
-    likely = None if encoding else likely_encoding(sample)
-    looks = f"; they look like {likely}: give --data.encoding {likely}" if likely else ""
-    of = encoding or "UTF-8"
-    if len(invalid) > MAX_INVALID_SHARE * num_lines:
-        raise InputError(
-            f"{path}: {len(invalid)} of {num_lines} lines are not {of}, or have NUL{looks}"
-            + ("" if likely else "; give their encoding by --data.encoding, or convert the file")
-        )
-    logger.warning(
-        "%s: invalid %s or NUL in %d lines, the first is line %d; the bytes were replaced by "
-        "U+FFFD%s", path, of, len(invalid), invalid[0], looks,
-    )  # fmt: skip
+
+def _block(
+    numbers: Sequence[int], lines: list[str], labels: Sequence[str] = (), num_odd: int = 0
+) -> Block:
+    """The block of some lines of a source, empty ones among them."""
+    num_lines, invalid = len(lines) + num_odd, []
+    if is_invalid("".join(lines)):
+        invalid = [(n, line) for n, line in zip(numbers, lines, strict=True) if is_invalid(line)]
+        lines = [replaced(line) if is_invalid(line) else line for line in lines]
+    kept = [line for line in lines if line and not line.isspace()]
+    places: list[int] = []
+    if labels:
+        full = [bool(line.strip()) for line in lines]
+        labels, places = [*compress(labels, full)], [*compress(numbers, full)]
+    dropped = {ODD_ROW: num_odd, EMPTY_LINE: len(lines) - len(kept)}
+    return Block(num_lines, kept, [*labels], places, +Dropped(dropped), invalid)

@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from seqvae.corpus.config import DataConfig
-from seqvae.corpus.lines import SourceLines, read_lines
 from seqvae.corpus.scores import extract_file
+from seqvae.corpus.survey import Survey, survey
 from seqvae.errors import InputError
 from seqvae.files import expanded, is_folder
 from seqvae.music.beat_files import file_beside, read_beats
@@ -35,16 +35,16 @@ class TextLook:
     """A file of text as training would read it."""
 
     file: Path
-    found: SourceLines
+    found: Survey
 
     def table(self) -> str:
         """A line about the file, what is left out of it, and its first lines."""
-        lines = self.found.lines
-        lengths = [len(line) for line in lines] or [0]
-        said = f"{amount(len(lines), 'line')} of {min(lengths)} to {max(lengths)} characters"
+        shortest, longest = self.found.lengths
+        said = f"{amount(self.found.num_lines, 'line')} of {shortest} to {longest} characters"
         said += f"; left out {_listed(self.found.dropped)}" * bool(self.found.dropped)
         said += f"; {_listed(self.found.noted)}" * bool(self.found.noted)
-        shown = [f"{number:>5}  {line[:80]}" for number, line in enumerate(lines[:MAX_SHOWN], 1)]
+        head = self.found.head[:MAX_SHOWN]
+        shown = [f"{number:>5}  {line[:80]}" for number, line in enumerate(head, 1)]
         return "\n".join([f"{self.file}: {said}", *shown])
 
 
@@ -103,7 +103,7 @@ def look_at(
     if preset is None and is_text(path):
         tokenizers = {}
     if not tokenizers:
-        return TextLook(path, read_lines(path, DataConfig()))
+        return TextLook(path, survey(path, DataConfig()))
     return _look_at_music(path, tokenizers, preset, tracks, beats, beats_metre)
 
 

@@ -45,7 +45,11 @@ class Packed:
     labels: NDArray[np.float32]  # (sequences,), or (0,) where there are none
 
 
-def pack(tokens: NDArray[Any], lengths: NDArray[np.int64], labels: Sequence[float] = ()) -> Packed:
+def pack(
+    tokens: NDArray[Any],
+    lengths: NDArray[np.int64],
+    labels: Sequence[float] | NDArray[np.float32] = (),
+) -> Packed:
     """Sequences whose steps (steps, C) stand one after the other, with a digest of each."""
     raw, width = tokens.tobytes(), tokens[:1].nbytes
     begin, digests = 0, []

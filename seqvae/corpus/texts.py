@@ -1,185 +1,255 @@
-"""Lines of text -> a spool of token sequences."""
+"""Lines of text -> spools of token sequences.
 
-from array import array
-from collections.abc import Sequence
+Sources are read several times, a block of lines at a time: to see what they hold, to learn a
+vocabulary from the training lines, and to encode all lines in as many processes as there are cores.
+So memory does not grow with the number of lines.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import chain, compress
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from seqvae.corpus.config import DataConfig
-from seqvae.corpus.labels import as_numbers
-from seqvae.corpus.lines import SourceLines, read_lines
+from seqvae.corpus.labels import Labels
+from seqvae.corpus.line_split import LineSplit, split_lines
+from seqvae.corpus.lines import read_blocks
 from seqvae.corpus.sources import Sources, assign_splits
 from seqvae.corpus.spool import Chosen, Packed, Prepared, Spool, pack
-from seqvae.corpus.store import SPLITS, SourceRow
+from seqvae.corpus.store import SPLITS, SourceRow, token_type
+from seqvae.corpus.survey import Survey, survey
+from seqvae.corpus.workers import in_order
 from seqvae.errors import InputError
 from seqvae.reasons import Dropped, Reason, main_reason
 from seqvae.tokenizers.contract import TextTokenizer
 
 COPY = "a copy of another file"
-MIN_DISTINCT = 3  # lines: one for each split
 
-Texts: TypeAlias = dict[Path, SourceLines]
-OfFiles: TypeAlias = dict[Path, Sequence[int]]  # numbers of lines of each source
+Surveys: TypeAlias = dict[Path, Survey]
 Rows: TypeAlias = dict[Path, SourceRow]
+Divided: TypeAlias = list[tuple[Path, str | LineSplit]]
+"""Sources, each with the split that all of its lines belong to, or with that of each line."""
 
 
 def prepare_texts(
     data: DataConfig, tokenizer: TextTokenizer, sources: Sources, folder: Path
 ) -> Prepared:
-    """Read lines, split them, train the tokenizer on the training lines, encode all.
+    """Look at the sources, split their lines, train the tokenizer on training lines, encode all.
 
     Raises:
         InputError: no source can be read, or there is no line to train on.
     """
-    texts, rows = _read_sources(sources, data)
+    surveys, rows = _look_at(sources, data)
     if "source" not in sources.splits:
-        chosen: dict[str, OfFiles] = {
-            split: {path: range(len(texts[path].lines)) for path in paths if path in texts}
+        divided: Divided = [
+            (path, split)
             for split, paths in sources.splits.items()
-        }
-        return _encode(chosen, texts, tokenizer, rows, folder)
+            for path in paths
+            if path in surveys
+        ]
+        return _encode(divided, surveys, rows, tokenizer, folder, data)
     while True:
-        made = _encode(_split(texts, data), texts, tokenizer, rows, folder)
+        made = _encode(_split(surveys, data), surveys, rows, tokenizer, folder, data)
         # Only a tokenizer tells that all lines of a file are too long; then the rest is split.
-        usable = {path: text for path, text in texts.items() if rows[path].taken}
-        if all(map(len, made[0].values())) or len(usable) in (0, len(texts)):
+        usable = {path: found for path, found in surveys.items() if rows[path].taken}
+        if all(map(len, made[0].values())) or len(usable) in (0, len(surveys)):
             return made
-        texts = usable
+        surveys = usable
 
 
-def _read_sources(sources: Sources, data: DataConfig) -> tuple[Texts, Rows]:
+def _look_at(sources: Sources, data: DataConfig) -> tuple[Surveys, Rows]:
     """The sources that hold lines, and a row for each of all.
 
     Raises:
         InputError: none holds any, or the labels cannot be used.
     """
-    texts: Texts = {}
+    surveys: Surveys = {}
     rows: Rows = {}
     refusals: list[InputError] = []
-    copies: set[int] = set()
-    for path in sources.files:
+    digests: set[bytes] = set()
+    may_have_copies = "source" in sources.splits and len(sources.files) > 1
+    for path in tqdm(dict.fromkeys(sources.files), desc="read", unit=" files", delay=1):
         try:
-            text = read_lines(path, data)
+            found = survey(path, data, digested=may_have_copies)
         except InputError as error:
             refusals.append(error)
             rows[path] = SourceRow(str(path), reason=str(error).removeprefix(f"{path}: "))
             continue
-        why = main_reason(text.dropped)
-        rows[path] = SourceRow(str(path), dropped=text.dropped, noted=text.noted)
-        digest = hash((*text.lines, *text.labels))
-        if not text.lines:
+        why = main_reason(found.dropped)
+        rows[path] = SourceRow(str(path), dropped=found.dropped, noted=found.noted)
+        if not found.num_lines:
             rows[path] = replace(rows[path], reason=why.text if why else "the file is empty")
-        elif "source" in sources.splits and digest in copies:
+        elif may_have_copies and found.digest in digests:
             rows[path] = SourceRow(str(path), reason=COPY)
         else:
-            texts[path] = text
-        copies.add(digest)
-    if not texts:
+            surveys[path] = found
+        digests.add(found.digest)
+    if not surveys:
         first = next(iter(rows.values()))
         raise (
             refusals[0]
             if refusals
             else InputError(f"{first.source}: no lines to train on: {first.reason}")
         )
-    return _with_numbers(texts) if data.label_column else texts, rows
+    if data.label_column:
+        _scale_of(surveys)
+    return surveys, rows
 
 
-def _with_numbers(texts: Texts) -> Texts:
-    """The same texts, whose labels are numbers; words are the same two in all files."""
-    places = [(path, number) for path, text in texts.items() for number in text.numbers]
-    labels = [label for text in texts.values() for label in text.labels]
-    numbers = iter(as_numbers(labels, lambda i: f"{places[i][0]}: line {places[i][1]}"))
-    return {
-        path: replace(text, values=[next(numbers) for _ in text.labels])
-        for path, text in texts.items()
-    }
+def _scale_of(surveys: Surveys) -> Callable[[str], float]:
+    """The numbers of labels; words are the same two in all files."""
+    labels = Labels()
+    for found in surveys.values():
+        labels.add_all(found.labels)
+    return labels.scale()
 
 
-def _split(texts: Texts, data: DataConfig) -> dict[str, OfFiles]:
-    """Splits by file, or by distinct line where fewer than three files have lines.
+def _split(surveys: Surveys, data: DataConfig) -> Divided:
+    """Splits by file, or by line where fewer than three files have lines.
 
     Raises:
         InputError: there are fewer than three distinct lines.
     """
-    splits: dict[str, OfFiles] = {split: {} for split in SPLITS}
-    if len(texts) >= 3:
-        sizes = [len(text.lines) for text in texts.values()]
-        for path, split in zip(texts, assign_splits(sizes, data), strict=True):
-            splits[split][path] = range(len(texts[path].lines))
-        return splits
-    distinct = list(dict.fromkeys(line for text in texts.values() for line in text.lines))
-    if len(distinct) < MIN_DISTINCT:
-        places, shown = " and ".join(map(str, texts)), " or ".join(repr(d[:60]) for d in distinct)
-        total = sum(len(text.lines) for text in texts.values())
-        all_of = "the only line is" if total == 1 else f"all {total} lines are"
-        raise InputError(f"{places}: {all_of} {shown}; give at least 3 different lines")
-    split_of = dict(zip(distinct, assign_splits([1] * len(distinct), data), strict=True))
-    for path, text in texts.items():
-        by_split: dict[str, array[int]] = {split: array("q") for split in SPLITS}
-        for number, line in enumerate(text.lines):
-            by_split[split_of[line]].append(number)
-        for split in SPLITS:
-            splits[split][path] = by_split[split]
-    return splits
+    if len(surveys) >= 3:
+        sizes = [found.num_lines for found in surveys.values()]
+        return [*zip(surveys, assign_splits(sizes, data), strict=True)]
+    lines = (block.lines for path in surveys for block in read_blocks(path, data))
+    by_line = split_lines(lines, data, " and ".join(map(str, surveys)))
+    return [(path, by_line) for path in surveys]
+
+
+def _splits_of(lines: list[str], split: str | LineSplit) -> NDArray[np.int64]:
+    """The number in `SPLITS` of each line."""
+    if isinstance(split, LineSplit):
+        return split.of(lines)
+    return np.full(len(lines), SPLITS.index(split))
+
+
+def _training_lines(divided: Divided, data: DataConfig) -> Iterator[str]:
+    """The lines of the training split."""
+    with tqdm(desc="learn", unit=" lines", delay=1) as bar:
+        for path, split in divided:
+            if split not in SPLITS[1:]:
+                for block in read_blocks(path, data):
+                    is_held_out = _splits_of(block.lines, split)
+                    yield from compress(block.lines, is_held_out == 0)
+                    bar.update(len(block.lines))
+
+
+class Lines(NamedTuple):
+    """A block of lines on its way to a worker."""
+
+    path: Path
+    lines: list[str]
+    labels: NDArray[np.float32]
+    """Of each line, or none."""
+    split: str | LineSplit
+
+
+class Encoded(NamedTuple):
+    """What comes back."""
+
+    path: Path
+    num_lines: int
+    packed: dict[str, Packed]
+    """The sequences of each split; those that are too long are left out."""
+
+
+def encode_lines(block: Lines, tokenizer: TextTokenizer) -> Encoded:
+    """Encode a block of lines."""
+    tokens = tokenizer.encode_lines(block.lines)
+    lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
+    splits = _splits_of(block.lines, block.split)
+    packed = {}
+    for number, split in enumerate(SPLITS):
+        chosen = (splits == number) & (lengths <= tokenizer.max_steps)
+        if chosen.any():
+            steps = chain.from_iterable(compress(tokens, chosen.tolist()))
+            flat = np.fromiter(steps, token_type(tokenizer), lengths[chosen].sum())
+            labels = block.labels[chosen] if len(block.labels) else block.labels
+            packed[split] = pack(flat[:, None], lengths[chosen], labels)
+    return Encoded(block.path, len(tokens), packed)
 
 
 def _encode(
-    chosen: dict[str, OfFiles], texts: Texts, tokenizer: TextTokenizer, rows: Rows, folder: Path
+    divided: Divided,
+    surveys: Surveys,
+    rows: Rows,
+    tokenizer: TextTokenizer,
+    folder: Path,
+    data: DataConfig,
 ) -> Prepared:
     """Train the tokenizer, spool the sequences of all splits, and note in `rows` what came of it.
 
     Raises:
-        InputError: there is no line to train on.
+        InputError: there is no line to train on, or a source has changed since it was looked at.
     """
-    if not any(chosen["train"].values()):
+    training = _training_lines(divided, data)
+    if (first := next(training, None)) is None:
         raise InputError("no lines to train on: the training files hold none")
-    trained = tokenizer.train(
-        texts[path].lines[number] for path, numbers in chosen["train"].items() for number in numbers
-    )
-    spool = Spool(folder, trained)
-    for path in texts:
-        rows[path] = replace(rows[path], taken={}, dropped=Dropped(texts[path].dropped))
-    splits = {split: _encode_split(split, chosen[split], texts, rows, spool) for split in SPLITS}
-    for path in texts:
-        why = main_reason(rows[path].dropped)
-        if not rows[path].taken and why is not None:
-            rows[path] = replace(rows[path], reason=why.text)
-    return splits, list(rows.values())
-
-
-def _encode_split(split: str, chosen: OfFiles, texts: Texts, rows: Rows, spool: Spool) -> Chosen:
-    """Spool the sequences of a split, and count in `rows` what each source gave."""
-    tokenizer, spooled = spool.tokenizer, array("q")
-    text = f"longer than {tokenizer.max_steps} tokens"
+    trained = tokenizer.train(chain([first], training))
+    spools = {split: Spool(folder, trained, f"spool.{split}") for split in SPLITS}
+    num_lines, taken = Counter[Path](), {path: Counter[str]() for path in surveys}
+    for encoded in _encoded(divided, surveys, trained, data):
+        num_lines[encoded.path] += encoded.num_lines
+        for split, packed in encoded.packed.items():
+            taken[encoded.path][split] += len(spools[split].add_packed(packed))
+    text = f"longer than {trained.max_steps} tokens"
     too_long = Reason("line", text, "--data.tokenizer.max_steps")
-    num_lines = sum(map(len, chosen.values()))
-    with tqdm(total=num_lines, desc=f"tokenize {split}", unit=" lines", delay=1) as bar:
-        for path, numbers in chosen.items():
-            added = spool.add_packed(_short(texts[path], numbers, spool, bar))
-            spooled.extend(added)
-            if added:
-                rows[path].taken[split] = len(added)
-            if num_too_long := len(numbers) - len(added):
-                rows[path].dropped[too_long] += num_too_long
-    return Chosen(spool, np.array(spooled, np.int64))
+    for path, found in surveys.items():
+        dropped = Dropped(found.dropped)
+        if num_too_long := num_lines[path] - taken[path].total():
+            dropped[too_long] = num_too_long
+        why = main_reason(dropped)
+        reason = why.text if why and not taken[path] else None
+        in_order_of_splits = {split: taken[path][split] for split in SPLITS if taken[path][split]}
+        rows[path] = replace(rows[path], taken=in_order_of_splits, dropped=dropped, reason=reason)
+    chosen = {split: Chosen(spool, range(len(spool))) for split, spool in spools.items()}
+    return chosen, [*rows.values()]
 
 
-def _short(
-    text: SourceLines, numbers: Sequence[int], spool: Spool, bar: "tqdm[NoReturn]"
-) -> Packed:
-    """The tokens and labels of the lines that are short enough."""
-    assert spool.tokenizer.modality == "text"
-    sequences, labels = [np.empty((0, 1), spool.token_type)], array("f")
-    for number in numbers:
-        ids = spool.tokenizer.encode(text.lines[number])
-        if len(ids) <= spool.tokenizer.max_steps:
-            if text.values:
-                labels.append(text.values[number])
-            sequences.append(ids.astype(spool.token_type))
-        bar.update()
-    lengths = np.array([*map(len, sequences[1:])], np.int64)
-    return pack(np.concatenate(sequences), lengths, labels)
+def _encoded(
+    divided: Divided, surveys: Surveys, trained: TextTokenizer, data: DataConfig
+) -> Iterator[Encoded]:
+    """All lines, encoded in worker processes, in their order."""
+    total = sum(surveys[path].num_lines for path, _ in divided)
+    results = in_order(
+        partial(encode_lines, tokenizer=trained), _to_encode(divided, surveys, data),
+        data.num_workers,
+    )  # fmt: skip
+    with (
+        contextlib.closing(results),
+        tqdm(total=total, desc="tokenize", unit=" lines", delay=1) as bar,
+    ):
+        for encoded in results:
+            yield encoded
+            bar.update(encoded.num_lines)
+
+
+def _to_encode(divided: Divided, surveys: Surveys, data: DataConfig) -> Iterator[Lines]:
+    """All lines, a block at a time.
+
+    Raises:
+        InputError: a source has changed since it was looked at.
+    """
+    scale = _scale_of(surveys) if data.label_column else float
+    for path, split in divided:
+        num_lines = 0
+        changed = InputError(f"{path}: changed while it was read; start again")
+        for block in read_blocks(path, data):
+            try:
+                labels = np.array([scale(label) for label in block.labels], np.float32)
+            except (KeyError, ValueError) as error:
+                raise changed from error
+            yield Lines(path, block.lines, labels, split)
+            num_lines += len(block.lines)
+        if num_lines != surveys[path].num_lines:
+            raise changed

@@ -1,4 +1,4 @@
-"""A function over many files in worker processes, any of which a file may kill.
+"""A function over many files in worker processes, any of which a file may kill; or over items.
 
 Each worker has a pipe of its own, which ends when the worker dies: so it is known which task it
 had. That is read again file by file, so that a file that crashes its worker, or takes more than
@@ -14,7 +14,8 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from multiprocessing import connection, resource_tracker
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,7 +30,9 @@ BYTES_PER_WORKER = 2**30  # on top of what the worker needs to start
 FILES_PER_TASK = 32  # sending files one by one would take longer than reading them
 SECONDS_PER_TASK = 300.0  # by the clock, for what waits without computing: a dead network drive
 POLL_SECONDS = 1.0  # from one look at the clock to the next
+NUM_AT_HOME = 16  # items that are done sooner than workers start
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -65,12 +68,10 @@ def read_files(
             for index, path in enumerate(paths):
                 keep(range(index, index + 1), [read(path)])
             return
-        if getattr(multiprocessing.current_process(), "_inheriting", False):
-            sys.exit(1)  # a worker that imports a script without a main guard; its parent reports
         starts = range(0, len(paths), FILES_PER_TASK)
         tasks = deque(range(i, min(i + FILES_PER_TASK, len(paths))) for i in starts)
         num_workers = min(num_workers or os.cpu_count() or 1, len(tasks))
-        resource_tracker.ensure_running()  # it unblocks Ctrl-C when it starts, so it starts first
+        _prepare_to_start()
         with held_back():
             _read_in_workers(read, paths, tasks, num_workers, refuse=refuse, keep=keep)
 
@@ -109,6 +110,67 @@ def _read_in_workers(
             worker.process.join()
 
 
+def in_order(
+    do: Callable[[Item], Result], items: Iterable[Item], num_workers: int | None = None
+) -> Generator[Result]:
+    """The results of a function, in the order of the items, which are made as they are needed.
+
+    Args:
+        do: What to do with an item. It travels to the workers, and so do items and results.
+        items: They may be endless: few are in memory at a time.
+        num_workers: Processes, by default one per core. 0 does all in this process, which also
+            does the first `NUM_AT_HOME` items: starting workers takes longer.
+
+    Raises:
+        InputError: worker processes cannot run here, or an item costs a worker.
+    """
+    items = iter(items)
+    yield from map(do, items if num_workers == 0 else islice(items, NUM_AT_HOME))
+    for first in items:
+        yield from _in_workers(do, chain([first], items), num_workers or os.cpu_count() or 1)
+
+
+def _in_workers(
+    do: Callable[[Item], Result], items: Iterable[Item], num_workers: int
+) -> Iterator[Result]:
+    """The results of workers, each of which has an item at a time."""
+    _prepare_to_start()
+    workers: list[_Worker] = []
+    coming, given, done = enumerate(items), dict[int, Item](), dict[int, Result]()
+    try:
+        with held_back():
+            workers += [_Worker(do) for _ in range(num_workers)]
+        upcoming, num_yielded = next(coming, None), 0
+        while upcoming or given:
+            for worker in workers:
+                ahead = 4 * num_workers  # of the slowest
+                if upcoming and worker.is_idle and upcoming[0] < num_yielded + ahead:
+                    given.update([upcoming])
+                    worker.begin(range(upcoming[0], upcoming[0] + 1), given)
+                    upcoming = next(coming, None)
+            for worker in _heard(workers):
+                task = worker.task
+                for number, result in zip(task, worker.receive(), strict=True):
+                    del given[number]
+                    done[number] = result
+            while num_yielded in done:
+                yield done.pop(num_yielded)
+                num_yielded += 1
+    except _WorkerDied as death:
+        raise InputError(f"a part of the data {death}; leave out very long lines") from death
+    finally:
+        for worker in workers:
+            worker.process.kill()
+            worker.process.join()
+
+
+def _prepare_to_start() -> None:
+    """Do what comes before the first worker."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        sys.exit(1)  # a worker that imports a script without a main guard; its parent reports
+    resource_tracker.ensure_running()  # it unblocks Ctrl-C when it starts, so it starts first
+
+
 class _WorkerDied(Exception):
     """The text says what the file did that it was reading."""
 
@@ -116,7 +178,7 @@ class _WorkerDied(Exception):
 class _Worker:
     """A process that reads files, a pipe to it, and its task, which is empty when it has none."""
 
-    def __init__(self, read: Callable[[Path], Any]) -> None:
+    def __init__(self, read: Callable[[Any], Any]) -> None:
         context = multiprocessing.get_context("spawn")  # forking a process with threads can hang
         self.pipe, remote = context.Pipe()
         arguments = (remote, read, CPU_SECONDS_PER_FILE)
@@ -130,11 +192,11 @@ class _Worker:
         self.has_started = self.is_idle = self.is_late = False
         self.task_began = time.monotonic()
 
-    def begin(self, task: range, paths: Sequence[Path]) -> None:
-        """Hand it a task. It is waiting for one, so that neither end blocks the other."""
+    def begin(self, task: range, items: Sequence[Any] | Mapping[int, Any]) -> None:
+        """Hand it the items of a task. It waits for one, so that neither end blocks the other."""
         self.task, self.is_idle, self.task_began = task, False, time.monotonic()
         with contextlib.suppress(ConnectionError):  # it has just ended: receive() will tell
-            self.pipe.send([paths[index] for index in task])
+            self.pipe.send([items[index] for index in task])
 
     def receive(self) -> list[Any]:
         """The results of its task, which is then empty; none if it has just started.
@@ -186,7 +248,7 @@ def _heard(workers: list[_Worker]) -> list[_Worker]:
 # In a worker
 
 
-def _serve(pipe: connection.Connection, read: Callable[[Path], Any], cpu_seconds: float) -> None:
+def _serve(pipe: connection.Connection, read: Callable[[Any], Any], cpu_seconds: float) -> None:
     """Take tasks and send their results until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there are no signal masks
     threading.Thread(target=_end_with_parent, daemon=True).start()

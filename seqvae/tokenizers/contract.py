@@ -155,8 +155,13 @@ class TextTokenizer(Tokenizer):
         """The same settings with a vocabulary learned from these lines."""
 
     @abstractmethod
+    def encode_lines(self, lines: list[str]) -> list[list[int]]:
+        """The tokens of each line, ended by `eos_id`."""
+
     def encode(self, text: str) -> Ids:
-        """The tokens of a line, ended by `eos_id`."""
+        """The tokens (T, 1) of a line, ended by `eos_id`."""
+        (tokens,) = self.encode_lines([text])
+        return np.array(tokens, np.int64)[:, None]
 
     @abstractmethod
     def decode(self, ids: Ids) -> str:

@@ -7,6 +7,7 @@ Axes: T steps, C = 1 channel.
 """
 
 import base64
+import heapq
 import io
 import logging
 import random
@@ -14,9 +15,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, ClassVar
 
-import numpy as np
 import sentencepiece
 
 from seqvae.errors import InputError, at_least, at_most
@@ -25,7 +26,8 @@ from seqvae.tokenizers.contract import Ids, TextTokenizer, from_plain
 
 UNK, EOS = 0, 1
 NUM_RESERVED = 2 + 256  # UNK, EOS and the byte pieces
-MAX_LINES = 2_000_000  # that a vocabulary is learned from; of more a sample is taken
+MAX_LINES = 1_000_000  # that a vocabulary is learned from; of more a sample is taken
+MAX_CHARACTERS = 2**23  # of these lines: SentencePiece takes some 50 bytes for each
 
 logger = logging.getLogger(__name__)
 
@@ -68,12 +70,12 @@ class SubwordTokenizer(TextTokenizer):
         return processor
 
     def train(self, lines: Iterable[str]) -> "SubwordTokenizer":
-        """The same settings with a model trained on these lines, or on `MAX_LINES` of them.
+        """The same settings with a model trained on these lines, or on a sample of them.
 
         Raises:
             InputError: the lines are too few for any vocabulary.
         """
-        sample = sample_lines(lines, MAX_LINES)
+        sample = sample_lines(lines, MAX_LINES, MAX_CHARACTERS)
         size = self.vocab_size
         while True:
             try:
@@ -93,9 +95,11 @@ class SubwordTokenizer(TextTokenizer):
                     size,
                 )
 
-    def encode(self, text: str) -> Ids:
-        """The subwords of a line, then EOS: (T, 1)."""
-        return np.array([*self._processor.EncodeAsIds(text), EOS], np.int64)[:, None]
+    def encode_lines(self, lines: list[str]) -> list[list[int]]:
+        """The subwords of each line, then EOS."""
+        # One thread: whoever has many lines has many processes.
+        encoded: list[list[int]] = self._processor.EncodeAsIds(lines, add_eos=True, num_threads=1)
+        return encoded
 
     def decode(self, ids: Ids) -> str:
         """The text of subwords; whatever follows EOS is ignored."""
@@ -119,20 +123,25 @@ class SubwordTokenizer(TextTokenizer):
         return tokenizer
 
 
-def sample_lines(lines: Iterable[str], size: int) -> list[str]:
-    """All lines in their order, or a uniform sample where there are more than `size`.
+def sample_lines(lines: Iterable[str], max_lines: int, max_characters: int) -> list[str]:
+    """All lines in their order, or where they are too many a sample of them, the same each time.
 
-    The same lines give the same sample. No more than `size` of them are held in memory (Vitter
-    1985, algorithm R).
+    Each line draws a number; those with the smallest numbers stay, as many as may be, and at least
+    one. No more than these are held in memory.
     """
-    rng = random.Random(0)
-    sample: list[str] = []
-    for number, line in enumerate(lines):
-        if number < size:
-            sample.append(line)
-        elif (place := rng.randrange(number + 1)) < size:
-            sample[place] = line
-    return sample
+    draw = random.Random(0).random
+    sample: list[tuple[float, int, str]] = []  # a heap: the largest number, negated, is first
+    num_characters, bound = 0, 1.0
+    for place, line in enumerate(lines):
+        if (drawn := draw()) >= bound:
+            continue
+        heapq.heappush(sample, (-drawn, place, line))
+        num_characters += len(line)
+        while len(sample) > max_lines or (num_characters > max_characters and len(sample) > 1):
+            negated, _, left_out = heapq.heappop(sample)
+            num_characters -= len(left_out)
+            bound = -negated
+    return [line for _, _, line in sorted(sample, key=itemgetter(1))]
 
 
 def train_subwords(lines: list[str], vocab_size: int) -> bytes:

@@ -13,14 +13,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
-import numpy as np
-
 from seqvae.errors import InputError, at_least, at_most
 from seqvae.model.config import MAX_VOCABULARY
 from seqvae.tokenizers.contract import Ids, TextTokenizer, from_plain
 
 EOS_WORD, UNK_WORD = "<eos>", "<unk>"
 EOS, UNK = 0, 1
+MAX_TYPES = 1_000_000  # words that are counted at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,24 +52,25 @@ class WordTokenizer(TextTokenizer):
     def train(self, lines: Iterable[str]) -> "WordTokenizer":
         """The same settings with the most frequent words of these lines.
 
+        Whenever there are more than `MAX_TYPES` words, the rarer half of them is forgotten, so that
+        memory has a bound. Words that are frequent only in the last lines are counted too low then.
+
         Raises:
             InputError: the lines hold no words, or are not split into words by spaces.
         """
         counts: Counter[str] = Counter()
-        lone_words: list[str] = []  # of lines that are a single word
-        num_lines = 0
-        for line in lines:
+        lone_words: set[str] = set()  # which were the only word of a line
+        for num_lines, line in enumerate(lines, start=1):
             words = line.split()
             counts.update(words)
-            lone_words += words if len(words) == 1 else []
-            num_lines += 1
-        num_unique = sum(counts[word] == 1 for word in lone_words)
-        if len(lone_words) > 1 and 2 * num_unique > num_lines:
-            raise InputError(
-                f"words: {num_unique} of {num_lines} training lines are a single word that no "
-                f"other line has (such as {lone_words[-1][:20]!r}); take data.tokenizer.kind text, "
-                "which needs no spaces"
-            )
+            if len(words) == 1:
+                lone_words.update(words)
+            if len(counts) > max(MAX_TYPES, 2 * self.vocab_size):
+                _refuse_unspaced(counts, lone_words, num_lines)
+                counts = Counter(dict(counts.most_common(len(counts) // 2)))
+                lone_words &= counts.keys()
+        if counts:
+            _refuse_unspaced(counts, lone_words, num_lines)
         del counts[EOS_WORD], counts[UNK_WORD]
         if not counts:
             raise InputError("words: the training lines hold no words; check data.source")
@@ -91,13 +91,28 @@ class WordTokenizer(TextTokenizer):
             raise ValueError("fewer than 3 words, or one twice")
         return tokenizer
 
-    def encode(self, text: str) -> Ids:
-        """The words of a line, then EOS: (T, 1)."""
-        ids = [self._ids.get(word, UNK) for word in text.split()]
-        return np.array([*ids, EOS], np.int64)[:, None]
+    def encode_lines(self, lines: list[str]) -> list[list[int]]:
+        """The words of each line, then EOS."""
+        ids = self._ids
+        return [[*(ids.get(word, UNK) for word in line.split()), EOS] for line in lines]
 
     def decode(self, ids: Ids) -> str:
         """Words joined by spaces; whatever follows EOS is ignored."""
         tokens = ids[:, 0].tolist()
         end = tokens.index(EOS) if EOS in tokens else len(tokens)
         return " ".join(self.words[token] for token in tokens[:end])
+
+
+def _refuse_unspaced(counts: Counter[str], lone_words: set[str], num_lines: int) -> None:
+    """Refuse lines that are no words between spaces, as those of Chinese.
+
+    Raises:
+        InputError: most lines are a word that no other line has.
+    """
+    unique = [word for word in lone_words if counts[word] == 1]
+    if len(unique) > 1 and 2 * len(unique) > num_lines:
+        raise InputError(
+            f"words: {len(unique)} of {num_lines} training lines are a single word that no other "
+            f"line has (such as {min(unique)[:20]!r}); take data.tokenizer.kind text, which needs "
+            "no spaces"
+        )

@@ -2,7 +2,8 @@
 
 import pytest
 
-from seqvae.corpus.labels import as_numbers
+from seqvae.corpus import labels as labels_file
+from seqvae.corpus.labels import Labels, as_numbers
 from seqvae.errors import InputError
 
 
@@ -45,3 +46,33 @@ def test_a_missing_label_is_an_input_error(missing: str, others: list[str]) -> N
 def test_other_labels_are_an_input_error(labels: list[str], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         as_numbers(labels, at)
+
+
+def known_of(*sources: list[str]) -> Labels:
+    known = Labels()
+    for number, labels in enumerate(sources):
+        later = Labels()
+        later.add(labels, lambda index, number=number: f"{number}.tsv: line {index + 1}")
+        known.add_all(later)
+    return known
+
+
+def test_labels_of_several_sources_are_known_together() -> None:
+    assert [*map(known_of(["b"], [], ["a", "b"]).scale(), "ab")] == [0, 1]
+    with pytest.raises(InputError, match=r"1\.tsv: line 2: the label is 'x', but others are"):
+        known_of(["1", "2"], ["3", "x"]).scale()
+    with pytest.raises(InputError, match=r"0\.tsv: line 1: all 3 labels are 'a'"):
+        known_of(["a"], ["a", "a"]).scale()
+    with pytest.raises(InputError, match=r"0\.tsv: line 2: the label is missing \('na'\)"):
+        known_of(["1", "na"], ["None"]).scale()
+
+
+def test_no_more_kinds_are_kept_than_tell_words_from_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(labels_file, "MAX_KINDS", 10)
+    known = known_of([f"{i}.5" for i in range(30)], ["1", "2"])
+    assert len(known.kinds) == 10
+    assert known.scale()("7.5") == 7.5
+    with pytest.raises(InputError, match=r"two words; these are 10 or more: w0, w1, w2, w3"):
+        known_of([f"w{i}" for i in range(20)]).scale()

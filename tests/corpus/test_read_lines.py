@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from corpora import WORDS, assert_adds_up, lines_of, prepare_in, rows_of, write_lines
 
-from seqvae.corpus.lines import INVALID_BYTES, ODD_ROW
+from seqvae.corpus.lines import ODD_ROW
 from seqvae.corpus.store import Corpus
+from seqvae.corpus.survey import INVALID_BYTES
 from seqvae.errors import InputError
 
 ROWS = [("Good, very good", 1), ("bad", 0), ("not so bad", 0), ("fine", 1), ("awful", 0), ("ok", 1)]

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from corpora import WORDS, assert_adds_up, lines_of, prepare_in, rows_of, write_lines
 
-from seqvae.corpus.lines import EMPTY_LINE, INVALID_BYTES
+from seqvae.corpus.lines import EMPTY_LINE
 from seqvae.corpus.store import SPLITS, SourceRow
+from seqvae.corpus.survey import INVALID_BYTES
 from seqvae.errors import InputError
 from seqvae.reasons import Reason
 from seqvae.tokenizers.text import SubwordTokenizer

@@ -172,7 +172,9 @@ def test_a_vocabulary_is_learned_from_a_sample_of_too_many_lines(
     monkeypatch.setattr(text, "MAX_LINES", 200)
     trained = SubwordTokenizer(vocab_size=275).train(iter(latin + greek))
     assert SubwordTokenizer(vocab_size=275).train(iter(latin + greek)) == trained
-    assert SubwordTokenizer(vocab_size=275).train(sample_lines(latin + greek, 200)) == trained
+    assert (
+        SubwordTokenizer(vocab_size=275).train(sample_lines(latin + greek, 200, 10**6)) == trained
+    )
     assert SubwordTokenizer(vocab_size=275).train(latin[:200]) != trained
     for word in ("cab", "\u03b2\u03b1\u03b3"):
         assert min(ids_of(trained, word)[:-1]) >= NUM_RESERVED  # not spelled in bytes
@@ -180,11 +182,20 @@ def test_a_vocabulary_is_learned_from_a_sample_of_too_many_lines(
 
 def test_samples_of_lines_are_uniform() -> None:
     lines = [str(number) for number in range(1000)]
-    assert sample_lines(lines, 1000) == lines
-    assert sample_lines(lines, 2000) == lines
-    sample = sample_lines(iter(lines), 200)
-    assert sample == sample_lines(lines, 200)
+    assert sample_lines(lines, 1000, 10**6) == lines
+    assert sample_lines(lines, 2000, 10**6) == lines
+    sample = sample_lines(iter(lines), 200, 10**6)
+    assert sample == sample_lines(lines, 200, 10**6)
     assert len(sample) == len(set(sample)) == 200
+    assert sample == sorted(sample, key=int)
     counts = np.bincount([int(line) // 200 for line in sample], minlength=5)
     # Binomial with mean 40 and deviation 5 in each fifth, of which 4 are allowed.
     assert (np.abs(counts - 40) < 20).all()
+
+
+def test_samples_of_lines_are_bounded_in_characters() -> None:
+    lines = [f"{number:010}" for number in range(1000)]
+    sample = sample_lines(lines, 1000, 2000)
+    assert sample == sample_lines(lines, 200, 10**6)
+    # a line that is too long by itself leaves room for no other, but no corpus without a line
+    assert sample_lines(["long" * 100], 1000, 10) == ["long" * 100]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from seqvae.errors import InputError
-from seqvae.tokenizers import load_tokenizer, save_tokenizer
+from seqvae.tokenizers import load_tokenizer, save_tokenizer, words
 from seqvae.tokenizers.words import WordTokenizer
 
 
@@ -90,6 +90,18 @@ def test_a_corpus_without_spaces_is_no_corpus_of_words(lines: list[str]) -> None
     assert "\n" not in str(no.value)
     assert len(str(no.value)) < 200
     WordTokenizer().train([*lines, *["two words"] * len(lines)])  # some such lines are no harm
+
+
+def test_rare_words_are_forgotten_where_there_are_too_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(words, "MAX_TYPES", 20)
+    lines = [f"often a{i} b{i} b{i} often" for i in range(200)]
+    trained = WordTokenizer(vocab_size=4).train([*lines, "late late late late late"])
+    assert trained.words[2:] == ("often", "late")
+    # and those without spaces are refused as soon as it shows
+    with pytest.raises(InputError, match="21 of 21 training lines are a single word"):
+        WordTokenizer(vocab_size=4).train(f"word{i}" for i in range(1000))
 
 
 def test_the_treebank_is_counted_as_in_the_literature(data_folder: Path) -> None:
