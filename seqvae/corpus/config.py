@@ -16,8 +16,8 @@ class DataConfig:
     """Where the data come from and how they become sequences."""
 
     source: str | list[str] | None = None
-    """Folders, files or globs, to be split by source file (fewer than three files of text: by
-    line)."""
+    """Folders, files or globs, to be split by source file (fewer than three files of text: by line,
+    all copies of a line into the same split)."""
     train: str | list[str] | None = None
     """The training files or folders, where the data come in splits; then `valid` and `test` too."""
     valid: str | list[str] | None = None
@@ -66,8 +66,8 @@ class DataConfig:
     dedupe: bool = False
     """Drop held-out sequences that stand verbatim in an earlier split."""
     num_workers: int | None = None
-    """Processes that read MIDI files; by default one per core. 0 reads them without processes: then
-    a file that crashes the reader ends everything."""
+    """Processes that read MIDI files, or encode text of some megabytes; by default one per core. 0
+    does it without processes: then a MIDI file that crashes the reader ends everything."""
     corpus: str | None = None
     """Folder of the prepared corpus; by default corpora/NAME."""
 

@@ -162,11 +162,12 @@ def drop_leaks(
     leaked = {name: np.zeros(len(splits[name]), np.bool_) for name in SPLITS[1:]}
     num_groups = -(-sum(map(len, splits.values())) // MAX_COMPARED)
     for group in range(num_groups):
-        earlier = _digests_of_group(splits["train"], group, num_groups)[1]
+        earlier = np.sort(_digests_of_group(splits["train"], group, num_groups)[1])
         for name, found in leaked.items():
             places, digests = _digests_of_group(splits[name], group, num_groups)
-            found[places] = np.isin(digests, earlier)
-            earlier = np.concatenate([earlier, digests])
+            nearest = np.searchsorted(earlier, digests).clip(max=len(earlier) - 1)
+            found[places] = earlier[nearest] == digests if len(earlier) else False
+            earlier = np.sort(np.concatenate([earlier, digests]))
     kept = dict(splits)
     for name, found in leaked.items():
         if drop and found.any():

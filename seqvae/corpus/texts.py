@@ -24,7 +24,7 @@ from seqvae.corpus.line_split import LineSplit, split_lines
 from seqvae.corpus.lines import read_blocks
 from seqvae.corpus.sources import Sources, assign_splits
 from seqvae.corpus.spool import Chosen, Packed, Prepared, Spool, pack
-from seqvae.corpus.store import SPLITS, SourceRow, token_type
+from seqvae.corpus.store import SPLITS, SourceRow
 from seqvae.corpus.survey import Survey, survey
 from seqvae.corpus.workers import in_order
 from seqvae.errors import InputError
@@ -173,7 +173,7 @@ def encode_lines(block: Lines, tokenizer: TextTokenizer) -> Encoded:
         chosen = (splits == number) & (lengths <= tokenizer.max_steps)
         if chosen.any():
             steps = chain.from_iterable(compress(tokens, chosen.tolist()))
-            flat = np.fromiter(steps, token_type(tokenizer), lengths[chosen].sum())
+            flat = np.fromiter(steps, tokenizer.token_type, lengths[chosen].sum())
             labels = block.labels[chosen] if len(block.labels) else block.labels
             packed[split] = pack(flat[:, None], lengths[chosen], labels)
     return Encoded(block.path, len(tokens), packed)

@@ -105,9 +105,7 @@ def _read_in_workers(
                     else:
                         tasks.extendleft(range(i, i + 1) for i in reversed(task))
     finally:
-        for worker in workers:
-            worker.process.kill()
-            worker.process.join()
+        _end(workers)
 
 
 def in_order(
@@ -157,11 +155,18 @@ def _in_workers(
                 yield done.pop(num_yielded)
                 num_yielded += 1
     except _WorkerDied as death:
-        raise InputError(f"a part of the data {death}; leave out very long lines") from death
+        raise InputError(
+            f"a block of lines {death}; leave out very long lines, or set data.num_workers to 0"
+        ) from death
     finally:
-        for worker in workers:
-            worker.process.kill()
-            worker.process.join()
+        _end(workers)
+
+
+def _end(workers: list["_Worker"]) -> None:
+    """End workers, whatever they are at."""
+    for worker in workers:
+        worker.process.kill()
+        worker.process.join()
 
 
 def _prepare_to_start() -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,16 @@ import numpy as np
 import pytest
 from corpora import WORDS, assert_adds_up, lines_of, prepare_in, rows_of, write_lines
 
+from seqvae.corpus import encodings, line_split, spool, workers
+from seqvae.corpus import lines as lines_file
 from seqvae.corpus.lines import EMPTY_LINE
-from seqvae.corpus.store import SPLITS, SourceRow
+from seqvae.corpus.store import SPLITS, Corpus, SourceRow
 from seqvae.corpus.survey import INVALID_BYTES
 from seqvae.errors import InputError
 from seqvae.reasons import Reason
+from seqvae.tokenizers import words
 from seqvae.tokenizers.text import SubwordTokenizer
+from seqvae.tokenizers.words import WordTokenizer
 
 
 def test_several_text_files_are_split_by_file(tmp_path: Path) -> None:
@@ -199,3 +204,104 @@ def test_subwords_are_learned_from_training_lines_alone(
     corpus = prepare_in(tmp_path / "corpus", text, source=source)
     assert seen == lines_of(corpus)["train"]
     assert len(seen) == 40
+
+
+# A block at a time
+
+SUBWORDS = {"kind": "text", "vocab_size": 280}
+
+
+def in_small_blocks(monkeypatch: pytest.MonkeyPatch, size: int = 50) -> None:
+    monkeypatch.setattr(encodings, "BLOCK_CHARACTERS", size)
+    monkeypatch.setattr(lines_file, "BLOCK_CHARACTERS", size)
+
+
+def arrays_of(corpus: Corpus) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in corpus.folder.glob("*.npy")}
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.tsv"])
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_blocks_and_workers_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, num_workers: int
+) -> None:
+    columns = {} if name == "a.txt" else {"column": "text", "label_column": "label"}
+    between = " " if name == "a.txt" else "\t"
+    texts = ["", f"text{between}label", *(f"line {i % 70}{between}{i % 7}" for i in range(90))]
+    settings: dict[str, Any] = {"source": write_lines(tmp_path / name, texts), **columns}
+    whole = prepare_in(tmp_path / "whole", SUBWORDS, **settings)
+    in_small_blocks(monkeypatch)
+    monkeypatch.setattr(workers, "NUM_AT_HOME", 1)
+    parts = prepare_in(tmp_path / "parts", SUBWORDS, num_workers=num_workers, **settings)
+    assert arrays_of(parts) == arrays_of(whole)
+    assert len(arrays_of(parts)) == 2 + ("label_column" in columns)
+    assert parts.manifest() == whole.manifest()
+
+
+def test_memory_does_not_grow_with_the_number_of_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_small_blocks(monkeypatch, 2000)
+    monkeypatch.setattr(line_split, "NUM_RANKED", 100)
+    monkeypatch.setattr(spool, "CHUNK", 200)
+    monkeypatch.setattr(spool, "MAX_COMPARED", 1000)
+    peaks = []
+    for num_lines in (1000, 5000):
+        texts = [f"a line of {i % 50} words and {i}" for i in range(num_lines)]
+        source = write_lines(tmp_path / f"{num_lines}.txt", texts)
+        tokenizer = {"kind": "words", "vocab_size": 30}
+        monkeypatch.setattr(words, "MAX_TYPES", 100)
+        tracemalloc.start()
+        prepare_in(tmp_path / str(num_lines), tokenizer, source=source)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0] + 10_000  # a byte of each line that is held out
+
+
+def test_a_source_that_changes_meanwhile_is_an_input_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Path(write_lines(tmp_path / "a.txt", [f"line {i}" for i in range(30)]))
+    train = WordTokenizer.train
+
+    def spy(self: WordTokenizer, lines: Any) -> WordTokenizer:
+        trained = train(self, lines)
+        write_lines(source, ["only"])
+        return trained
+
+    monkeypatch.setattr(WordTokenizer, "train", spy)
+    with pytest.raises(InputError, match=r"a\.txt: changed while it was read; start again"):
+        prepare_in(tmp_path / "corpus", WORDS, source=str(source))
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_labels_that_change_meanwhile_are_an_input_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = ["text,label", *(f"line {i},{'yes' if i % 2 else 'no'}" for i in range(30))]
+    source = Path(write_lines(tmp_path / "a.csv", rows))
+    train = WordTokenizer.train
+
+    def spy(self: WordTokenizer, lines: Any) -> WordTokenizer:
+        trained = train(self, lines)
+        write_lines(source, [row.replace("yes", "never") for row in rows])
+        return trained
+
+    monkeypatch.setattr(WordTokenizer, "train", spy)
+    with pytest.raises(InputError, match=r"a\.csv: changed while it was read"):
+        prepare_in(
+            tmp_path / "corpus", WORDS, source=str(source), column="text", label_column="label"
+        )
+
+
+def test_copies_are_told_whatever_their_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_small_blocks(monkeypatch)
+    for i in range(3):
+        write_lines(tmp_path / "data" / f"{i}.txt", [f"file {i} line {j}" for j in range(20)])
+    copy = "\r\n\r\n".join(f"file 1 line {j}" for j in range(20))
+    (tmp_path / "data" / "3.txt").write_text(copy, encoding="utf-16", newline="")
+    corpus = prepare_in(tmp_path / "corpus", WORDS, source=str(tmp_path / "data"))
+    assert rows_of(corpus)["3.txt"].reason == "a copy of another file"
+    assert_adds_up(corpus, 4)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from deadly import read
 
 from seqvae.corpus import workers
-from seqvae.corpus.workers import read_files
+from seqvae.corpus.workers import in_order, read_files
 from seqvae.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -150,7 +151,7 @@ def test_processes_that_cannot_start_are_reported(
 
 SCRIPT = """\
 from pathlib import Path
-from seqvae.corpus.workers import read_files
+from seqvae.corpus.workers import in_order, read_files
 
 read_files(len, [Path("a")] * 99, 2, refuse=str, take=print)
 """
@@ -194,3 +195,58 @@ def test_workers_end_with_their_parent_also_in_the_middle_of_a_file(tmp_path: Pa
     )  # fmt: skip
     process.communicate(timeout=60)  # until all that share its output have ended
     assert process.returncode == -signal.SIGKILL
+
+
+# Items in order
+
+
+def test_results_come_in_the_order_of_the_items(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "NUM_AT_HOME", 1)
+    words = ["where", "where", "a" * 2**20, *(f"word {i}" for i in range(20)), "where"]
+    results = [*in_order(read, iter(write_words(tmp_path, words)), 2)]
+    assert results[0] == str(os.getpid())
+    assert {results[1], results[-1]}.isdisjoint({str(os.getpid())})
+    assert results[2:-1] == words[2:-1]
+    assert multiprocessing.active_children() == []
+
+
+def test_items_are_made_as_they_are_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "NUM_AT_HOME", 2)
+    (path,) = write_words(tmp_path, ["word"])
+    num_made = 0
+
+    def endless() -> Iterator[Path]:
+        nonlocal num_made
+        while True:
+            num_made += 1
+            yield path
+
+    results = in_order(read, endless(), 1)
+    for num_taken in range(1, 30):
+        assert next(results) == "word"
+        assert num_made <= num_taken + 6  # those that workers are ahead, and the next one
+    results.close()
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_few_items_start_no_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_workers: int
+) -> None:
+    monkeypatch.delattr(workers, "_Worker")
+    monkeypatch.setattr(workers, "NUM_AT_HOME", 3 if num_workers else 0)
+    words = ["a", "where", "b"]
+    paths = write_words(tmp_path, words)
+    assert [*in_order(read, paths, num_workers)] == ["a", str(os.getpid()), "b"]
+
+
+def test_an_item_that_kills_a_worker_ends_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "NUM_AT_HOME", 0)
+    paths = write_words(tmp_path, ["a", "b", "kill", "c", "d"])
+    with pytest.raises(InputError, match="a block of lines crashed the reader; leave out very"):
+        [*in_order(read, paths, 2)]
+    assert multiprocessing.active_children() == []
