@@ -70,7 +70,7 @@ def survey(path: Path, data: DataConfig, *, digested: bool = False) -> Survey:
     for block in read_blocks(path, data):
         num_all += block.num_lines
         num_lines += len(block.lines)
-        head = head or block.lines[:HEAD_LINES]
+        head += block.lines[: HEAD_LINES - len(head)]
         lengths = [*map(len, block.lines), *lengths]
         lengths = [min(lengths), max(lengths)] if lengths else []
         dropped.update(block.dropped)
