@@ -10,8 +10,10 @@ from seqvae.corpus.prepare import prepare
 from seqvae.corpus.store import Corpus
 from seqvae.model.config import ModelConfig
 from seqvae.model.objective import BetaSchedule, Objective
+from seqvae.model.vae import SequenceVAE
 from seqvae.training.checkpoint import read_metrics
 from seqvae.training.config import Config, TrainerConfig
+from seqvae.training.validation import Validation, Validator
 
 LINES = [f"the {a} {b} the {c}" for a in ("cat", "dog", "cow") for b in ("sees", "likes", "meets")
          for c in ("sun", "sea", "hill", "moon", "tree")]  # fmt: skip
@@ -56,6 +58,14 @@ def three_files(folder: Path) -> dict[str, str]:
 def corpus_of(config: Config) -> Corpus:
     """The prepared corpus."""
     return prepare(config.data, config.corpus_folder)
+
+
+def validated(validator: Validator, model: SequenceVAE) -> Validation:
+    """A whole validation, as Lightning's loop makes it."""
+    validator.begin(model.eval())
+    for batch in validator.loader():
+        validator.add(batch)
+    return validator.result()
 
 
 def checkpoint(run: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Batches of a prepared corpus.
 
 Axes: B sequences, T steps, C channels. Everything random is a function of (seed, epoch, batch), so
-that a resumed run gets the same batches as an uninterrupted one.
+that a resumed run gets the same batches as an uninterrupted one, and so that each of several
+processes can make a batch alone and take its share.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from seqvae.corpus.store import Split
+from seqvae.model.ranks import Share, rank, size
 from seqvae.tokenizers import AnyTokenizer
 
 BUCKET_BATCHES = 50  # batches that are sorted by length together
@@ -29,6 +31,8 @@ class Batch(NamedTuple):
     lengths: Int[Tensor, " B"]
     encoder_input: Int[Tensor, "B T C"] | None = None
     """What the encoder reads, where that is not `ids`."""
+    share: Share | None = None
+    """Which rows of a batch these are, where they are not all."""
 
     @property
     def encoder_ids(self) -> Int[Tensor, "B T C"]:
@@ -42,7 +46,12 @@ class Batch(NamedTuple):
             return part.to(device, non_blocking=non_blocking)
 
         encoder_input = None if self.encoder_input is None else moved(self.encoder_input)
-        return Batch(moved(self.ids), moved(self.lengths), encoder_input)
+        return Batch(moved(self.ids), moved(self.lengths), encoder_input, self.share)
+
+    def shared(self, share: Share) -> "Batch":
+        """A share of the whole batch; it may be empty."""
+        encoder_input = None if self.encoder_input is None else share.rows(self.encoder_input)
+        return Batch(share.rows(self.ids), share.rows(self.lengths), encoder_input, share)
 
 
 def ordered_batches(lengths: NDArray[np.int64], batch_size: int) -> list[Indices]:
@@ -103,6 +112,28 @@ class BatchDataset(Dataset[Batch]):
         )
 
 
+class SharedDataset(Dataset[Batch]):
+    """The shares that this rank has of each batch, part after part.
+
+    A batch is made whole and then cut: augmentation may look at all its rows, and all shares are
+    padded alike.
+    """
+
+    def __init__(self, whole: BatchDataset, num_parts: int) -> None:
+        self.whole, self.num_parts = whole, num_parts
+
+    def __len__(self) -> int:
+        """Number of parts of all batches."""
+        return len(self.whole) * self.num_parts
+
+    def __getitem__(self, number: int) -> Batch:
+        """One part of one batch."""
+        batch, part = divmod(number, self.num_parts)
+        num_rows = len(self.whole.batches[batch])
+        first, of = part * size() + rank(), self.num_parts * size()
+        return self.whole[batch].shared(Share(num_rows, first, of, self.num_parts))
+
+
 def held_out_loader(
     split: Split, batch_size: int, tokenizer: AnyTokenizer, numbers: Indices | None = None
 ) -> DataLoader[Batch]:
@@ -121,10 +152,12 @@ def training_loader(
     epoch: int,
     num_passes: int = 1,
     first_batch: int = 0,
+    num_parts: int = 1,
 ) -> DataLoader[Batch]:
     """The shuffled and augmented batches of one epoch, from `first_batch` on.
 
-    An epoch is `num_passes` over the split, each in an order of its own.
+    An epoch is `num_passes` over the split, each in an order of its own. Of each batch every rank
+    gets its share, in `num_parts` parts.
     """
 
     def augment(ids: NDArray[np.int64], number: int) -> NDArray[np.int64]:
@@ -134,9 +167,11 @@ def training_loader(
     batches = []
     for one_pass in range(epoch * num_passes, (epoch + 1) * num_passes):
         batches += shuffled_batches(split.lengths, batch_size, seed=seed, epoch=one_pass)
+    whole = BatchDataset(split, batches, tokenizer, augment)
+    num_shares = num_parts * size()
     return DataLoader(
-        BatchDataset(split, batches, tokenizer, augment),
-        sampler=range(first_batch, len(batches)),
+        whole if num_shares == 1 else SharedDataset(whole, num_parts),
+        sampler=range(first_batch * num_parts, len(batches) * num_parts),
         batch_size=None,
         pin_memory=torch.cuda.is_available(),
     )

@@ -38,10 +38,20 @@ def prepare(data: DataConfig, folder: Path) -> Corpus:
             corpus = _unchanged_corpus(folder, fingerprint, tell=True)
             if corpus is None:
                 return _made(data, folder, tokenizer, sources, fingerprint)
-    chosen = {name: getattr(tokenizer, name) for name in tokenizer.of_batches}
-    corpus.tokenizer = replace(corpus.tokenizer, **chosen)
     remove_leftovers(folder.resolve())
     logger.info("%s: unchanged, %s", folder, _describe(corpus))
+    return open_prepared(data, folder)
+
+
+def open_prepared(data: DataConfig, folder: Path) -> Corpus:
+    """A prepared corpus, whose tokenizer makes batches as the settings say.
+
+    Raises:
+        InputError: the folder holds no prepared corpus, or a damaged one.
+    """
+    corpus, tokenizer = Corpus(folder), make_tokenizer(data.tokenizer)
+    chosen = {name: getattr(tokenizer, name) for name in tokenizer.of_batches}
+    corpus.tokenizer = replace(corpus.tokenizer, **chosen)
     return corpus
 
 

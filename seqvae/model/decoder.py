@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor, nn, unflatten
 from torch.nn.functional import pad
 
 from seqvae.model.config import ModelConfig, Steps, num_segments
@@ -102,11 +102,12 @@ class FlatDecoder(nn.Module):
         inputs = self._teacher_inputs(ids)
         num_steps = ids.shape[1]
         length = self.segment_length or num_steps
-        num_empty = -num_steps % length  # steps that complete the last segment
-        inputs = pad(inputs, (0, 0, 0, num_empty)).view(-1, length, inputs.shape[-1])
-        codes = self.codes(z)[:, : len(inputs) // len(ids)].flatten(0, 1)  # (B * U, S)
+        num_segments = -(-num_steps // length)
+        inputs = pad(inputs, (0, 0, 0, num_segments * length - num_steps))
+        inputs = unflatten(inputs, 1, (num_segments, length)).flatten(0, 1)  # (B * U, T / U, E)
+        codes = self.codes(z)[:, :num_segments].flatten(0, 1)  # (B * U, S)
         features = self._run(inputs, self.begin(codes))
-        return features.reshape(len(ids), num_steps + num_empty, -1)[:, :num_steps]
+        return unflatten(features, 0, (len(ids), num_segments)).flatten(1, 2)[:, :num_steps]
 
     def _teacher_inputs(self, ids: Int[Tensor, "B T _"]) -> Float[Tensor, "B T E"]:
         """The start vector, then the embedded tokens, each one step late; plus the conditions."""
@@ -131,7 +132,8 @@ class FlatDecoder(nn.Module):
         if self.initial_state is None:
             zeros = code.new_zeros(self.num_layers, len(code), self.hidden_dim)
             return State(code, zeros, zeros)
-        layers = torch.tanh(self.initial_state(code)).view(len(code), 2, self.num_layers, -1)
+        states = torch.tanh(self.initial_state(code))
+        layers = unflatten(states, 1, (2, self.num_layers, self.hidden_dim))
         hidden, cell = layers.permute(1, 2, 0, 3).contiguous()
         return State(code, hidden, cell)
 
@@ -171,7 +173,7 @@ class HierarchicalDecoder(FlatDecoder):
 
     def codes(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B U S"]:
         """The conductor's output for each segment; it reads no tokens."""
-        codes: Tensor = self.conductor(z.reshape(len(z), self.num_segments, -1))[0]
+        codes: Tensor = self.conductor(unflatten(z, 1, (self.num_segments, -1)))[0]
         return codes
 
 

@@ -12,13 +12,15 @@ from collections.abc import Callable
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor, nn, unflatten
 from torch.nn.functional import batch_norm, pad
 
 from seqvae.model.config import ModelConfig, Steps, num_segments
 from seqvae.model.dropout import LockedDropout
 from seqvae.model.embedding import StepEmbedding
 from seqvae.model.latent import DiagonalGaussian
+from seqvae.model.ranks import size, total
+from seqvae.model.softmax import in_float32
 
 
 def reverse_within_length(
@@ -80,10 +82,27 @@ class NormalisedMeans(nn.Module):
 
     def forward(self, mean: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
         """Normalise over the batch; a batch of one has no spread and uses running statistics."""
+        if self.training and size() > 1:
+            return self._over_ranks(mean)
         over_batch = self.training and len(mean) > 1
         return self.gamma * batch_norm(
             mean, self.running_mean, self.running_var, training=over_batch, eps=1e-8
         )
+
+    def _over_ranks(self, mean: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
+        """The same over the rows of all ranks, whose number stays on the device."""
+        sums = total(torch.cat([mean.sum(0), mean.new_full((1,), len(mean))]))
+        num_rows = sums[-1].detach()
+        centre = sums[:-1] / num_rows
+        variance = total((mean - centre).square().sum(0)) / num_rows
+        several = num_rows > 1
+        with torch.no_grad():
+            weight = 0.1 * several  # torch's momentum
+            self.running_mean.lerp_(centre, weight)
+            self.running_var.lerp_(variance * num_rows / (num_rows - 1).clamp(min=1), weight)
+        centre = torch.where(several, centre, self.running_mean)
+        variance = torch.where(several, variance, self.running_var)
+        return self.gamma * (mean - centre) * (variance + 1e-8).rsqrt()
 
 
 def normalisation(config: ModelConfig) -> nn.Module:
@@ -138,7 +157,7 @@ class Encoder(nn.Module):
             states = torch.cat([forward, reverse_within_length(backward, lengths)], dim=-1)
             forward, backward = read_both_ways(states, lengths, *layers)
         pooled = torch.cat([self.pool(forward, lengths), self.pool(backward, lengths)], dim=-1)
-        mean, log_stddev = self.posterior(pooled).float().chunk(2, dim=-1)
+        mean, log_stddev = in_float32(self.posterior(pooled)).chunk(2, dim=-1)
         return DiagonalGaussian(self.normalise(mean), log_stddev)
 
 
@@ -175,10 +194,12 @@ class HierarchicalEncoder(nn.Module):
         full = torch.full_like(states[:, 0, 0], self.segment_length, dtype=torch.long)
         forward, backward = states.chunk(2, dim=-1)
         pooled = torch.cat([self.pool(forward, full), self.pool(backward.flip(1), full)], dim=-1)
-        segments = pooled.view(len(ids), self.num_segments, -1)  # (B, U, D)
+        segments = unflatten(pooled, 0, (len(ids), self.num_segments))  # (B, U, D)
         context = self.overview(segments)[0]
-        slices = self.posterior(torch.cat([segments, context], dim=-1)).float()  # (B, U, 2 Z / U)
-        mean, log_stddev = (part.flatten(1) for part in slices.chunk(2, dim=-1))
+        slices = in_float32(self.posterior(torch.cat([segments, context], dim=-1)))
+        mean, log_stddev = (
+            part.flatten(1) for part in slices.chunk(2, dim=-1)
+        )  # of (B, U, 2 Z / U)
         return DiagonalGaussian(self.normalise(mean), log_stddev)
 
 

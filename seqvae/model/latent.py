@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from seqvae.model.ranks import Share
+
 
 @dataclass(frozen=True, eq=False)
 class DiagonalGaussian:
@@ -18,9 +20,17 @@ class DiagonalGaussian:
     mean: Float[Tensor, "B Z"]
     log_stddev: Float[Tensor, "B Z"]
 
-    def sample(self, generator: torch.Generator | None = None) -> Float[Tensor, "B Z"]:
-        """Draw z = mean + stddev * noise (Kingma & Welling 2014, eq. 10)."""
-        noise = torch.empty_like(self.mean).normal_(generator=generator)
+    def sample(
+        self, generator: torch.Generator | None = None, share: Share | None = None
+    ) -> Float[Tensor, "B Z"]:
+        """Draw z = mean + stddev * noise (Kingma & Welling 2014, eq. 10).
+
+        Of a batch that is shared, each row has the noise that it has in the whole batch.
+        """
+        num_rows = len(self.mean) if share is None else share.num_rows
+        noise = self.mean.new_empty(num_rows, self.mean.shape[1]).normal_(generator=generator)
+        if share is not None:
+            noise = share.rows(noise)
         return self.mean + torch.exp(self.log_stddev) * noise
 
     def kl_per_dim(self) -> Float[Tensor, "B Z"]:

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqvae.errors import InputError, above, at_least, check_types, one_of
+from seqvae.model.ranks import Share, batch_mean
 from seqvae.model.softmax import negative_log_probability
 
 
@@ -147,19 +148,23 @@ class Objective:
                 f"set one of them (target_kl null, or {name} 0)"
             )
 
-    def paid_kl(self, kl_per_dim: Float[Tensor, "B Z"]) -> Float[Tensor, ""]:
+    def paid_kl(
+        self, kl_per_dim: Float[Tensor, "B Z"], share: Share | None = None
+    ) -> Float[Tensor, ""]:
         """The KL beyond the free nats.
 
         `free_nats_per_dim` applies to the mean over the batch (Kingma et al. 2016, eq. 15),
         `free_nats` to each sequence alone (Roberts et al. 2018, sec. 2.1).
         """
         if self.free_nats_per_dim > 0:
-            return (kl_per_dim.mean(0) - self.free_nats_per_dim).clamp(min=0).sum()
-        return (kl_per_dim.sum(-1) - self.free_nats).clamp(min=0).mean()
+            return (batch_mean(kl_per_dim, share) - self.free_nats_per_dim).clamp(min=0).sum()
+        return batch_mean((kl_per_dim.sum(-1) - self.free_nats).clamp(min=0), share)
 
-    def loss(self, bound: NegativeELBO, beta: float | Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """Nats: nll + beta * paid KL."""
-        return bound.nll.mean() + beta * self.paid_kl(bound.kl_per_dim)
+    def loss(
+        self, bound: NegativeELBO, beta: float | Float[Tensor, ""], share: Share | None = None
+    ) -> Float[Tensor, ""]:
+        """Nats: nll + beta * paid KL, of the whole batch where the bound is of a share of it."""
+        return batch_mean(bound.nll, share) + beta * self.paid_kl(bound.kl_per_dim, share)
 
     def selection_loss(self, bound: NegativeELBO) -> Float[Tensor, ""]:
         """The loss by which the best epoch is chosen: the loss at the final weight.

@@ -119,7 +119,7 @@ class SoftmaxMixture(nn.Module):
     ) -> Float[Tensor, "*B V"]:
         """The same, with the output weights at hand."""
         contexts = torch.tanh(self.contexts(hidden))
-        contexts = contexts.view(*hidden.shape[:-1], self.num_softmaxes, -1)  # (*B, K, H)
+        contexts = torch.unflatten(contexts, -1, (self.num_softmaxes, -1))  # (*B, K, H)
         components = in_float32(self.output.logits(contexts, weight)).log_softmax(-1)  # (*B, K, V)
         priors = in_float32(self.priors(hidden)).log_softmax(-1)  # (*B, K)
         return torch.logsumexp(components + priors[..., None], dim=-2)

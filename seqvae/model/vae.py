@@ -17,6 +17,7 @@ from seqvae.model.decoding import GREEDY, Sequences, decode, decode_steps
 from seqvae.model.encoder import ENCODERS
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.objective import NegativeELBO, over_sequence
+from seqvae.model.ranks import Share
 from seqvae.model.stepper import Stepper
 from seqvae.model.threads import threads_for
 
@@ -141,11 +142,13 @@ class SequenceVAE(nn.Module):
         generator: torch.Generator | None = None,
         *,
         encoder_input: Int[Tensor, "B T _"] | None = None,
+        share: Share | None = None,
     ) -> NegativeELBO:
         """One-sample estimate of the bound, per sequence.
 
-        The encoder reads `encoder_input` in place of `ids` where it is passed.
+        The encoder reads `encoder_input` in place of `ids` where it is passed. `share` tells which
+        rows of a batch these are, if they are not all.
         """
         posterior = self.encode(ids if encoder_input is None else encoder_input, lengths)
-        token_nll = self.decoder.token_nll(posterior.sample(generator), ids)
+        token_nll = self.decoder.token_nll(posterior.sample(generator, share), ids)
         return NegativeELBO(over_sequence(token_nll, lengths), posterior.kl_per_dim())

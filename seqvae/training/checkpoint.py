@@ -27,8 +27,13 @@ from seqvae.training.config import Config
 
 CONFIG, METRICS, CHECKPOINT = "config.yaml", "metrics.csv", "last.ckpt"
 FORMAT = 1  # of last.ckpt
-# Settings of data that change no sequence: data are known by their bytes.
-PLACES = ("source", "train", "valid", "test", "table", "corpus", "num_workers")
+FREE = {  # settings that a resumed run may change: they change no sequence and no objective
+    "data": ("source", "train", "valid", "test", "table", "corpus", "num_workers"),
+    "trainer": (
+        "accelerator", "devices", "num_nodes", "strategy", "accumulate", "loggers",
+        "checkpoint_minutes",
+    ),
+}  # fmt: skip
 NEW_NAME = "give another --name"
 MAX_SHOWN = 2  # settings that differ, in a message
 
@@ -112,11 +117,12 @@ def check_unchanged(run: Path, config: Config) -> None:
     """
     with door(run / CONFIG, NEW_NAME, yaml.YAMLError):
         content = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
-        saved = fields_of(content, {"data": dict[str, Any]})
+        saved = fields_of(content, dict.fromkeys(FREE, dict[str, Any]))
     fingerprint = read_json(run / ABOUT, NEW_NAME, fingerprint=str)["fingerprint"]
     wanted = json.loads(json.dumps(asdict(config)))  # tuples become lists, as in the file
     for settings in (saved, wanted):
-        settings["data"] = {k: v for k, v in settings["data"].items() if k not in PLACES}
+        for section, names in FREE.items():
+            settings[section] = {k: v for k, v in settings[section].items() if k not in names}
     if changes := differences(saved, wanted):
         raise InputError(
             f"{run}: {'; '.join(changes[:MAX_SHOWN])}{'; ...' if changes[MAX_SHOWN:] else ''}; "

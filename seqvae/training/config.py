@@ -5,7 +5,9 @@ and the name of the run has a default.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +30,7 @@ from seqvae.tokenizers.contract import MusicTokenizer
 
 # Five nats tell about 150 values of a dimension apart; an LSTM learns no finer code.
 MAX_NATS_PER_DIM = 5.0
+LOGGERS = ("tensorboard", "wandb")  # the names of their packages, and of our extras
 MAX_EPOCHS, MAX_STEPS, MAX_BATCH = 10**6, 10**6, 10**6  # per training, epoch and step
 
 
@@ -63,6 +66,19 @@ class TrainerConfig:
     """bf16 (autocast), fp32, or auto: bf16 where the hardware multiplies it natively."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """Device: cpu, gpu, or auto: a GPU if there is one."""
+    devices: int = 1
+    """Devices per node that share each batch; each has a process of its own."""
+    num_nodes: int = 1
+    """Nodes, which have as many devices each."""
+    strategy: Literal["auto", "ddp"] = "auto"
+    """Lightning's strategy: ddp, or auto: ddp where there are several devices or nodes."""
+    accumulate: int = 1
+    """Parts in which each device computes its share of a batch, one after the other, to save
+    memory."""
+    loggers: Sequence[str] = ()
+    """Where figures go beside metrics.csv: tensorboard, wandb."""
+    checkpoint_minutes: float = 10.0
+    """Minutes from one checkpoint to the next; each epoch ends with one as well."""
     seed: int = 0
     """Seed of the initial weights, the order of the data, their augmentation, and all noise."""
 
@@ -70,6 +86,8 @@ class TrainerConfig:
         """Refuse impossible values."""
         check_types(self)
         at_least(self, 1, "max_epochs", "min_epoch_steps", "batch_size", "validate_every")
+        at_least(self, 1, "devices", "num_nodes", "accumulate")
+        at_least(self, 0, "checkpoint_minutes")
         at_most(self, MAX_EPOCHS, "max_epochs")
         at_most(self, MAX_STEPS, "min_epoch_steps")
         at_most(self, MAX_BATCH, "batch_size")
@@ -78,12 +96,25 @@ class TrainerConfig:
         within(self, 0.0, 1.0, "ema_decay")
         within(self, 0.0, 1.0, "final_learning_rate_share", closed=True)
         one_of(self, "optimizer", ("adam", "sgd"))
+        self._check_loggers()
         above(self, 0, "learning_rate", "grad_clip")
         if self.pretrain_epochs >= self.max_epochs:
             raise InputError(
                 f"pretrain_epochs is {self.pretrain_epochs}, of max_epochs {self.max_epochs}: "
                 "nothing is left to train after it"
             )
+
+    def _check_loggers(self) -> None:
+        """Refuse loggers that are unknown or not installed."""
+        for logger in self.loggers:
+            if logger not in LOGGERS:
+                raise InputError(
+                    f"loggers is {shown(list(self.loggers))}; choose of {', '.join(LOGGERS)}"
+                )
+            if find_spec(logger) is None:
+                raise InputError(
+                    f"loggers names {logger}, which is not installed; pip install '.[{logger}]'"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +159,16 @@ class Config:
                 f"bn_gamma is {self.model.bn_gamma:g}, but a batch of {self.trainer.batch_size} "
                 "has no variance; give batch_size 2 or more"
             )
+        whole = {
+            "bn_gamma": self.model.bn_gamma,
+            "free_nats_per_dim": self.objective.free_nats_per_dim,
+        }
+        for name, value in whole.items():
+            if value > 0 and self.trainer.accumulate > 1:
+                raise InputError(
+                    f"{name} is {value:g}, which takes the mean over a whole batch, but accumulate "
+                    f"{self.trainer.accumulate} computes it in parts; give accumulate 1"
+                )
 
     def _check_language_model(self) -> None:
         """Refuse settings of a code where there is none."""

@@ -3,11 +3,12 @@
 The state of a training is (weights, their average, optimizer, multiplier of the KL, step, sums of
 the training's nats, history, warned). Order, augmentation, noise, learning rate and beta are
 functions of seed and step, so that a run that is interrupted anywhere and resumed equals an
-uninterrupted one. Lightning brings device, precision and the loop; it keeps no state.
+uninterrupted one. Lightning brings devices, precision and the loops; it keeps no state.
+
+A step is one batch of all ranks. The state is the same on every rank, and the main one writes it.
 """
 
 import copy
-import itertools
 import math
 import sys
 import time
@@ -18,7 +19,6 @@ from typing import Any
 
 import lightning
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
@@ -30,17 +30,22 @@ from seqvae.disk import fields_of
 from seqvae.errors import InputError
 from seqvae.inference.bundle import BUNDLE, model_card, save_bundle
 from seqvae.model.objective import TargetRate
+from seqvae.model.ranks import from_main, is_main, rank
 from seqvae.model.vae import SequenceVAE
+from seqvae.training.averages import TrainingNats, move_average, sums_of
 from seqvae.training.checkpoint import write_checkpoint, write_metrics
 from seqvae.training.collapse import CollapseWatch
 from seqvae.training.config import Config
+from seqvae.training.requests import Requests
 from seqvae.training.schedule import Schedule
-from seqvae.training.validation import Validator, headline, is_best
+from seqvae.training.validation import Validation, Validator, headline, is_best
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "sgd": torch.optim.SGD,
 }
+NEVER = sys.maxsize
+RANKS_APART = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: from the seed of one rank to the next
 
 
 class VAETraining(lightning.LightningModule):
@@ -49,6 +54,7 @@ class VAETraining(lightning.LightningModule):
     def __init__(self, config: Config, corpus: Corpus, run: Path) -> None:
         """`run` is the folder that the results go to."""
         super().__init__()
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # only rank 0 validates
         self.config, self.corpus, self.run = config, corpus, run
         self.schedule = Schedule(config, len(corpus.splits["train"]))
         self.validator = Validator(config, corpus)
@@ -62,10 +68,13 @@ class VAETraining(lightning.LightningModule):
         self.history: list[dict[str, float]] = []
         self.seconds_before = 0.0
         self.started = time.monotonic()
-        self.signal: int | None = None
+        self.requests = Requests(config.trainer.checkpoint_minutes)
+        self.batch_sums = torch.zeros(3, dtype=torch.float64)  # as in TrainingNats
         self.optimizer_state: dict[int, Any] | None = None
         self.beta_used: float | Tensor = 0.0
+        self.listen: Callable[[], None] = lambda: None
         self.bar: tqdm[Any] | None = None
+        self.validation: Validation | None = None
 
     # Lightning's hooks, in the order in which they run
 
@@ -80,11 +89,12 @@ class VAETraining(lightning.LightningModule):
         return optimizer
 
     def on_train_start(self) -> None:
-        """Open the progress bar where the training stands."""
+        """Take signals back from Lightning; open the progress bar where the training stands."""
+        self.listen()  # Lightning takes SIGTERM for itself, and leaves with code 0 then
         interval = 0.5 if sys.stderr.isatty() else 30.0
         self.bar = tqdm(
             total=self.schedule.num_steps, initial=self.step, desc="train", unit=" steps",
-            mininterval=interval, maxinterval=interval,
+            mininterval=interval, maxinterval=interval, disable=not is_main(),
         )  # fmt: skip
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -98,21 +108,38 @@ class VAETraining(lightning.LightningModule):
             epoch=epoch,
             num_passes=self.schedule.num_passes,
             first_batch=first_batch,
+            num_parts=self.config.trainer.accumulate,
         )
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed the randomness of a step by its number alone, and set the learning rate."""
-        torch.manual_seed(self.config.trainer.seed * 2**32 + self.step)
-        if self.step == self.schedule.pretrain_steps > 0:
-            self.end_pretraining()
-        for group in self.raw_optimizer.param_groups:
-            group["lr"] = self.schedule.learning_rate(self.step)
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """The batches of a validation, for the main rank."""
+        return self.validator.loader()
+
+    def on_train_epoch_start(self) -> None:
+        """Tell Lightning whether to validate after this epoch."""
+        due = self.schedule.is_validated(self.step // self.schedule.steps_per_epoch + 1)
+        self.trainer.check_val_every_n_epoch = 1 if due else NEVER
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> int | None:
+        """Begin a step, unless the training is to stop here."""
+        if batch_idx % self.config.trainer.accumulate == 0:
+            if self.requests.signal_of_all:
+                return -1  # which ends Lightning's epoch
+            self.begin_step()
+        return None
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """One step on the objective."""
+        """The objective of a batch, or of a part of it."""
         self.beta_used = self.beta()
-        bound = self.model(batch.ids, batch.lengths, encoder_input=batch.encoder_input)
-        loss = self.config.objective.loss(bound, self.beta_used)
+        generator = None if batch.share is None else self.generator_of_all()
+        bound = self.model(
+            batch.ids,
+            batch.lengths,
+            generator,
+            encoder_input=batch.encoder_input,
+            share=batch.share,
+        )
+        loss = self.config.objective.loss(bound, self.beta_used, batch.share)
         return {"loss": loss, "nll": bound.nll.detach(), "kl": bound.kl.detach()}
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
@@ -120,28 +147,36 @@ class VAETraining(lightning.LightningModule):
         clip_grad_norm_(self.model.parameters(), self.config.trainer.grad_clip)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Count the step and advance the bar; stop here if the user asked for it."""
-        if self.rate is not None and self.step >= self.schedule.pretrain_steps:
-            self.rate.update(outputs["kl"])
-        if self.average is not None:
-            step_of_stage, decay = self.schedule.stage(self.step)[0], self.config.trainer.ema_decay
-            move_average(self.average, self.model, step=step_of_stage, decay=decay)
-        self.step += 1
-        self.nats.add(outputs["nll"], outputs["kl"])
-        assert self.bar is not None
-        if self.bar.update():  # only when it is drawn: reading a figure waits for a GPU
-            figures = {name: f"{mean:.1f}" for name, mean in self.nats.means().items()}
-            self.bar.set_postfix(figures | {"beta": f"{float(self.beta_used):.3f}"}, refresh=False)
-        self.stop_if_asked()
+        """Count the nats, and the step once its last part is done."""
+        sums = sums_of(outputs["nll"], outputs["kl"])
+        part = batch_idx % self.config.trainer.accumulate
+        self.batch_sums = sums if part == 0 else self.batch_sums + sums
+        if part + 1 == self.config.trainer.accumulate:
+            self.end_step()
+
+    def on_validation_epoch_start(self) -> None:
+        """Validate the average of the weights, if there is one."""
+        self.validator.begin(self.model if self.average is None else self.average)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add a batch to the validation; figures are made in full precision."""
+        with torch.autocast(self.device.type, enabled=False):
+            self.validator.add(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Let the main rank, which alone is here, sum up."""
+        self.validation = self.validator.result()
 
     def on_train_epoch_end(self) -> None:
-        """Validate if it is time; write the checkpoint."""
+        """Judge the validation, if it was time for one; write the checkpoint."""
         epoch, rest = divmod(self.step, self.schedule.steps_per_epoch)
-        is_last = self.step == self.schedule.num_steps
-        if rest == 0 and (epoch % self.config.trainer.validate_every == 0 or is_last):
-            self.validate(epoch)
-        write_checkpoint(self.run, self.state())
-        self.stop_if_asked()
+        if rest == 0 and self.schedule.is_validated(epoch):
+            from_main(lambda: self.judge(epoch))
+            self.nats = TrainingNats()
+        self.write_checkpoint()
+        self.requests.agree()
+        if self.requests.signal_of_all:
+            self.trainer.should_stop = True
 
     # What they call
 
@@ -152,14 +187,54 @@ class VAETraining(lightning.LightningModule):
         assert isinstance(optimizer, torch.optim.Optimizer)
         return optimizer
 
-    def interrupt(self, number: int) -> None:
-        """End the training after the step or the validation that runs, because of a signal."""
-        self.signal = number
+    @property
+    def step_seed(self) -> int:
+        """The seed of this step, for all ranks."""
+        return self.config.trainer.seed * 2**32 + self.step
 
-    def stop_if_asked(self) -> None:
-        """Let Lightning end the training here."""
-        if self.signal is not None:
-            self.trainer.should_stop = True
+    def generator_of_all(self) -> torch.Generator:
+        """The noise of a whole batch, of which each rank takes its share."""
+        return torch.Generator(self.device).manual_seed(self.step_seed)
+
+    def begin_step(self) -> None:
+        """Seed the randomness of a step by its number and the rank; set the learning rate."""
+        if self.step == self.schedule.pretrain_steps > 0:
+            torch.manual_seed(self.step_seed)  # all ranks draw the same weights
+            self.end_pretraining()
+        torch.manual_seed((self.step_seed + rank() * RANKS_APART) % 2**64)
+        for group in self.raw_optimizer.param_groups:
+            group["lr"] = self.schedule.learning_rate(self.step)
+
+    def end_step(self) -> None:
+        """Count the step and advance the bar; do what is asked for between two steps."""
+        if self.rate is not None and self.step >= self.schedule.pretrain_steps:
+            self.rate.update(self.batch_sums[1:2] / self.batch_sums[2])
+        if self.average is not None:
+            step_of_stage, decay = self.schedule.stage(self.step)[0], self.config.trainer.ema_decay
+            move_average(self.average, self.model, step=step_of_stage, decay=decay)
+        self.step += 1
+        self.nats.add(self.batch_sums)
+        assert self.bar is not None
+        if self.bar.update():  # only when it is drawn: reading a figure waits for a GPU
+            self.show_progress(self.bar)
+        if self.requests.between_steps():
+            self.write_checkpoint()
+
+    def show_progress(self, bar: "tqdm[Any]") -> None:
+        """Show where the training stands, in the bar and to the loggers."""
+        means, beta = self.nats.means(), float(self.beta_used)
+        figures = {name: f"{mean:.1f}" for name, mean in means.items()}
+        bar.set_postfix(figures | {"beta": f"{beta:.3f}"}, refresh=False)
+        self.log_figures({f"train_{name}": mean for name, mean in means.items()} | {"beta": beta})
+
+    def log_figures(self, figures: dict[str, float]) -> None:
+        """Send figures to the loggers."""
+        for logger in self.loggers:
+            logger.log_metrics(figures, self.step)
+
+    def write_checkpoint(self) -> None:
+        """Let the main rank write the state, which is the same on all."""
+        from_main(lambda: write_checkpoint(self.run, self.state()))
 
     def beta(self) -> float | Tensor:
         """The weight of the KL at this step."""
@@ -172,33 +247,40 @@ class VAETraining(lightning.LightningModule):
         self.model.decoder.load_state_dict(self.model.make_decoder().state_dict())
         self.raw_optimizer.state.clear()
 
-    def validate(self, epoch: int) -> None:
-        """Log the figures of the validation split; keep the bundle if it is the best so far."""
-        pretrain_epochs = self.config.trainer.pretrain_epochs
-        model = self.model if self.average is None else self.average
-        validation = self.validator.validate(model)
-        figures = validation.figures
+    def judge(self, epoch: int) -> None:
+        """Log the figures of the validation; keep the bundle if it is the best so far.
+
+        Raises:
+            InputError: the training has diverged.
+        """
+        validation, self.validation = self.validation, None
+        assert validation is not None
         if not math.isfinite(validation.loss):
             raise InputError(
                 f"{self.run}: the training has diverged (validation loss {validation.loss} in "
                 f"epoch {epoch}); lower trainer.learning_rate, which is "
                 f"{self.config.trainer.learning_rate:g}, and give another --name"
             )
-        best = is_best(validation.loss, self.history, pretrain_epochs)
+        best = is_best(validation.loss, self.history, self.config.trainer.pretrain_epochs)
         self.history.append(self.progress(epoch) | validation.row())
-        self.nats = TrainingNats()
         write_metrics(self.run, self.history)
+        self.log_figures(self.history[-1])
         if best:
-            settings = asdict(self.config)
-            card = model_card(model, self.corpus, settings, figures)
-            save_bundle(self.run / BUNDLE, model, self.corpus.tokenizer, settings, card)
+            self.keep(validation)
         mark = f"best so far, by a loss of {validation.loss:.2f}" if best else ""
-        if epoch <= pretrain_epochs:
+        if epoch <= self.config.trainer.pretrain_epochs:
             mark = "autoencoder"
-        lines = [headline(epoch, figures, mark), *validation.examples]
-        if warning := self.watch.warning(figures, self.step):
+        lines = [headline(epoch, validation.figures, mark), *validation.examples]
+        if warning := self.watch.warning(validation.figures, self.step):
             lines.append(warning)
         tqdm.write("\n".join(lines), file=sys.stderr)
+
+    def keep(self, validation: Validation) -> None:
+        """Write the bundle of the model that was validated."""
+        model = self.model if self.average is None else self.average
+        settings = asdict(self.config)
+        card = model_card(model, self.corpus, settings, validation.figures)
+        save_bundle(self.run / BUNDLE, model, self.corpus.tokenizer, settings, card)
 
     def progress(self, epoch: int) -> dict[str, float]:
         """The columns of metrics.csv about the training: as it stands, since the row before."""
@@ -271,33 +353,3 @@ class VAETraining(lightning.LightningModule):
                 if part.ndim and part.shape != weights[number].shape:
                     raise ValueError(f"{name} of shape {tuple(part.shape)}")
         return saved
-
-
-class TrainingNats:
-    """Sums over the sequences that were trained on since the last validation."""
-
-    def __init__(self) -> None:
-        self.sums = torch.zeros(3, dtype=torch.float64)  # of nll, of kl, and number of sequences
-
-    def add(self, nll: Float[Tensor, " B"], kl: Float[Tensor, " B"]) -> None:
-        """Add a batch; no GPU is waited for."""
-        terms = torch.stack([nll, kl, torch.ones_like(nll)]).double()
-        self.sums = self.sums.to(nll.device) + terms.sum(1)
-
-    def means(self) -> dict[str, float]:
-        """Nats per sequence."""
-        nll, kl, number = self.sums.tolist()
-        return {"nll": nll / number, "kl": kl / number}
-
-
-@torch.no_grad()
-def move_average(average: SequenceVAE, model: SequenceVAE, *, step: int, decay: float) -> None:
-    """Take the average of weights and buffers one step on; the first steps count for more.
-
-    (Torch's AveragedModel asks the device for its count at each step, which makes a GPU wait.)
-    """
-    weight = max(1 - decay, 10 / (10 + step))
-    averages = itertools.chain(average.parameters(), average.buffers())
-    values = itertools.chain(model.parameters(), model.buffers())
-    for mean, value in zip(averages, values, strict=True):
-        mean.lerp_(value, weight)

@@ -41,6 +41,11 @@ class Schedule:
     def _steps_per_pass(self) -> int:
         return -(-self.num_sequences // self.config.trainer.batch_size)
 
+    def is_validated(self, epoch: int) -> bool:
+        """Whether a validation follows this epoch; one follows the last."""
+        settings = self.config.trainer
+        return epoch % settings.validate_every == 0 or epoch == settings.max_epochs
+
     def stage(self, step: int) -> tuple[int, int]:
         """The step within its stage, and the number of steps of that stage."""
         if step < self.pretrain_steps:

@@ -2,16 +2,14 @@
 
 import contextlib
 import logging
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.pytorch.callbacks import Callback, LambdaCallback
+from lightning.pytorch.callbacks import LambdaCallback
 
-from seqvae.corpus.prepare import prepare
+from seqvae.corpus.prepare import open_prepared, prepare
 from seqvae.corpus.store import Corpus
 from seqvae.disk import door, only_writer
 from seqvae.errors import InputError
@@ -19,6 +17,7 @@ from seqvae.inference.bundle import bundle_in
 from seqvae.inference.codec import Codec
 from seqvae.inference.prior import Prior, fit_prior_of
 from seqvae.model.objective import BetaSchedule
+from seqvae.model.ranks import end_in_time, from_main, is_main, one_voice
 from seqvae.stops import Stopped, first_to, number_of, on_signal
 from seqvae.training.checkpoint import (
     CHECKPOINT,
@@ -28,8 +27,9 @@ from seqvae.training.checkpoint import (
     record_corpus,
     tidy,
 )
-from seqvae.training.config import Config, TrainerConfig
-from seqvae.training.hardware import keep_freed_memory, use_bf16, use_gpu
+from seqvae.training.config import Config
+from seqvae.training.engine import join, make_trainer, quiet_lightning
+from seqvae.training.hardware import keep_freed_memory, use_gpu
 from seqvae.training.module import VAETraining
 
 logger = logging.getLogger(__name__)
@@ -50,12 +50,33 @@ def train(config: Config, runs: Path = Path("runs"), *, resume: bool = False) ->
     on_gpu = use_gpu(config.trainer.accelerator)
     if run.resolve() == config.corpus_folder.resolve():
         raise InputError(f"{run}: the run and its corpus are one folder; change data.corpus")
-    with only_writer(run):
-        return _train(config, run, resume=resume, on_gpu=on_gpu)
+    with quiet_lightning(), one_voice(run):
+        in_time = LambdaCallback(on_exception=lambda _, __, error: end_in_time(error, run))
+        trainer = make_trainer(config, run, in_time, on_gpu=on_gpu)
+        join(trainer)
+        with only_writer(run) if is_main() else contextlib.nullcontext():
+            _train(config, run, trainer, resume=resume)
+    return run
 
 
-def _train(config: Config, run: Path, *, resume: bool, on_gpu: bool) -> Path:
-    """Train as the only writer of the run."""
+def _train(config: Config, run: Path, trainer: lightning.Trainer, *, resume: bool) -> None:
+    """Train, on the main rank as the only writer of the run."""
+    checkpoint = from_main(lambda: _begin(config, run, resume=resume))
+    corpus = open_prepared(config.data, config.corpus_folder)
+    keep_freed_memory()
+    torch.manual_seed(config.trainer.seed)  # of the initial weights
+    module = VAETraining(config, corpus, run)
+    if checkpoint is not None:
+        with door(run / CHECKPOINT, NEW_NAME):
+            module.restore(checkpoint)
+    was_complete = module.step == module.schedule.num_steps
+    if not was_complete:
+        _fit(module, trainer)
+    from_main(lambda: _end(config, run, corpus, was_complete=was_complete))
+
+
+def _begin(config: Config, run: Path, *, resume: bool) -> dict[str, Any] | None:
+    """Prepare the corpus; begin the run, or find the state from which it goes on."""
     tidy(run)
     checkpoint = read_checkpoint(run, config) if resume else None
     if checkpoint is None and (run / CHECKPOINT).exists():
@@ -69,47 +90,43 @@ def _train(config: Config, run: Path, *, resume: bool, on_gpu: bool) -> Path:
         begin_run(run, config, corpus)
     else:
         record_corpus(run, corpus)
-    keep_freed_memory()
-    torch.manual_seed(config.trainer.seed)  # of the initial weights
-    module = VAETraining(config, corpus, run)
-    if checkpoint is not None:
-        with door(run / CHECKPOINT, NEW_NAME):
-            module.restore(checkpoint)
-    was_complete = module.step == module.schedule.num_steps
-    if not was_complete:
-        _fit(module, on_gpu=on_gpu)
+    return checkpoint
+
+
+def _end(config: Config, run: Path, corpus: Corpus, *, was_complete: bool) -> None:
+    """Fit the prior, unless that is done."""
     if config.model.latent_dim and Prior.load(bundle_in(run), config.model.latent_dim) is None:
         _fit_prior(run, corpus)
     elif was_complete:
         logger.warning("%s: the training is complete; there is nothing to resume", run)
-    return run
 
 
-def _fit(module: VAETraining, *, on_gpu: bool) -> None:
+def _fit(module: VAETraining, trainer: lightning.Trainer) -> None:
     """Train to the end.
 
     Raises:
-        Stopped: a signal came. After the first one the checkpoint is written, the second one leaves
-            that of the epoch before.
+        Stopped: a signal came to one of the ranks. After the first one the checkpoint is written,
+            the second one leaves the checkpoint before.
     """
-    schedule, settings = module.schedule, module.config.trainer
-    epochs_left = settings.max_epochs - module.step // schedule.steps_per_epoch
+    schedule, requests = module.schedule, module.requests
+    epochs_done = module.step // schedule.steps_per_epoch
+    trainer.fit_loop.max_epochs = module.config.trainer.max_epochs - epochs_done
     try:
-        with _quiet_lightning(), on_signal(first_to(module.interrupt)) as listen:
-            # Lightning takes SIGTERM for itself, and leaves with code 0 then.
-            listening = LambdaCallback(on_train_start=lambda *_: listen())
-            trainer = _make_trainer(settings, listening, max_epochs=epochs_left, on_gpu=on_gpu)
+        with on_signal(first_to(requests.interrupt)) as listen:
+            module.listen = listen
             trainer.fit(module)
+            requests.agree()
     except SystemExit:  # which Lightning makes of a second Ctrl-C
-        if module.signal is None:
+        if not requests.signal:
             raise
+        requests.signal_of_all = requests.signal
     finally:
         if module.bar is not None:
             module.bar.close()
-    if module.signal is not None:
+    if requests.signal_of_all:
         resumable = (module.run / CHECKPOINT).exists()
         raise Stopped(
-            module.signal,
+            requests.signal_of_all,
             f"{module.run}: interrupted at step {module.step} of {schedule.num_steps}; the same "
             f"command {'with --resume goes on' if resumable else 'starts again'}",
         )
@@ -129,43 +146,3 @@ def _fit_prior(run: Path, corpus: Corpus) -> None:
             f"{run}: interrupted while the prior was fitted; the same command with --resume goes "
             "on",
         ) from interruption
-
-
-def _make_trainer(
-    settings: TrainerConfig, *callbacks: Callback, max_epochs: int, on_gpu: bool
-) -> lightning.Trainer:
-    half = use_bf16(settings.precision, on_gpu=on_gpu)
-    return lightning.Trainer(
-        accelerator="gpu" if on_gpu else "cpu",
-        devices=1,
-        precision="bf16-mixed" if half else "32-true",
-        max_epochs=max_epochs,
-        reload_dataloaders_every_n_epochs=1,
-        limit_val_batches=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[*callbacks],
-        plugins=[LightningEnvironment()],  # under SLURM it would take signals and look for ranks
-    )
-
-
-@contextlib.contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Suppress advice that does not apply."""
-    log = logging.getLogger("lightning.pytorch")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        for message in (
-            ".*does not have many workers",  # on purpose: a batch costs less than a millisecond
-            ".*number of training batches",  # small corpora are welcome
-            ".*treespec, LeafSpec.* is deprecated",  # from inside Lightning, with torch 2.13
-            "RNN module weights are not part of single contiguous chunk",  # dropped ones, on a GPU
-        ):
-            warnings.filterwarnings("ignore", message)
-        try:
-            yield
-        finally:
-            log.setLevel(level)

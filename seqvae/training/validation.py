@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from torch.utils.data import DataLoader
 
-from seqvae.corpus.batches import held_out_loader
+from seqvae.corpus.batches import Batch, held_out_loader
 from seqvae.corpus.store import Corpus
 from seqvae.inference.evaluation import Evaluation, Tally
 from seqvae.inference.figures import music_figures
 from seqvae.inference.metrics import unpadded
+from seqvae.model.ranks import is_main
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers.contract import Ids
 from seqvae.training.config import Config
@@ -60,31 +62,38 @@ class Validator:
                 MAX_VALIDATED, len(self.split),
             )  # fmt: skip
 
-    def validate(self, model: SequenceVAE) -> Validation:
-        """The figures of a model, which is left in training mode."""
-        model.eval()
-        tally = Tally(model)
-        originals: list[Ids] = []
-        decodings: list[Ids] = []
-        loader = held_out_loader(self.split, self.batch_size, self.tokenizer, self.numbers)
-        for batch in loader:
-            decodings += unpadded(tally.update(batch.to(model.device)))
-            originals += unpadded(batch)
-        model.train()
-        figures = tally.result()
-        if self.tokenizer.modality == "music":
-            music = music_figures(originals, decodings, self.tokenizer)
-            figures = Evaluation(**vars(figures) | music)
-        loss = float(self.objective.selection_loss(tally.bound()))
-        return Validation(figures, loss, self._examples(originals, decodings))
+    def loader(self) -> DataLoader[Batch]:
+        """The batches to validate on; none on any rank but the main one."""
+        numbers = self.numbers if is_main() else self.numbers[:0]
+        return held_out_loader(self.split, self.batch_size, self.tokenizer, numbers)
 
-    def _examples(self, originals: Sequence[Ids], decodings: Sequence[Ids]) -> list[str]:
+    def begin(self, model: SequenceVAE) -> None:
+        """Begin to validate a model, which is in evaluation mode."""
+        self.tally = Tally(model)
+        self.originals: list[Ids] = []
+        self.decodings: list[Ids] = []
+
+    def add(self, batch: Batch) -> None:
+        """Add a batch, which is where the model is."""
+        self.decodings += unpadded(self.tally.update(batch))
+        self.originals += unpadded(batch)
+
+    def result(self) -> Validation:
+        """The figures of all batches since the beginning."""
+        figures = self.tally.result()
+        if self.tokenizer.modality == "music":
+            music = music_figures(self.originals, self.decodings, self.tokenizer)
+            figures = Evaluation(**vars(figures) | music)
+        loss = float(self.objective.selection_loss(self.tally.bound()))
+        return Validation(figures, loss, self._examples())
+
+    def _examples(self) -> list[str]:
         """Sequences of medium length, and what the model makes of them."""
-        first = max(0, (len(originals) - NUM_EXAMPLES) // 2)
+        first = max(0, (len(self.originals) - NUM_EXAMPLES) // 2)
         shown = slice(first, first + NUM_EXAMPLES)
         return [
             f"  {label:<4} {self.tokenizer.show(ids)}"[:LINE]
-            for pair in zip(originals[shown], decodings[shown], strict=True)
+            for pair in zip(self.originals[shown], self.decodings[shown], strict=True)
             for label, ids in zip(("in", "out"), pair, strict=True)
         ]
 

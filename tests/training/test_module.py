@@ -17,8 +17,9 @@ from seqvae.model.config import ModelConfig, Steps
 from seqvae.model.objective import BetaSchedule, Objective, TargetRate
 from seqvae.model.vae import SequenceVAE
 from seqvae.training import module as module_file
+from seqvae.training.averages import TrainingNats, move_average, sums_of
 from seqvae.training.checkpoint import read_metrics
-from seqvae.training.module import TrainingNats, VAETraining, move_average
+from seqvae.training.module import VAETraining
 from seqvae.training.train import train
 
 
@@ -170,8 +171,8 @@ def test_the_beta_of_a_target_is_logged(tmp_path: Path, steps: list[Step]) -> No
 
 def test_means_are_over_sequences() -> None:
     nats = TrainingNats()
-    nats.add(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.5, 0.5, 0.5]))
-    nats.add(torch.tensor([6.0]), torch.tensor([2.5]))
+    nats.add(sums_of(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.5, 0.5, 0.5])))
+    nats.add(sums_of(torch.tensor([6.0]), torch.tensor([2.5])))
     assert nats.means() == {"nll": 3.0, "kl": 1.0}
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from full_disk import full_disk
-from tiny_runs import assert_same_run, checkpoint, corpus_of, tiny_config
+from tiny_runs import assert_same_run, checkpoint, corpus_of, tiny_config, validated
 
 import seqvae
 from seqvae.corpus.config import DataConfig
@@ -21,7 +21,6 @@ from seqvae.inference.codec import Codec
 from seqvae.inference.prior import Prior, fit_prior_of
 from seqvae.model.config import ModelConfig
 from seqvae.model.objective import BetaSchedule, Objective
-from seqvae.model.vae import SequenceVAE
 from seqvae.stops import SIGNALS, Stopped
 from seqvae.training import checkpoint as checkpoint_file
 from seqvae.training import module as module_file
@@ -101,10 +100,10 @@ PHASES = {
     "in the first step after the pre-training": (VAETraining, "training_step", 5, press),
     "in the last step": (VAETraining, "training_step", 14, press),
     "between two epochs": (module_file, "write_checkpoint", 0, press),
-    "at a validation": (Validator, "validate", 0, press),
-    "at a validation, twice": (Validator, "validate", 0, press_twice),
-    "at the last validation": (Validator, "validate", 1, press),
-    "at the last validation, twice": (Validator, "validate", 1, press_twice),
+    "at a validation": (Validator, "result", 0, press),
+    "at a validation, twice": (Validator, "result", 0, press_twice),
+    "at the last validation": (Validator, "result", 1, press),
+    "at the last validation, twice": (Validator, "result", 1, press_twice),
     "while the bundle is written": (module_file, "save_bundle", 1, press_twice),
     "while the checkpoint is written": (checkpoint_file.torch, "save", 1, press_twice),
     "while the prior is fitted": (train_file, "fit_prior_of", 0, press),
@@ -159,7 +158,7 @@ def test_every_signal_ends_a_run_with_a_checkpoint_also_after_lightning_took_it(
 def test_a_run_stops_after_the_validation_in_which_it_is_interrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Validator, "validate", before(0, press, Validator.validate))
+    monkeypatch.setattr(Validator, "result", before(0, press, Validator.result))
     with pytest.raises(KeyboardInterrupt, match="step 5 of 10"):
         train(tiny_config(tmp_path), tmp_path)
     assert len(read_metrics(tmp_path / "tiny")) == 1
@@ -307,14 +306,6 @@ def test_a_gpu_that_is_not_there_is_refused_before_anything_is_written(
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize(("precision", "expected"), [("bf16", "bf16-mixed"), ("fp32", "32-true")])
-def test_the_trainer_computes_in_the_precision_that_is_set(precision: str, expected: str) -> None:
-    settings = dataclasses.replace(TrainerConfig(), precision=precision)  # type: ignore[arg-type]
-    trainer = train_file._make_trainer(settings, max_epochs=3, on_gpu=False)
-    assert trainer.precision == expected
-    assert trainer.max_epochs == 3
-
-
 def test_a_schedule_that_a_target_replaces_is_named(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -329,20 +320,20 @@ def test_a_schedule_that_a_target_replaces_is_named(
 def test_the_bundle_is_the_best_epoch_and_needs_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    losses, inner = iter([3.0, 1.0, 2.0]), Validator.validate
+    losses, inner = iter([3.0, 1.0, 2.0]), Validator.result
 
-    def validate(self: Validator, model: SequenceVAE) -> Validation:
-        return dataclasses.replace(inner(self, model), loss=next(losses))
+    def result(self: Validator) -> Validation:
+        return dataclasses.replace(inner(self), loss=next(losses))
 
-    monkeypatch.setattr(Validator, "validate", validate)
     config = tiny_config(tmp_path, max_epochs=3, learning_rate=0.1)
-    run = train(config, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(Validator, "result", result)
+        run = train(config, tmp_path)
     row = read_metrics(run)[1]
     assert row["loss"] == 1.0
     card = (run / "bundle" / "README.md").read_text()
     assert f"| neg_elbo | {row['neg_elbo']:.4g} |" in card
-    again = Validator(config, corpus_of(config))
-    kept = inner(again, Codec.load(run).model)
+    kept = validated(Validator(config, corpus_of(config)), Codec.load(run).model)
     assert kept.figures.neg_elbo == pytest.approx(row["neg_elbo"], rel=1e-6)
     assert sorted(p.name for p in (run / "bundle").iterdir()) == [
         "README.md", "config.json", "model.safetensors", "prior.safetensors", "tokenizer.json",

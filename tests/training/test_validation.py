@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_runs import corpus_of, three_files, tiny_config
+from tiny_runs import corpus_of, three_files, tiny_config, validated
 from trained import Trained
 
 from seqvae.corpus.store import Corpus
@@ -33,7 +33,7 @@ def planted(config: Config, corpus: Corpus) -> SequenceVAE:
 def test_the_figures_are_those_of_the_validation_split(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, data=three_files(tmp_path))
     corpus = corpus_of(config)
-    figures = Validator(config, corpus).validate(planted(config, corpus)).figures
+    figures = validated(Validator(config, corpus), planted(config, corpus)).figures
     num_steps = corpus.splits["valid"].lengths.mean()
     assert num_steps == 3  # two words and the end; training and test lines are longer
     assert figures.num_sequences == 6
@@ -55,18 +55,9 @@ def test_epochs_are_compared_by_the_loss_at_the_final_weight(
 ) -> None:
     config = tiny_config(tmp_path, objective=objective)
     corpus = corpus_of(config)
-    result = Validator(config, corpus).validate(planted(config, corpus))
+    result = validated(Validator(config, corpus), planted(config, corpus))
     assert result.loss == pytest.approx(result.figures.nll + cost)
     assert result.row()["loss"] == result.loss
-
-
-def test_a_validation_leaves_the_model_in_training(tmp_path: Path) -> None:
-    config = tiny_config(tmp_path, dropout=0.5)
-    corpus = corpus_of(config)
-    model = SequenceVAE(config.model, corpus.tokenizer.steps)
-    first = Validator(config, corpus).validate(model)
-    assert model.training
-    assert Validator(config, corpus).validate(model) == first  # nothing is dropped meanwhile
 
 
 def lines_of_many_lengths(folder: Path) -> dict[str, str]:
@@ -89,7 +80,7 @@ def test_a_large_split_is_represented_by_the_same_sequences_each_time(
     assert "validations take" not in caplog.text  # all of them
     monkeypatch.setattr(validation, "MAX_VALIDATED", 3)
     validator, model = Validator(config, corpus), planted(config, corpus)
-    results = [validator.validate(model) for _ in range(2)]
+    results = [validated(validator, model) for _ in range(2)]
     assert results[0] == results[1]
     assert caplog.text.count("validations take 3 of the 7 sequences") == 1
     chosen = lengths[validator.numbers]
@@ -104,7 +95,7 @@ def test_a_large_split_is_represented_by_the_same_sequences_each_time(
 def test_the_log_shows_sequences_of_medium_length_and_what_becomes_of_them(tmp_path: Path) -> None:
     config = tiny_config(tmp_path, data=lines_of_many_lengths(tmp_path))
     corpus = corpus_of(config)
-    examples = Validator(config, corpus).validate(planted(config, corpus)).examples
+    examples = validated(Validator(config, corpus), planted(config, corpus)).examples
     assert examples[::2] == ["  in   a b c", "  in   a b c d"]
     assert all(line.startswith("  out  ") for line in examples[1::2])
 
@@ -113,7 +104,7 @@ def test_a_model_that_plays_nothing_has_a_constant_answer(
     melodies: Trained, tmp_path: Path
 ) -> None:
     config = tiny_config(tmp_path)
-    result = Validator(config, melodies.corpus).validate(planted(config, melodies.corpus))
+    result = validated(Validator(config, melodies.corpus), planted(config, melodies.corpus))
     row = result.row()
     assert row["onset_f1"] == 0
     assert row["accuracy_free_running"] == row["accuracy_constant"]
@@ -126,7 +117,7 @@ def test_a_model_that_plays_nothing_has_a_constant_answer(
 def test_text_has_no_onsets(tmp_path: Path) -> None:
     config = tiny_config(tmp_path)
     corpus = corpus_of(config)
-    result = Validator(config, corpus).validate(planted(config, corpus))
+    result = validated(Validator(config, corpus), planted(config, corpus))
     assert list(result.row()) == [
         "loss", "neg_elbo", "nll", "kl", "mi_aggregate", "active_units",
         "accuracy_teacher_forced", "accuracy_free_running", "accuracy_constant",
