@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 READMES = {str(file.relative_to(ROOT)): file.read_text() for file in tables.readmes()}
 TINY = shlex.split(
-    "--trainer.max_epochs 1 --trainer.batch_size 32 --trainer.accelerator cpu "
+    "--trainer.max_epochs 1 --trainer.batch_size 32 --trainer.accelerator cpu --trainer.devices 1 "
     "--model.latent_dim 192 --model.conductor_dim 8 "
     "--model.embedding_dim 8 --model.encoder_dim 8 --model.decoder_dim 8 --data.num_workers 1 "
     "--trainer.min_epoch_steps 1"

@@ -197,9 +197,7 @@ class HierarchicalEncoder(nn.Module):
         segments = unflatten(pooled, 0, (len(ids), self.num_segments))  # (B, U, D)
         context = self.overview(segments)[0]
         slices = in_float32(self.posterior(torch.cat([segments, context], dim=-1)))
-        mean, log_stddev = (
-            part.flatten(1) for part in slices.chunk(2, dim=-1)
-        )  # of (B, U, 2 Z / U)
+        mean, log_stddev = (part.flatten(1) for part in slices.chunk(2, dim=-1))
         return DiagonalGaussian(self.normalise(mean), log_stddev)
 
 

@@ -9,6 +9,7 @@ from seqvae.corpus.config import DataConfig
 from seqvae.errors import InputError
 from seqvae.model.config import POOLINGS, ModelConfig
 from seqvae.model.objective import Objective
+from seqvae.training import config as config_file
 from seqvae.training.config import Config, TrainerConfig
 
 SECTIONS = {
@@ -128,6 +129,18 @@ def test_five_nats_a_dimension_is_what_the_message_promises() -> None:
             {"model.bn_gamma": 0.6, "trainer.batch_size": 1},
             "bn_gamma is 0.6, but a batch of 1",
         ),
+        (
+            {"model.bn_gamma": 0.6, "trainer.accumulate": 2},
+            "bn_gamma is 0.6, which takes the mean over a whole batch, but accumulate 2 computes",
+        ),
+        (
+            {"objective.free_nats_per_dim": 0.5, "trainer.accumulate": 3},
+            "free_nats_per_dim is 0.5, which takes the mean over a whole batch, but accumulate 3",
+        ),
+        ({"trainer.devices": 0}, "devices is 0; it must be 1 or more"),
+        ({"trainer.num_nodes": 0}, "num_nodes is 0; it must be 1 or more"),
+        ({"trainer.checkpoint_minutes": -1.0}, "checkpoint_minutes is -1.0; it must be 0 or more"),
+        ({"trainer.loggers": ["x"]}, "loggers is ['x']; choose of tensorboard, wandb"),
         ({"model.latent_dim": -1}, "latent_dim is -1; it must be 0 or more"),
         ({"model.bn_gamma": -0.5}, "bn_gamma is -0.5; it must be 0 or more"),
         ({"model.bn_gamma": math.nan}, "bn_gamma is nan; it takes a finite number"),
@@ -159,3 +172,11 @@ def test_an_impossible_setting_is_refused(settings: dict[str, Any], message: str
         config(settings)
     assert str(no.value).startswith(message)
     assert "\n" not in str(no.value)
+
+
+def test_a_logger_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config_file, "find_spec", lambda _: None)
+    with pytest.raises(
+        InputError, match=r"wandb, which is not installed; pip install '\.\[wandb\]'"
+    ):
+        config({"trainer.loggers": ["wandb"]})

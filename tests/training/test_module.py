@@ -75,6 +75,15 @@ def test_each_step_has_its_own_noise(tmp_path: Path, steps: list[Step]) -> None:
     assert len({step.seed for step in steps}) == len(steps) == 20
 
 
+def test_each_rank_has_its_own_noise(
+    tmp_path: Path, steps: list[Step], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (0, 1, 2):
+        monkeypatch.setattr(module_file, "rank", lambda number=number: number)
+        train(tiny_config(tmp_path, seed=2**32 - 1, max_epochs=1), tmp_path / str(number))
+    assert len({step.seed for step in steps}) == len(steps) == 15
+
+
 def test_each_seed_has_its_own_initial_weights(tmp_path: Path, steps: list[Step]) -> None:
     for name, seed in (("one", 0), ("two", 1), ("three", 0)):
         train(tiny_config(tmp_path, seed=seed, max_epochs=1), tmp_path / name)

@@ -238,6 +238,25 @@ def test_a_failing_write_leaves_the_checkpoint_before_it_whole(
     assert_same_run(train(config, tmp_path / "whole"), parts)
 
 
+def test_checkpoints_are_written_every_so_many_minutes_and_resumed_in_mid_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(tmp_path, checkpoint_minutes=0.0)
+    killed = InputError("killed")
+
+    def die() -> None:
+        raise killed
+
+    with monkeypatch.context() as patched:
+        inner = VAETraining.training_step
+        patched.setattr(VAETraining, "training_step", before(7, die, inner))
+        with pytest.raises(InputError, match="killed"):
+            train(config, tmp_path / "parts")
+    assert checkpoint(tmp_path / "parts" / "tiny")["step"] == 7
+    parts = train(config, tmp_path / "parts", resume=True)
+    assert_same_run(train(config, tmp_path / "whole"), parts)
+
+
 # What is refused
 
 
