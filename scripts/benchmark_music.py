@@ -39,6 +39,7 @@ ROWS = {
     "trio_4bar": f"trio_4bar.yaml {GAMES}",
     "trio_16bar": f"trio_16bar.yaml {GAMES}",
     "trio_16bar_unmixed": f"trio_16bar.yaml {GAMES} --data.tokenizer.mix_share 0",
+    "piano_2bar": f"piano_2bar.yaml {SONGS}",
     "piano_4bar": f"piano_4bar.yaml {SONGS}",
     "chorale_4bar": f"chorale_4bar.yaml {CHORALES}",
     "chorale_4bar_as_written": f"chorale_4bar.yaml {CHORALES} --data.tokenizer.keys as_written",

@@ -20,6 +20,7 @@ from seqvae.inference.figures import music_figures, text_figures
 from seqvae.inference.metrics import (
     ImportanceWeighted,
     active_units,
+    are_scored,
     draws_needed,
     hits,
     importance_weighted_nll,
@@ -90,6 +91,9 @@ class Evaluation:
     onset_f1: float | None = None
     """Music: F1 of (step, pitch, voice or program) of onsets in those decodings, over all notes; of
     the kind voices (step, pitch), whichever voice has it."""
+    duration_within_step: float | None = None
+    """Music with pitches: share of the onsets that are right whose notes end at the right step, or
+    one beside it."""
     velocity_error: float | None = None
     """Music that keeps loudness: mean difference in MIDI velocity of the onsets that are right."""
     timing_error_ms: float | None = None
@@ -152,7 +156,7 @@ class Tally:
         self.kl_per_dim: list[Tensor] = []
         self.means: list[Tensor] = []
         self.log_stddevs: list[Tensor] = []
-        self.num_steps: list[Tensor] = []
+        self.num_tokens: list[Tensor] = []
         self.hits_teacher_forced: list[Tensor] = []
         self.hits_free_running: list[Tensor] = []
         self.exact: list[Tensor] = []
@@ -181,16 +185,17 @@ class Tally:
         )
         predicted = Sequences(decoded.ids[..., :num_channels], decoded.lengths)
         hit = hits(predicted, Sequences(tokens, lengths))
+        scored = are_scored(tokens, lengths, self.model.steps)
         self.kl_per_dim.append(posterior.kl_per_dim())
         self.means.append(posterior.mean)
         self.log_stddevs.append(posterior.log_stddev)
-        self.num_steps.append(lengths)
-        self.hits_free_running.append(hit.sum((0, 1)))
+        self.num_tokens.append(scored.sum((0, 1)))
+        self.hits_free_running.append((hit & scored).sum((0, 1)))
         whole = hit.sum((1, 2)) == lengths * num_channels
         self.exact.append(whole & (decoded.lengths == lengths))
-        valid = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
-        for count, channel in zip(self.token_counts, tokens[valid].unbind(-1), strict=True):
-            count += torch.bincount(channel, minlength=len(count))
+        for channel, count in enumerate(self.token_counts):
+            of_channel = tokens[..., channel][scored[..., channel]]
+            count += torch.bincount(of_channel, minlength=len(count))
         return decoded
 
     def _score(
@@ -202,9 +207,9 @@ class Tally:
     ) -> None:
         """Teacher forcing: -log p(x|z) from a draw of z, and the hits from the posterior mean."""
         self.nll.append(sequence_nll(self.model.decoder(z, ids), ids, lengths))
-        valid = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]
+        scored = are_scored(ids[..., : self.model.steps.num_channels], lengths, self.model.steps)
         right = [
-            ((channel.argmax(-1) == ids[..., c]) & valid).sum()
+            ((channel.argmax(-1) == ids[..., c]) & scored[..., c]).sum()
             for c, channel in enumerate(self.model.decoder(mean, ids))
         ]
         self.hits_teacher_forced.append(torch.stack(right))
@@ -220,7 +225,6 @@ class Tally:
         posterior = DiagonalGaussian(torch.cat(self.means), torch.cat(self.log_stddevs))
         some = self._some(posterior)
         num_some = len(some.mean)
-        num_steps = torch.cat(self.num_steps).sum()
         return Evaluation(
             num_sequences=len(nll),
             neg_elbo=float((nll + kl).mean()),
@@ -233,17 +237,25 @@ class Tally:
             mi_aggregate_ceiling=math.log(num_some),
             mi_batch=mutual_information(some, MI_GROUP, self.generator),
             mi_batch_ceiling=math.log(min(MI_GROUP, num_some)),
-            accuracy_teacher_forced=float((sum_of(self.hits_teacher_forced) / num_steps).mean()),
-            accuracy_free_running=float((sum_of(self.hits_free_running) / num_steps).mean()),
-            accuracy_constant=float((self._constant_hits() / num_steps).mean()),
+            accuracy_teacher_forced=float(self._shares(sum_of(self.hits_teacher_forced)).mean()),
+            accuracy_free_running=float(self._shares(sum_of(self.hits_free_running)).mean()),
+            accuracy_constant=float(self._shares(self._constant_hits()).mean()),
             exact_match=float(torch.cat(self.exact).double().mean()),
         )
 
     def by_channel(self) -> tuple[list[float], list[float]]:
         """Free-running accuracy of each channel, and that of a constant answer."""
-        num_steps = torch.cat(self.num_steps).sum()
-        reached = sum_of(self.hits_free_running) / num_steps
-        return reached.tolist(), (self._constant_hits() / num_steps).tolist()
+        reached = self._shares(sum_of(self.hits_free_running))
+        return reached.tolist(), self._shares(self._constant_hits()).tolist()
+
+    def _shares(self, counts: Int[Tensor, " C"]) -> Float[Tensor, " _"]:
+        """Counts of tokens by channel -> shares of all tokens; of a set of notes by their channels.
+
+        Tokens after the last note of a set do not count.
+        """
+        size = self.model.steps.slot_size or len(counts)
+        totals = sum_of(self.num_tokens).view(-1, size).sum(0)
+        return counts.view(-1, size).sum(0) / totals
 
     def _constant_hits(self) -> Int[Tensor, " C"]:
         """How often the most frequent token of each channel occurs."""

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import torch
+import numpy as np
 
 from seqvae.music.features import melody_bass_consonance, overlap, scale_share, voice_crossing
 from seqvae.music.notes import DEFAULT_QPM, Piece
@@ -40,11 +40,12 @@ def music_figures(
 ) -> dict[str, float | None]:
     """Agreement of the onsets of decodings with those of the originals, pooled over all pairs."""
 
-    def onsets(ids: Ids) -> dict[tuple[int, ...], tuple[float, float]]:
-        """(step, pitch, track) -> velocity and offset in steps."""
+    def onsets(ids: Ids) -> dict[tuple[int, ...], tuple[float, float, float]]:
+        """(step, pitch, track) -> velocity, offset in steps, and where it ends, nan for drums."""
         notes = tokenizer.decode(Example(ids)).notes
         keys = zip(*(notes[name].tolist() for name in tokenizer.onsets_by), strict=True)
-        values = zip(notes["velocity"].tolist(), notes["offset"].tolist(), strict=True)
+        ends = np.where(notes["is_drum"], np.nan, notes["end"]).tolist()
+        values = zip(notes["velocity"].tolist(), notes["offset"].tolist(), ends, strict=True)
         return dict(zip(keys, values, strict=True))
 
     num_onsets = 0  # of both sides
@@ -60,7 +61,11 @@ def music_figures(
         "onset_f1": 2 * len(differences) / num_onsets if num_onsets else 1.0
     }
     if differences:
-        velocity, offset = torch.tensor(differences, dtype=torch.float64).mean(0).tolist()
+        velocities, offsets, ends = np.array(differences).T
+        lasting = ends[~np.isnan(ends)]
+        if len(lasting):
+            figures["duration_within_step"] = float((lasting <= 1).mean())
+        velocity, offset = float(velocities.mean()), float(offsets.mean())
         ms_per_step = 60_000 / DEFAULT_QPM / tokenizer.steps_per_quarter
         if "velocity" in tokenizer.keeps:
             figures["velocity_error"] = velocity

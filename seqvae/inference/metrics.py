@@ -13,8 +13,10 @@ from torch import Tensor
 
 from seqvae.corpus.batches import Batch
 from seqvae.errors import InputError
+from seqvae.model.config import Steps
 from seqvae.model.decoding import Sequences
 from seqvae.model.latent import DiagonalGaussian
+from seqvae.model.note_sets import are_asked, are_notes, note_slots
 from seqvae.model.objective import over_sequence
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers.contract import Ids
@@ -136,6 +138,19 @@ def hits(decoded: Sequences, target: Sequences | Batch) -> Bool[Tensor, "B T C"]
     hit = torch.zeros(target.ids.shape, dtype=torch.bool, device=target.ids.device)
     hit[:, :common] = decoded.ids[:, :common] == target.ids[:, :common]
     return hit & (steps < both[:, None])[..., None]
+
+
+def are_scored(
+    tokens: Int[Tensor, "B T C"], lengths: Int[Tensor, " B"], steps: Steps
+) -> Bool[Tensor, "B T C"]:
+    """Which tokens an accuracy counts: no padding, and nothing after the last note of a set."""
+    valid = torch.arange(tokens.shape[1], device=tokens.device) < lengths[:, None]
+    if not steps.slot_size:
+        return valid[..., None].expand(tokens.shape)
+    notes = are_notes(note_slots(tokens, steps.slot_size))
+    asked = are_asked(notes)[..., None]
+    others = notes[..., None].expand(*notes.shape, steps.slot_size - 1)
+    return torch.cat([asked, others], dim=-1).flatten(2) & valid[..., None]
 
 
 def unpadded(sequences: Sequences | Batch) -> list[Ids]:

@@ -111,6 +111,12 @@ class Steps:
     5 = 0b101 is the subset of kick and hi-hat, of M = 9. Empty means no channel has subsets."""
     condition_sizes: tuple[int, ...] = ()
     """Number of values of each condition column, such as chords: read, but not predicted."""
+    slot_size: int = 0
+    """Where a step holds a set of notes, the channels of a note: the first so many are the lowest
+    note, the next so many the one above it. The first of them is the pitch, of which 0 ends the
+    set; the second is the duration, whose token d stands for d + 1 steps. 0 for other steps."""
+    unison: bool = False
+    """Whether two notes of a step may have the same pitch, for two instruments."""
 
     def __post_init__(self) -> None:
         """Write out an empty num_members; refuse sizes that no model has."""
@@ -122,11 +128,24 @@ class Steps:
         if not self.num_members:
             object.__setattr__(self, "num_members", (0,) * len(self.vocab_sizes))
         assert len(self.num_members) == len(self.vocab_sizes)
+        if self.slot_size:
+            assert self.slot_size >= 2
+            assert self.vocab_sizes == self.slot_sizes * self.num_slots
 
     @property
     def num_channels(self) -> int:
         """Channels that are predicted: the first columns of ids."""
         return len(self.vocab_sizes)
+
+    @property
+    def slot_sizes(self) -> tuple[int, ...]:
+        """Number of tokens of each channel of a note, where a step holds a set of notes."""
+        return self.vocab_sizes[: self.slot_size]
+
+    @property
+    def num_slots(self) -> int:
+        """The most notes of a step, where it holds a set of them."""
+        return len(self.vocab_sizes) // self.slot_size
 
 
 def num_segments(config: ModelConfig, steps: Steps) -> int:

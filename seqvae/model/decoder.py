@@ -24,7 +24,7 @@ from torch.nn.functional import pad
 from seqvae.model.config import ModelConfig, Steps, num_segments
 from seqvae.model.dropout import LockedDropout, WeightDropLSTM
 from seqvae.model.embedding import StepEmbedding
-from seqvae.model.heads import ChannelHeads
+from seqvae.model.step_parts import decoder_embedding, decoder_heads
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +52,7 @@ class FlatDecoder(nn.Module):
         self.hidden_dim, self.num_layers = hidden_dim, num_layers
         self.token_dropout = config.token_dropout
         self.num_channels = steps.num_channels
-        self.embedding = StepEmbedding(
-            steps.vocab_sizes, config.embedding_dim, steps.num_members, config.embedding_dropout
-        )
+        self.embedding = decoder_embedding(config, steps)
         self.conditions = (
             StepEmbedding(steps.condition_sizes, config.embedding_dim)
             if steps.condition_sizes
@@ -76,7 +74,7 @@ class FlatDecoder(nn.Module):
         width = config.embedding_dim if config.tied_embeddings else hidden_dim
         self.project = nn.Linear(hidden_dim, width) if width != hidden_dim else nn.Identity()
         self.skip = nn.Linear(code_dim, width) if "output" in wiring else None
-        self.heads = ChannelHeads(steps.vocab_sizes, width, config.num_softmaxes, steps.num_members)
+        self.heads = decoder_heads(config, steps, width)
         if config.tied_embeddings:  # Press & Wolf 2017
             for head, channel in zip(self.heads.logits, self.embedding.channels, strict=True):
                 head.tie(channel)  # type: ignore[operator]

@@ -62,12 +62,16 @@ class TokenEmbedding(nn.Embedding):
         vectors: Tensor = self.members(self.weight)
         return vectors
 
-    def forward(self, ids: Int[Tensor, "*B"]) -> Float[Tensor, "*B E"]:
-        """Look tokens up."""
+    def seen(self) -> Float[Tensor, "V E"]:
+        """The same, in training without the types that are dropped."""
         vectors = self.vectors()
         if self.training and self.type_dropout > 0:
-            vectors = drop_types(vectors, self.type_dropout)
-        return embedding(ids, vectors)
+            return drop_types(vectors, self.type_dropout)
+        return vectors
+
+    def forward(self, ids: Int[Tensor, "*B"]) -> Float[Tensor, "*B E"]:
+        """Look tokens up."""
+        return embedding(ids, self.seen())
 
 
 class StepEmbedding(nn.Module):

@@ -17,10 +17,10 @@ from torch.nn.functional import batch_norm, pad
 
 from seqvae.model.config import ModelConfig, Steps, num_segments
 from seqvae.model.dropout import LockedDropout
-from seqvae.model.embedding import StepEmbedding
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.ranks import size, total
 from seqvae.model.softmax import in_float32
+from seqvae.model.step_parts import encoder_embedding
 
 
 def reverse_within_length(
@@ -119,15 +119,6 @@ def read_both_ways(
     return ahead(inputs)[0], back(reverse_within_length(inputs, lengths))[0]
 
 
-def input_embedding(config: ModelConfig, steps: Steps) -> StepEmbedding:
-    """The embedding of all columns of a step, its conditions included."""
-    return StepEmbedding(
-        steps.vocab_sizes + steps.condition_sizes,
-        config.embedding_dim,
-        steps.num_members + (0,) * len(steps.condition_sizes),
-    )
-
-
 class Encoder(nn.Module):
     """A bidirectional LSTM whose pooled states give mean and log-stddev."""
 
@@ -136,7 +127,7 @@ class Encoder(nn.Module):
         super().__init__()
         hidden_dim, num_layers = config.encoder_dim, config.encoder_layers
         self.pool = POOLINGS[config.encoder_pooling]
-        self.embedding = input_embedding(config, steps)
+        self.embedding = encoder_embedding(config, steps)
         self.dropout = LockedDropout(config.encoder_dropout)
         input_dims = [config.embedding_dim] + [2 * hidden_dim] * (num_layers - 1)
         self.forward_layers = nn.ModuleList(
@@ -176,7 +167,7 @@ class HierarchicalEncoder(nn.Module):
         self.num_segments = num_segments(config, steps)
         self.segment_length = config.segment_length
         self.pool = POOLINGS[config.encoder_pooling]
-        self.embedding = input_embedding(config, steps)
+        self.embedding = encoder_embedding(config, steps)
         self.dropout = LockedDropout(config.encoder_dropout)
         hidden_dim, both = config.encoder_dim, {"batch_first": True, "bidirectional": True}
         self.reader = nn.LSTM(config.embedding_dim, hidden_dim, config.encoder_layers, **both)

@@ -14,6 +14,15 @@ from seqvae.model.embedding import TokenEmbedding
 from seqvae.model.softmax import Softmax, SoftmaxMixture
 
 
+def make_softmax(
+    hidden_dim: int, vocab_size: int, num_softmaxes: int, num_members: int = 0
+) -> Softmax | SoftmaxMixture:
+    """One softmax, or a mixture of several."""
+    if num_softmaxes == 1:
+        return Softmax(hidden_dim, vocab_size, num_members)
+    return SoftmaxMixture(hidden_dim, vocab_size, num_softmaxes, num_members)
+
+
 class ChannelHeads(nn.Module):
     """Distributions of a step's channels, each conditioned on the channels before it."""
 
@@ -28,10 +37,7 @@ class ChannelHeads(nn.Module):
         super().__init__()
         channels = list(zip(vocab_sizes, num_members or (0,) * len(vocab_sizes), strict=True))
         self.logits = nn.ModuleList(
-            Softmax(hidden_dim, size, members)
-            if num_softmaxes == 1
-            else SoftmaxMixture(hidden_dim, size, num_softmaxes, members)
-            for size, members in channels
+            make_softmax(hidden_dim, size, num_softmaxes, members) for size, members in channels
         )
         self.embeddings = nn.ModuleList(
             TokenEmbedding(size, hidden_dim, members) for size, members in channels[:-1]

@@ -6,7 +6,7 @@ two lookups, one product with the recurrent weights and the gates' arithmetic. `
 its weights again at each step.
 
 Axes: B sequences, C channels, K conditions, V vocabulary, E embedding, L layers, H hidden, S width
-of a code, W features, G = 4 H gates in the order input, forget, output, candidate.
+of a code, W features, P pitches, G = 4 H gates in the order input, forget, output, candidate.
 """
 
 import torch
@@ -18,6 +18,8 @@ from seqvae.model.decoder import FlatDecoder
 from seqvae.model.decoding import Draw
 from seqvae.model.embedding import StepEmbedding
 from seqvae.model.heads import ChannelHeads
+from seqvae.model.note_sets import NoteHeads, NoteSetEmbedding
+from seqvae.model.note_tables import NoteHeadTables, NoteInputTables
 
 MAX_TABLE_ROWS = 1024  # above, a product of one embedding costs less than a table of them all
 
@@ -31,12 +33,17 @@ class StepState:
         cell: Float[Tensor, "B L H"],
         from_code: Float[Tensor, "B G"],
         skip: Float[Tensor, "B W"] | None,
+        sounding: Int[Tensor, "B P"] | None = None,
     ) -> None:
-        """`from_code` goes into the gates of the first layer, `skip` into the features."""
+        """`from_code` goes into the gates of the first layer, `skip` into the features.
+
+        `sounding` says for how many steps each pitch goes on to sound, where steps hold notes.
+        """
         # Without a code both begin as the same zeros, and each is written to.
         self.hidden = hidden.clone(memory_format=torch.contiguous_format)
         self.cell = cell.contiguous()
         self.from_code, self.skip = from_code.contiguous(), skip
+        self.sounding = sounding
         size = hidden.shape[2]
         self.gates = hidden.new_empty(len(hidden), 4 * size)
         # Views are made once: at a batch of one each costs as much as the arithmetic.
@@ -50,10 +57,11 @@ class StepState:
     def keep(self, rows: Int[Tensor, " R"]) -> "StepState":
         """Go on with these rows alone."""
         skip = None if self.skip is None else self.skip[rows]
-        return StepState(self.hidden[rows], self.cell[rows], self.from_code[rows], skip)
+        sounding = None if self.sounding is None else self.sounding[rows]
+        return StepState(self.hidden[rows], self.cell[rows], self.from_code[rows], skip, sounding)
 
     def copy_(self, other: "StepState") -> "StepState":
-        """Take the values of another state of as many rows."""
+        """Take the values of another state of as many rows; notes sound on between segments."""
         self.hidden.copy_(other.hidden)
         self.cell.copy_(other.cell)
         self.from_code.copy_(other.from_code)
@@ -155,6 +163,20 @@ class HeadTables:
         return torch.stack(tokens, dim=1) if len(tokens) > 1 else tokens[0][:, None]
 
 
+def input_tables(
+    embedding: StepEmbedding | NoteSetEmbedding, weight: Float[Tensor, "G E"]
+) -> InputTables | NoteInputTables:
+    """The tables of an embedding."""
+    if isinstance(embedding, NoteSetEmbedding):
+        return NoteInputTables(embedding, weight)
+    return InputTables(embedding, weight)
+
+
+def head_tables(heads: ChannelHeads | NoteHeads) -> HeadTables | NoteHeadTables:
+    """The tables of heads."""
+    return NoteHeadTables(heads) if isinstance(heads, NoteHeads) else HeadTables(heads)
+
+
 class Stepper:
     """The free-running half of a decoder, as `decoding` needs it. Made of weights as they are."""
 
@@ -167,11 +189,11 @@ class Stepper:
         weight, embedding_dim = self.layers[0].input_weight, len(decoder.start)
         from_embedding, self.from_code = weight[:, :embedding_dim], weight[:, embedding_dim:]
         self.start = linear(decoder.start, from_embedding)
-        self.tokens = InputTables(decoder.embedding, from_embedding)
+        self.tokens = input_tables(decoder.embedding, from_embedding)
         self.conditions = (
             None if decoder.conditions is None else InputTables(decoder.conditions, from_embedding)
         )
-        self.heads = HeadTables(decoder.heads)
+        self.heads = head_tables(decoder.heads)
 
     def codes(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B U S"]:
         """The code of each segment."""
@@ -185,7 +207,11 @@ class Stepper:
         if decoder.code_beside_input:
             gates = gates + linear(code, self.from_code)
         skip = None if decoder.skip is None else decoder.skip(code)
-        return StepState(state.hidden.transpose(0, 1), state.cell.transpose(0, 1), gates, skip)
+        sounding = (
+            self.tokens.silence(len(code)) if isinstance(self.tokens, NoteInputTables) else None
+        )
+        hidden, cell = state.hidden.transpose(0, 1), state.cell.transpose(0, 1)
+        return StepState(hidden, cell, gates, skip, sounding)
 
     def step(
         self,
@@ -194,7 +220,7 @@ class Stepper:
         state: StepState,
     ) -> Float[Tensor, "B W"]:
         """What the heads read after the tokens of the step before; None before the first step."""
-        inputs = self.start if tokens is None else self.tokens(tokens)
+        inputs = self.start if tokens is None else self._from_tokens(tokens, state)
         if self.conditions is not None:
             assert conditions is not None
             inputs = inputs + self.conditions(conditions)
@@ -203,6 +229,13 @@ class Stepper:
             layer.step(state)
         features: Tensor = self.decoder.project(state.outputs[-1])
         return features if state.skip is None else features + state.skip
+
+    def _from_tokens(self, tokens: Int[Tensor, "B C"], state: StepState) -> Tensor:
+        """What the tokens of the step before add to the gates, (B, G)."""
+        if isinstance(self.tokens, NoteInputTables):
+            assert state.sounding is not None
+            return self.tokens(tokens, state.sounding)
+        return self.tokens(tokens)
 
     def draw(self, features: Float[Tensor, "B W"], draw: Draw) -> Int[Tensor, "B C"]:
         """Draw the tokens of a step."""

@@ -78,7 +78,7 @@ class Tokenizer(ABC):
     @property
     @abstractmethod
     def channels(self) -> tuple[str, ...]:
-        """Names of the channels."""
+        """Names of the channels; where a step holds a set of notes, of the channels of a note."""
 
     @property
     @abstractmethod
@@ -177,10 +177,13 @@ class MusicTokenizer(Tokenizer):
     """Pieces <-> tokens."""
 
     modality: ClassVar[Literal["music"]] = "music"
-    keeps: ClassVar[frozenset[str]] = frozenset()
-    """What the tokens keep of a performance: velocity, timing within a step."""
     onsets_by: ClassVar[tuple[str, ...]] = ("start", "pitch", "track")
     """What an onset must agree in to be right (`onset_f1`)."""
+
+    @property
+    def keeps(self) -> frozenset[str]:
+        """What the tokens keep of a performance: velocity, timing within a step."""
+        return frozenset()
 
     @property
     def reads_chords(self) -> bool:

@@ -9,7 +9,7 @@ Axes: N windows, T steps, C channels, K condition columns.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,6 @@ class GridSettings(WindowSettings):
     chords: bool = False
     """Give the model the chord of each step: that of the chord file (data.chords), or else the one
     that the notes of its half bar suggest."""
-
-    holds_several_bars: ClassVar[bool] = True
 
     @property
     def condition_sizes(self) -> tuple[int, ...]:

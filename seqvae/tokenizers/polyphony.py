@@ -1,27 +1,32 @@
-"""Any number of notes and instruments at once: a step of the sequence is a note.
+"""Any number of notes at once on a bar grid: a step holds the set of the notes that begin there.
 
-Notes come in order of onset, then pitch, then program. The channels of a note are its onset, as
-steps since the onset before it (0 ends the sequence, 1 is at once); its pitch; its duration; its
-velocity; and its program, where 128 is a drum kit. Tracks of equal program are one. Notes that
-began before a window are left out of it, and notes that last beyond its end are cut there.
+The channels of a step are `max_notes` slots, one a note, from low to high: pitch + 1, where 0 means
+that there are no more notes and the rest of the step is 0; the duration in steps - 1; and as the
+settings ask, a bin of velocity and a program, of which 128 is a drum kit. Durations are those of
+the piece, also where shorter bars are filled up. Notes that began before a window are left out of
+it, and notes that last beyond its end are cut there.
 
-Axes: N windows, T notes and the end, C = 5 channels.
+Axes: N windows, T steps, S slots, W channels of a slot, C = S W channels, K condition columns.
 """
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache, partial
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.errors import at_least, within
+from seqvae.errors import InputError, within
+from seqvae.model.config import Steps
+from seqvae.music.chords import transpose_chords
 from seqvae.music.notes import (
     NOTE_NAMES,
     NUM_VELOCITIES,
     Notes,
     Piece,
+    Track,
     bin_velocities,
     make_notes,
     velocity_bins,
@@ -29,43 +34,53 @@ from seqvae.music.notes import (
 from seqvae.music.roles import Part
 from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
-from seqvae.tokenizers.tracks import TrackSettings
+from seqvae.tokenizers.grid import (
+    Conditions,
+    GridSettings,
+    Roll,
+    grid_windows,
+    in_quarters,
+    taken_steps,
+)
+from seqvae.tokenizers.keys import KeySettings
+from seqvae.tokenizers.tracks import TrackSettings, named
 from seqvae.tokenizers.windows import (
     Span,
     Windows,
-    WindowSettings,
     encode_windows,
     extract_windows,
-    taken_bars,
     window_piece,
 )
 
-ONSET, PITCH, DURATION, VELOCITY, PROGRAM = range(5)
-END = 0
-DRUMS = 128  # the program that means a drum kit
+logger = logging.getLogger(__name__)
+
+PITCH, DURATION = 0, 1  # channels of a slot; others follow as the settings ask
+NO_NOTE = 0
 NUM_PITCHES = 128
+DRUMS = 128  # the program that means a drum kit
+MOST_NOTES = 128  # of a step
 TIME = 2**21  # more than the steps of any piece
+PROGRAMS = "--data.tokenizer.programs"
 STRUCK_TWICE = Reason("note", "struck twice at once")
+NO_DRUMS = Reason("track", "drums", PROGRAMS)
+ONE_PROGRAM = Reason("file", "several programs, heard as one instrument", PROGRAMS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PolyphonyTokenizer(TrackSettings, WindowSettings, MusicTokenizer):
-    """All notes of a piece in one sequence."""
+class PolyphonyTokenizer(KeySettings, TrackSettings, GridSettings, MusicTokenizer):
+    """All notes of a piece."""
 
     kind: ClassVar[str] = "polyphony"
-    channels: ClassVar[tuple[str, ...]] = ("onset", "pitch", "duration", "velocity", "program")
     of_batches: ClassVar[frozenset[str]] = frozenset({"max_transpose", "mix_share"})
-    eos_id: ClassVar[int | None] = END
-    keeps: ClassVar[frozenset[str]] = frozenset({"velocity"})
 
     num_bars: int = 4
     """Bars of a window."""
-    max_notes: int = 256
-    """Training leaves out windows of more notes; a clip with more is refused."""
-    num_velocity_bins: int = 16
-    """Degrees of loudness."""
-    max_transpose: int = 5
-    """Training transposes each window at random by up to this many semitones; drums stay."""
+    max_notes: int = 8
+    """The most notes that begin at one step; of more, those in the middle are left out."""
+    programs: bool = False
+    """Keep the program of each note, and drums; without it all notes are of one instrument."""
+    num_velocity_bins: int = 0
+    """Degrees of loudness; 0 keeps none."""
     mix_share: float = 0.5
     """Share of the training windows that take all notes of some bars from another window."""
 
@@ -73,203 +88,227 @@ class PolyphonyTokenizer(TrackSettings, WindowSettings, MusicTokenizer):
         """Refuse impossible settings."""
         super().__post_init__()
         self.check_tracks()
+        self.check_keys()
         section = "polyphony: "
-        at_least(self, 1, "max_notes", section=section)
-        at_least(self, 0, "max_transpose", section=section)
-        within(self, 1, NUM_VELOCITIES, "num_velocity_bins", section=section, closed=True)
+        within(self, 1, MOST_NOTES, "max_notes", section=section, closed=True)
+        within(self, 0, NUM_VELOCITIES, "num_velocity_bins", section=section, closed=True)
         within(self, 0, 1, "mix_share", section=section, closed=True)
 
     @property
-    def max_steps(self) -> int:
-        """The notes, and the end."""
-        return self.max_notes + 1
+    def slot_sizes(self) -> dict[str, int]:
+        """Number of tokens of each channel of a slot, by its name."""
+        sizes = {"pitch": 1 + NUM_PITCHES, "duration": self.window_length}
+        if self.num_velocity_bins:
+            sizes["velocity"] = self.num_velocity_bins
+        if self.programs:
+            sizes["program"] = 1 + DRUMS
+        return sizes
 
     @property
-    def vocab_sizes(self) -> tuple[int, int, int, int, int]:
-        """Sizes of onset, pitch, duration, velocity and program."""
-        return (
-            1 + self.window_length,
-            NUM_PITCHES,
-            self.window_length,
-            self.num_velocity_bins,
-            DRUMS + 1,
-        )
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels of a slot."""
+        return tuple(self.slot_sizes)
+
+    @property
+    def vocab_sizes(self) -> tuple[int, ...]:
+        """Sizes of the channels of all slots."""
+        return tuple(self.slot_sizes.values()) * self.max_notes
+
+    @property
+    def steps(self) -> Steps:
+        """What the model must know: that channels are slots, and whether two may be in unison."""
+        return replace(super().steps, slot_size=len(self.slot_sizes), unison=self.programs)
+
+    @property
+    def keeps(self) -> frozenset[str]:
+        """Velocity, where there are bins of it."""
+        return frozenset({"velocity"} if self.num_velocity_bins else ())
+
+    def takes(self, part: Part) -> bool:
+        """Whether a track is taken: all but drums, where notes have no program."""
+        return part.role != "none" and (self.programs or part.role != "drums")
 
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of all notes."""
+        piece = self.in_common_key(piece)
         dropped, parts = Dropped(), self.parts(piece)
-        self.count_left_out(parts, dropped)
-        notes = self._notes(piece, parts, dropped)
-        cut = partial(self._cut, *self._note_tokens(notes))
-        return extract_windows(self, piece, [cut], dropped)
+        for part in parts:
+            if not self.takes(part) and part.role == "drums":
+                dropped[NO_DRUMS] += 1
+        taken = [part for part in parts if self.takes(part)]
+        self.count_left_out([part for part in parts if part.role == "none"], dropped)
+        table = self._table(self._notes(piece, taken, dropped), piece.end_step)
+        cuts = [partial(self._cut, table, self.conditions(piece))] if taken or not parts else []
+        extraction = extract_windows(self, piece, cuts, dropped)
+        if self._is_one_of_many(taken):
+            extraction.noted[ONE_PROGRAM] += 1
+        return extraction
 
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
         """The windows of all notes end to end, or the one that begins at `bar`."""
+        piece = self.in_common_key(piece)
         dropped, parts = Dropped(), self.parts(piece)
-        notes = self._notes(piece, parts, dropped)
         taken = [part for part in parts if self.takes(part)]
-        tracks = {
-            DRUMS if part.role == "drums" else int(part.notes["program"][0]): part.track
-            for part in reversed(taken)  # of several with a program the first gives its name
-        }
-        cut = partial(self._cut, *self._note_tokens(notes))
-        examples = encode_windows(self, piece, cut, bar, tracks=tracks)
+        if parts and not taken:
+            raise InputError(f"no {self.kind} in it: {named(parts)}; drums need {PROGRAMS} true")
+        table = self._table(self._notes(piece, taken, dropped), piece.end_step)
+        cut = partial(self._cut, table, self.conditions(piece))
+        program, tracks = self._heard_as(taken)
+        examples = encode_windows(self, piece, cut, bar, program, tracks)
         self.warn_of_rest(piece, parts, taken, dropped)
+        if self._is_one_of_many(taken):
+            logger.warning("%s: %s", piece.name[:60] or "the clip", ONE_PROGRAM.text)
         return examples
 
-    def _notes(self, piece: Piece, parts: Sequence[Part], dropped: Dropped) -> Notes:
-        """The notes of all tracks that are taken, with drums where a track is a kit."""
-        taken = [part for part in parts if self.takes(part)]
-        heard = piece.notes.copy()
-        if len(taken) < len(parts):
-            numbers = [part.number for part in taken]
-            heard = heard.compress(np.isin(heard["track"], numbers))
-        for part in taken:
-            if (part.role == "drums") != part.notes["is_drum"].any():
+    def _heard_as(self, taken: Sequence[Part]) -> tuple[int, dict[int, Track]]:
+        """The program of a clip, and what it says of each track that is decoded, by its number."""
+        if not taken:
+            return 0, {}
+        programs = {part.number: int(part.notes["program"][0]) for part in taken}
+        if not self.programs:  # the track of the most notes stands for all
+            main = max(taken, key=lambda part: len(part.notes))
+            return programs[main.number], {0: main.track}
+        return 0, {
+            DRUMS if part.role == "drums" else programs[part.number]: part.track
+            for part in reversed(taken)  # of several with a program the first gives its name
+        }
+
+    def _is_one_of_many(self, taken: Sequence[Part]) -> bool:
+        """Whether tracks of several programs are heard as one instrument."""
+        return not self.programs and len({int(part.notes["program"][0]) for part in taken}) > 1
+
+    def _notes(self, piece: Piece, taken: Sequence[Part], dropped: Dropped) -> Notes:
+        """The notes of the tracks that are taken, with drums where a track is a kit."""
+        numbers = [part.number for part in taken]
+        heard = piece.notes[np.isin(piece.notes["track"], numbers)]
+        if self.programs:
+            for part in taken:
                 heard["is_drum"][heard["track"] == part.number] = part.role == "drums"
+        else:
+            heard["program"], heard["is_drum"] = 0, False
         notes = without_overlaps(heard)
         if len(notes) < len(heard):
             dropped[STRUCK_TWICE] += len(heard) - len(notes)
-        return notes
+        outer = outer_notes(notes, self.max_notes)
+        if len(outer) < len(notes):
+            dropped[self.too_many_notes] += len(notes) - len(outer)
+        return outer
 
-    def _cut(self, onsets: NDArray[np.int64], tokens: NDArray[Any], span: Span) -> Windows:
-        """The notes that begin in each window, and its end; of `_note_tokens`."""
-        starts, stops = span.starts, span.starts + span.length
-        heard_to = np.minimum(stops, span.end_step)
-        first = np.searchsorted(onsets, starts)
-        sizes = np.searchsorted(onsets, heard_to) - first
-        crowded = sizes > self.max_notes
-        sizes[crowded] = 0  # their notes are not needed
-        # One table for all windows. Rows begins[w] to ends[w] are the notes and the end of w.
-        ends = np.cumsum(sizes + 1) - 1
-        begins = ends - sizes
-        window = np.repeat(np.arange(len(sizes)), sizes + 1)
-        number = np.arange(len(window)) + (first - begins)[window]  # of the note of each row
-        number[ends] = len(onsets) - 1
-        ids, steps = tokens.take(number, axis=0), onsets.take(number)
-        steps[ends] = stops
-        ids[begins, ONSET] = 1 + steps[begins] - starts
-        held = np.minimum(ids[:, DURATION], heard_to[window] - 1 - steps)
-        ids[:, DURATION] = held
-        ids[ends] = END
-        rests = longest_rests(steps, steps + 1 + held, starts, begins, window)
-        rows = zip(begins.tolist(), (ends + 1).tolist(), strict=True)
-        windows = [ids[begin:end] for begin, end in rows]
-        return Windows(windows, rests, {too_many_notes(self.max_notes): crowded})
+    @property
+    def too_many_notes(self) -> Reason:
+        """Why notes in the middle of a thick chord are left out."""
+        text = f"in the middle of more than {self.max_notes} at once"
+        return Reason("note", text, "--data.tokenizer.max_notes")
 
-    def _note_tokens(self, notes: Notes) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """The onsets of notes, and their tokens (notes + 1, 5) as if they were one window.
+    def _table(self, notes: Notes, end_step: int) -> NDArray[np.int16]:
+        """The tokens of each step of a piece, and of a step without notes: (steps + 1, C)."""
+        longest = self.window_length  # which a duration fits into
+        durations = np.minimum(notes["end"] - notes["start"], longest) - 1
+        columns = [1 + notes["pitch"], durations]
+        if self.num_velocity_bins:
+            columns.append(velocity_bins(notes, self.num_velocity_bins))
+        if self.programs:
+            columns.append(np.where(notes["is_drum"], DRUMS, notes["program"]))
+        table = np.zeros((end_step + 1, self.max_notes, len(columns)), np.int16)
+        start = notes["start"]
+        table[start, np.arange(len(notes)) - np.searchsorted(start, start)] = np.stack(columns, 1)
+        return table.reshape(len(table), -1)
 
-        The last of both stands for the end.
-        """
-        onsets = np.full(len(notes) + 1, TIME)
-        onsets[:-1] = notes["start"]
-        ids = np.zeros((len(notes) + 1, 5), self.token_type)
-        ids[:-1, ONSET] = 1 + np.diff(onsets[:-1], prepend=0)
-        ids[:-1, PITCH] = notes["pitch"]
-        ids[:-1, DURATION] = np.minimum(notes["end"] - notes["start"], self.window_length) - 1
-        ids[:-1, VELOCITY] = velocity_bins(notes, self.num_velocity_bins)
-        ids[:-1, PROGRAM] = np.where(notes["is_drum"], DRUMS, notes["program"])
-        return onsets, ids
+    def _cut(self, table: NDArray[np.int16], chords: Conditions, span: Span) -> Windows:
+        """The notes that begin in each window, as far as it holds them, and the chords."""
+        steps = span.steps()
+        inside = steps < span.end_step
+        tokens = table[np.where(inside, steps, -1)]
+        slots = self._slots(tokens)
+        last = np.minimum(span.starts + span.length, span.end_step)[:, None] - 1
+        longest = np.where(inside, last - steps, 0)
+        slots[..., DURATION] = np.minimum(slots[..., DURATION], longest[..., None])
+        ends = np.where(slots[..., PITCH] > 0, slots[..., DURATION] + 1, 0).max(2) + steps
+        silent = np.maximum.accumulate(np.where(inside, ends, 0), axis=1) <= steps
+        return grid_windows([Roll(tokens, silent)], span, chords)
+
+    def _slots(self, ids: NDArray[Any]) -> NDArray[Any]:
+        """A view of the notes of tokens (..., C): (..., S, W)."""
+        return ids.reshape(*ids.shape[:-1], self.max_notes, len(self.slot_sizes))
 
     def decode(self, example: Example) -> Piece:
-        """The notes before the end that lie in the window, one track per program."""
-        ids = example.ids[: self.max_notes]
-        start = self._steps(ids)
-        ids, start = ids[start < self.window_length], start[start < self.window_length]
-        is_drum = ids[:, PROGRAM] == DRUMS
+        """The notes of a window, one track per program."""
+        ids = self.sounding(example.ids)
+        start, columns = self._columns(ids)
+        program = columns.get("program", np.full(len(start), example.program))
+        is_drum = program == DRUMS
+        velocity = columns.get("velocity")
         notes = make_notes(
             start=start,
-            end=np.minimum(start + 1 + ids[:, DURATION], self.window_length),
-            pitch=ids[:, PITCH],
-            velocity=bin_velocities(ids[:, VELOCITY], self.num_velocity_bins),
-            program=np.where(is_drum, 0, ids[:, PROGRAM]),
+            end=np.minimum(start + 1 + columns["duration"], len(ids)),
+            pitch=columns["pitch"] - 1,
+            velocity=80 if velocity is None else bin_velocities(velocity, self.num_velocity_bins),
+            program=np.where(is_drum, 0, program),
             is_drum=is_drum,
-            track=ids[:, PROGRAM],
+            track=program if self.programs else 0,
         )
-        return window_piece(self, without_overlaps(notes), example.qpm)
+        number = self.bar_number(example.ids)
+        return window_piece(self, without_overlaps(notes), example.qpm, number)
+
+    def _columns(self, ids: Ids) -> tuple[NDArray[np.int64], dict[str, NDArray[np.int64]]]:
+        """The step of each note of a window (T, C + K), and its tokens by channel."""
+        slots = self._slots(ids[:, : len(self.vocab_sizes)])
+        is_note = np.logical_and.accumulate(slots[..., PITCH] != NO_NOTE, axis=1)
+        notes = slots[is_note]
+        return np.nonzero(is_note)[0], dict(zip(self.channels, notes.T, strict=True))
 
     def show(self, ids: Ids) -> str:
-        """Each note as `+shift name*duration`, with the shift only where time passes."""
-        words = []
-        for onset, pitch, duration, _, program in ids.tolist():
-            if onset == END:
-                break
-            name = "drum" if program == DRUMS else NOTE_NAMES[pitch % 12]
-            name += str(pitch if program == DRUMS else pitch // 12 - 1)
-            words.append(f"+{onset - 1} " * (onset > 1) + f"{name}*{duration + 1}")
-        return " ".join(words)
+        """The notes of each step as `name*duration`, `.` for none, `|` between quarters."""
+        sounding = self.sounding(ids)
+        start, columns = self._columns(sounding)
+        programs = columns.get("program", np.zeros_like(start))
+        words: list[list[str]] = [[] for _ in sounding]
+        rows = zip(start, columns["pitch"] - 1, columns["duration"] + 1, programs, strict=True)
+        for step, pitch, duration, program in rows:
+            name = f"{NOTE_NAMES[pitch % 12]}{pitch // 12 - 1}"
+            words[step].append(f"{f'drum{pitch}' if program == DRUMS else name}*{duration}")
+        return in_quarters(("+".join(chord) or "." for chord in words), self.steps_per_quarter)
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Transpose each window (N, T, 5) but its drums, as far as MIDI has pitches."""
-        if self.max_transpose == 0:
-            return ids
-        is_note = self._steps(ids) < self.window_length
-        pitched = is_note & (ids[..., PROGRAM] != DRUMS)  # (N, T)
-        pitch = ids[..., PITCH]
-        room_down = np.where(pitched, pitch, NUM_PITCHES - 1).min(1)
-        room_up = NUM_PITCHES - 1 - np.where(pitched, pitch, 0).max(1)
-        low = -np.minimum(self.max_transpose, room_down)
-        high = np.minimum(self.max_transpose, room_up)
+        """Transpose the notes and chords of each window (N, T, C + K), as far as MIDI has pitches.
+
+        Drums stay.
+        """
+        num_channels, chords = len(self.vocab_sizes), self.chord_columns(ids)
         moved = ids.copy()
-        moved[..., PITCH] += np.where(pitched, rng.integers(low, high + 1)[:, None], 0)
+        slots = self._slots(ids[..., :num_channels].copy())
+        pitch = slots[..., PITCH]
+        pitched = pitch != NO_NOTE
+        if self.programs:
+            pitched &= slots[..., -1] != DRUMS
+        room_down = np.where(pitched, pitch, NUM_PITCHES).min((1, 2)) - 1
+        room_up = NUM_PITCHES - np.where(pitched, pitch, 1).max((1, 2))
+        low = -np.minimum(self.transposes_by, room_down)
+        high = np.minimum(self.transposes_by, room_up)
+        semitones = rng.integers(low, high + 1)
+        pitch += np.where(pitched, semitones[:, None, None], 0)
+        if self.programs:  # notes may have moved past drums
+            key = np.where(pitch == NO_NOTE, 2 * NUM_PITCHES, pitch) * (DRUMS + 1) + slots[..., -1]
+            slots = np.take_along_axis(slots, np.argsort(key, axis=2)[..., None], axis=2)
+        moved[..., :num_channels] = slots.reshape(*ids.shape[:2], num_channels)
+        moved[..., chords] = transpose_chords(ids[..., chords], semitones[:, None, None])
         return moved
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Windows (N, T, 5) of which a share has the notes of some bars of another.
-
-        This may make them longer or shorter; one that would exceed `max_notes` stays as it was.
-        """
-        taken = taken_bars((len(ids), self.num_bars, 1), self.mix_share, rng)[..., 0]
-        pairs = np.stack([ids, ids[rng.permutation(len(ids))]], axis=1)  # (N, 2, T, 5)
-        is_first = np.array([True, False])[:, None]  # of a pair
-        steps = self._steps(pairs)
-        inside = steps < self.window_length
-        bars = np.minimum(steps // self.steps_per_bar, self.num_bars - 1)
-        kept = inside & (taken[np.arange(len(ids))[:, None, None], bars] != is_first)
-        crowded = kept.sum((1, 2)) > self.max_notes
-        kept[crowded] = (inside & is_first)[crowded]
-        # In order of their steps, with everything that is not kept behind the end.
-        steps = np.where(kept, steps, self.window_length).reshape(len(ids), -1)
-        order = np.argsort(steps, axis=1, kind="stable")[:, : kept.sum((1, 2)).max() + 1]
-        steps = np.take_along_axis(steps, order, axis=1)
-        mixed = np.take_along_axis(pairs.reshape(len(ids), -1, 5), order[..., None], axis=1)
-        mixed[..., ONSET] = 1 + np.diff(steps, prepend=0)
-        mixed[steps == self.window_length] = END
-        return mixed
-
-    def _steps(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The step of each note (*, T, 5), and from the end on the length of the window."""
-        ended = np.logical_or.accumulate(ids[..., ONSET] == END, axis=-1)
-        steps = np.where(ended, 0, ids[..., ONSET] - 1).cumsum(-1)
-        return np.where(ended, self.window_length, steps)
+        """Windows (N, T, C + K) of which a share has notes and chords of some bars from another."""
+        taken = taken_steps(self, len(ids), 1, self.mix_share, rng)
+        return np.where(taken, self.others(ids, rng), ids)
 
 
-@cache
-def too_many_notes(max_notes: int) -> Reason:
-    """Why a window of more than `max_notes` is left out."""
-    return Reason("window", f"more than {max_notes} notes", "--data.tokenizer.max_notes")
-
-
-def longest_rests(
-    onsets: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    starts: NDArray[np.int64],
-    begins: NDArray[np.int64],
-    window: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    """The most steps in a row at which no note sounds that began in the window: (N,).
-
-    Window w begins at `starts[w]`; its notes are those from row `begins[w]` on, the last of which
-    stands for its end. `window` is that of each row.
-    """
-    shift = window * (int(ends.max()) + 1)  # so that no window reaches into the next
-    sounding_until = np.empty_like(shift)
-    sounding_until[1:] = np.maximum.accumulate(ends + shift)[:-1]
-    sounding_until -= shift
-    sounding_until[begins] = starts
-    rests: NDArray[np.int64] = np.maximum.reduceat(onsets - sounding_until, begins)
-    return rests
+def outer_notes(notes: Notes, max_notes: int) -> Notes:
+    """At most so many notes a step: of more, the lowest and the highest."""
+    start = notes["start"]
+    first = np.searchsorted(start, start)
+    below = np.arange(len(notes)) - first
+    above = np.searchsorted(start, start, side="right") - first - below - 1
+    is_outer = (below < max_notes // 2) | (above < max_notes - max_notes // 2)
+    outer: Notes = notes.compress(is_outer)
+    return outer
 
 
 def without_overlaps(notes: Notes) -> Notes:

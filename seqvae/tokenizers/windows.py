@@ -49,14 +49,12 @@ class WindowSettings:
     """Settings of the grid and of its windows."""
 
     kind: ClassVar[str]
-    holds_several_bars: ClassVar[bool] = False
-    """Whether its windows may have bars of different lengths."""
 
     num_bars: int = 2
     """Bars of a window."""
     metres: tuple[str, ...] = ("4/4", "2/2", "2/4")
     """Metres that are taken. Those whose bars divide the bar of an earlier one share it; others
-    have bars of their own, which all kinds but polyphony can hold beside one another."""
+    have bars of their own, filled up to the longest."""
     steps_per_quarter: int = 4
     """Resolution of the grid; 4 is sixteenths."""
     hop_bars: int = 1
@@ -76,11 +74,7 @@ class WindowSettings:
         at_least(self, 0, "gap_bars", "max_windows", section=section)
         if not self.metres:
             raise InputError(f"{section}metres is empty; give at least one, such as 4/4")
-        if len(self.model_bars) > 1 and not self.holds_several_bars:
-            raise InputError(
-                f"{section}bars of {' and '.join(self.metres)} do not divide one another at "
-                f"{self.steps_per_quarter} steps per quarter; train a model for each"
-            )
+        _ = self.model_bars  # whose metres are checked
 
     @cached_property
     def bar_numbers(self) -> dict[str, int]:
@@ -342,8 +336,7 @@ def other_metre(metre: Metre, settings: WindowSettings) -> Reason:
     """Why a window is left out whose metre is none of the model's."""
     if steps_per_bar(metre, settings.steps_per_quarter) is None:
         return Reason("window", f"metre {metre}, whose bar is no whole number of steps")
-    beside = settings.metres if settings.holds_several_bars else ()
-    remedy = f"--data.tokenizer.metres {','.join([*beside, str(metre)])}"
+    remedy = f"--data.tokenizer.metres {','.join([*settings.metres, str(metre)])}"
     return Reason("window", f"metre {metre}", remedy)
 
 

@@ -23,7 +23,7 @@ NUM_EXAMPLES = 2  # sequences that the log shows beside their reconstructions
 LINE = 118  # characters of an example that are shown
 FIGURES = (  # of an evaluation, in the columns of metrics.csv
     "neg_elbo", "nll", "kl", "mi_aggregate", "active_units", "accuracy_teacher_forced",
-    "accuracy_free_running", "accuracy_constant", "onset_f1",
+    "accuracy_free_running", "accuracy_constant", "onset_f1", "duration_within_step",
 )  # fmt: skip
 
 logger = logging.getLogger(__name__)

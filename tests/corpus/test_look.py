@@ -47,7 +47,7 @@ def test_the_table_of_a_band(tmp_path: Path) -> None:
         "groove: 3 windows for training; left out 2 tracks: not drums (--data.tracks)",
         "trio: 3 windows for training",
         "voices: nothing: 2 lines (--data.tokenizer.num_voices 2)",
-        "polyphony: 3 windows for training",
+        "polyphony: 3 windows for training; left out 1 track: drums (--data.tokenizer.programs)",
     ]
 
 

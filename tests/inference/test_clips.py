@@ -31,13 +31,15 @@ BAND = Piece(
         ("groove", [("Kit", 0)]),
         ("trio", [("Flute", 5), ("Deep", 38), ("Kit", 0)]),
         ("voices", [("Flute", 5), ("Deep", 38)]),
-        ("polyphony", [("Flute", 5), ("Deep", 38), ("Kit", 0)]),
+        ("polyphony", [("Flute", 5)]),
+        ("score", [("Flute", 5), ("Deep", 38), ("Kit", 0)]),
     ],
 )
 def test_names_programs_and_metre_of_a_clip_are_kept(
     kind: str, tracks: list[tuple[str, int]]
 ) -> None:
-    tokenizer: AnyTokenizer = make_tokenizer({"kind": kind, "num_bars": 2})
+    settings = {"kind": "polyphony", "programs": True} if kind == "score" else {"kind": kind}
+    tokenizer: AnyTokenizer = make_tokenizer({"num_bars": 2} | settings)
     assert tokenizer.modality == "music"
     (example,) = tokenizer.encode(BAND)
     assert example.key == Key(2)

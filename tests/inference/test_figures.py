@@ -84,10 +84,15 @@ def test_errors_of_loudness_and_timing_by_hand() -> None:
     assert figures["velocity_error"] == pytest.approx((10 + 20) / 2)
     assert figures["timing_error_ms"] == pytest.approx((0 + 0.2 * 125) / 2, rel=1e-5)
     polyphony = PolyphonyTokenizer(num_bars=1, num_velocity_bins=127)
-    notes = np.array([[1, 60, 3, 9, 0], [5, 62, 3, 19, 0], [0, 0, 0, 0, 0]])
-    louder = notes + np.array([[0, 0, 0, 5, 0], [0, 0, 0, 8, 0], [0, 0, 0, 0, 0]])
-    assert music_figures([notes], [louder], polyphony) == {"onset_f1": 1, "velocity_error": 6.5}
-    assert music_figures([melody(TUNE)], [melody(TUNE)], MELODY) == {"onset_f1": 1}
+    notes, louder = np.zeros((2, 16, 24), np.int64)
+    notes[0, :3], notes[5, :3], notes[8, :3] = (61, 3, 9), (63, 3, 19), (65, 3, 9)
+    louder[0, :3], louder[5, :3], louder[9, :3] = (61, 4, 14), (63, 5, 27), (65, 3, 9)
+    assert music_figures([notes], [louder], polyphony) == {
+        "onset_f1": pytest.approx(2 / 3), "duration_within_step": 0.5, "velocity_error": 6.5
+    }  # fmt: skip
+    assert music_figures([melody(TUNE)], [melody(TUNE)], MELODY) == {
+        "onset_f1": 1, "duration_within_step": 1
+    }  # fmt: skip
     assert music_figures([original], [0 * original], groove) == {"onset_f1": 0}
 
 
@@ -159,6 +164,9 @@ def test_onsets_of_voices_count_whichever_voice_has_them() -> None:
     voices = VoicesTokenizer(num_bars=1, num_voices=2)
     ids = np.zeros((16, 2), np.int64)
     ids[[0, 8]] = [[29, 41], [31, 41]]
-    assert music_figures([ids], [ids[:, ::-1]], voices) == {"onset_f1": 1}
+    assert music_figures([ids], [ids[:, ::-1]], voices) == {
+        "onset_f1": 1,
+        "duration_within_step": 1,
+    }
     ids[8] = 0
     assert music_figures([ids], [np.zeros_like(ids)], voices) == {"onset_f1": 0}

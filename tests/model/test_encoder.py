@@ -5,11 +5,11 @@ from tiny import random_ids, randomised
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from seqvae.model.embedding import StepEmbedding
 from seqvae.model.encoder import (
     POOLINGS,
     Encoder,
     NormalisedMeans,
-    StepEmbedding,
     reverse_within_length,
 )
 from seqvae.model.latent import DiagonalGaussian

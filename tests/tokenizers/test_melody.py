@@ -564,10 +564,6 @@ def test_augment_can_be_turned_off() -> None:
         ({"metres": ""}, "metre ''"),
         ({"metres": ["7/3"]}, "7/3"),
         ({"metres": ["4/4", "7/3"]}, "7/3"),
-        (
-            {"kind": "polyphony", "metres": ["4/4", "3/4"]},
-            "bars of 4/4 and 3/4 do not divide one another at 4 steps per quarter",
-        ),
         ({"metres": ["3/8"], "steps_per_quarter": 1}, "3/8"),
         ({"metres": ["0/4"]}, "0/4"),
         ({"metres": ["4/0"]}, "4/0"),

@@ -28,12 +28,14 @@ STEPS = {
         vocab_sizes=(90, 90, 512), max_steps=16, num_members=(0, 0, 9), condition_sizes=(61,)
     ),
     "voices": Steps(vocab_sizes=(90,) * 4, max_steps=16, condition_sizes=(61,)),
-    "polyphony": Steps(vocab_sizes=(17, 128, 16, 16, 129), max_steps=257, eos_id=0),
+    "polyphony": Steps(
+        vocab_sizes=(129, 16) * 8, max_steps=16, slot_size=2, condition_sizes=(61,)
+    ),
 }  # fmt: skip
 SETTINGS = {
     kind: {"chords": True, "num_bars": 1} if steps.condition_sizes else {}
     for kind, steps in STEPS.items()
-} | {"text": {"vocab_size": 300}, "polyphony": {"num_bars": 1}}
+} | {"text": {"vocab_size": 300}}
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
@@ -42,7 +44,8 @@ def test_a_model_is_told_the_steps_of_every_kind(kind: str) -> None:
     if tokenizer.kind == "words":
         tokenizer = tokenizer.train(["one two three"])
     assert tokenizer.steps == STEPS[kind]
-    assert len(tokenizer.channels) == len(tokenizer.vocab_sizes)
+    num_channels = tokenizer.steps.slot_size or len(tokenizer.vocab_sizes)
+    assert len(tokenizer.channels) == num_channels
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
