@@ -20,7 +20,14 @@ from seqvae.music.beat_files import beats_beside, file_beside, read_beats
 from seqvae.music.chords import read_chords
 from seqvae.music.loops import repeated
 from seqvae.music.midi import read_midi
-from seqvae.music.timing import NO_GRID, OFF_GRID, OTHER_BEATS, has_grid, off_grid
+from seqvae.music.timing import (
+    NO_GRID,
+    OFF_GRID,
+    OTHER_BEATS,
+    has_grid,
+    off_grid,
+    on_sixteenths,
+)
 from seqvae.reasons import Dropped, Reason, main_reason
 from seqvae.tokenizers.contract import Extraction, MusicTokenizer
 
@@ -61,7 +68,9 @@ def extract_file(
         beat_track = read_beats(file_beside(path, beats), beats_metre) if beats else None
         chord_track = read_chords(chord_file) if chord_file and chord_file.is_file() else None
         piece = read_midi(path, tokenizer.steps_per_quarter, beat_track, chord_track)
-        if grid == "checked" and not has_grid(piece, by_beats=beats is not None):
+        is_close = on_sixteenths(piece)
+        has_any = is_close or grid != "checked" or has_grid(piece, by_beats=beats is not None)
+        if not has_any:
             why = OTHER_BEATS if beats else NO_GRID
             return FileResult("", Extraction([], Dropped({why: 1})), why.text)
         window = repeated(piece, tokenizer.window_steps(piece.metres[0]))
@@ -70,17 +79,19 @@ def extract_file(
         return FileResult.refused(_about(str(error), path, beats, chords))
     except MemoryError:
         return FileResult.refused(f"needs more than {BYTES_PER_WORKER >> 20} MiB of memory")
-    extraction.noted.update(window.noted)
-    how_off = None if "timing" in tokenizer.keeps else off_grid(piece)
+    if window.noted:
+        extraction.noted.update(window.noted)
+    how_off = None if is_close or "timing" in tokenizer.keeps else off_grid(piece)
     if how_off is not None:
         extraction.noted[replace(how_off, remedy="") if beats else how_off] += 1
     if chord_file and chord_track is None:
         extraction.noted[NO_CHORD_FILE] += 1
     played = hashlib.sha1(piece.notes.data, usedforsecurity=False)  # the quickest
-    played.update(repr(piece.metres).encode())
-    # They go between processes.
-    narrow = [ids.astype(dtype, copy=False) for ids in extraction.sequences]
-    return FileResult(played.hexdigest(), replace(extraction, sequences=narrow))
+    played.update(repr([(metre.start_step, str(metre)) for metre in piece.metres]).encode())
+    if any(ids.dtype != dtype for ids in extraction.sequences[:1]):  # they go between processes
+        narrow = [ids.astype(dtype) for ids in extraction.sequences]
+        extraction = replace(extraction, sequences=narrow)
+    return FileResult(played.hexdigest(), extraction)
 
 
 def _about(message: str, path: Path, *patterns: str | None) -> str:

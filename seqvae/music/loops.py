@@ -27,7 +27,7 @@ def loop_bars(piece: Piece) -> int | None:
     bar = steps_per_bar(piece.metres[0], piece.steps_per_quarter)
     if not len(piece.notes) or bar is None:
         return None
-    last_onset, last_end = int(piece.notes["start"][-1]), int(piece.notes["end"].max())
+    last_onset, last_end = int(piece.notes["start"][-1]), piece.notes_end
     if any(metre.start_step < max(last_end, piece.num_steps) for metre in piece.metres[1:]):
         return None
     num_bars = max(last_onset // bar + 1, -(-(last_end - piece.steps_per_quarter) // bar))

@@ -8,6 +8,7 @@ the chord files of `chords`.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -100,11 +101,15 @@ class Piece:
     moved: int | None = None
     """Semitones by which it was moved to the common key (see `keys`); None if it never was."""
 
+    @cached_property
+    def notes_end(self) -> int:
+        """The step at which the last note ends; 0 without notes."""
+        return int(self.notes["end"].max()) if len(self.notes) else 0
+
     @property
     def end_step(self) -> int:
         """The step at which the last note, or the silence after it, ends."""
-        last_note = int(self.notes["end"].max()) if len(self.notes) else 0
-        return max(last_note, self.num_steps)
+        return max(self.notes_end, self.num_steps)
 
     def qpm_at(self, step: int) -> float:
         """The tempo in quarters per minute at a step."""
@@ -149,10 +154,20 @@ def make_notes(
 
 
 def sort_notes(notes: Notes) -> Notes:
-    """Sort by start, then pitch."""
+    """Sort by start, then pitch; the same array where they are in that order."""
     keys = notes["start"].astype(np.int64) * 1024 + notes["pitch"]  # faster than two keys
+    if (keys[1:] >= keys[:-1]).all():
+        return notes
     ordered: Notes = notes.take(np.argsort(keys, kind="stable"))  # faster than notes[...]
     return ordered
+
+
+def before(notes: Notes, step: int) -> Notes:
+    """The notes that begin before a step; the same array where all do."""
+    if not len(notes) or notes["start"][-1] < step:
+        return notes
+    earlier: Notes = notes.compress(notes["start"] < step)
+    return earlier
 
 
 def nearest_steps(positions: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ MAX_CHORD_SHARE = 0.5
 DRUM_CHANNEL = 10
 BASS_PROGRAMS = frozenset({*range(32, 40), 43})  # basses, and the double bass
 PERCUSSION_PROGRAMS = frozenset(range(112, 120))
+UNNAMED_PROGRAMS = PERCUSSION_PROGRAMS | {0}  # of tracks that may be drums
 
 # Ranks of lines, as candidates for the melody.
 LEAD, SECTION, ACCOMPANIMENT, LOW, PERCUSSION, EFFECT = range(6)
@@ -126,15 +127,15 @@ def _judged(
 ) -> Part:
     """A track with the role, or the claim, that it has by itself."""
     program, channel = part.track.program, part.track.channel
-    if part.notes["is_drum"].any():
+    if np.count_nonzero(part.notes["is_drum"]):
         return _claimed(part, "drums", "channel 10" if channel == DRUM_CHANNEL else "a drum kit")
     said, reason = _said(part, piece.name if is_only else "")
     if said in ("drums", "melody", "bass"):
         return _claimed(part, said, reason)
-    is_plain = said is None and program in {0, *PERCUSSION_PROGRAMS}
+    is_plain = said is None and program in UNNAMED_PROGRAMS
     if is_only and is_plain and tuple(wanted) == ("drums",):
         return _claimed(part, "drums", "the only track, and drums are wanted")
-    if not {"melody", "bass"} & {*wanted}:
+    if "melody" not in wanted and "bass" not in wanted:
         return part
     if program in BASS_PROGRAMS and said is None:
         return _claimed(part, "bass", f"program {program}")

@@ -100,7 +100,7 @@ def grid_windows(rolls: Sequence[Roll], span: Span, conditions: Conditions) -> W
         steps = span.steps()
         columns.append(conditions[np.where(steps < span.end_step, steps, len(conditions) - 1)])
     if span.bar_number is not None:
-        columns.append(np.full((*columns[0].shape[:2], 1), span.bar_number, np.int16))
+        columns.append(np.full((*columns[0].shape[:2], 1), span.bar_number, np.uint8))
     refused: dict[Reason, NDArray[np.bool_]] = {}
     for roll in rolls:
         for reason, which in roll.refused.items():
@@ -110,9 +110,9 @@ def grid_windows(rolls: Sequence[Roll], span: Span, conditions: Conditions) -> W
     return Windows(ids, rests, refused)
 
 
-def chord_column(piece: Piece) -> NDArray[np.int16]:
+def chord_column(piece: Piece) -> NDArray[np.uint8]:
     """The number of the chord at each step of a piece, and no chord after it: (steps + 1, 1)."""
-    column = np.full((piece.end_step + 1, 1), NO_CHORD, np.int16)
+    column = np.full((piece.end_step + 1, 1), NO_CHORD, np.uint8)
     if piece.chords:
         starts, numbers = (list(values) for values in zip(*piece.chords, strict=True))
         changes = zip(starts, [*starts[1:], piece.end_step], numbers, strict=True)

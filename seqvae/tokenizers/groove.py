@@ -23,6 +23,7 @@ from seqvae.music.notes import (
     NUM_VELOCITIES,
     Notes,
     Piece,
+    before,
     bin_velocities,
     make_notes,
     velocity_bins,
@@ -114,7 +115,7 @@ class GrooveTokenizer(KitSettings, MusicTokenizer):
 
     def _cut(self, hits: Notes, chords: Conditions, span: Span) -> Windows:
         """The windows of a performed kit, and of the chords of its piece."""
-        hits = hits[hits["start"] < span.end_step]
+        hits = before(hits, span.end_step)
         hits = hits[np.argsort(hits["velocity"], kind="stable")]  # the last one written is loudest
         velocities = velocity_bins(hits, self.num_velocity_bins)
         offsets = np.floor((hits["offset"] + 0.5) * self.num_offset_bins).astype(int)

@@ -15,7 +15,7 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.music.notes import Notes, Piece, make_notes, sort_notes
+from seqvae.music.notes import Notes, Piece, before, make_notes, sort_notes
 from seqvae.music.roles import DRUM_CHANNEL, Part
 from seqvae.music.track_names import words_of
 from seqvae.reasons import Dropped, Reason
@@ -41,7 +41,7 @@ CLASSES = {  # the first pitch is the one that is written
 LETTERS = "KSHOLMTCR"  # of the classes, for `show`
 NUM_CLASSES = len(CLASSES)
 NUM_SETS = 2**NUM_CLASSES
-BITS = (1 << np.arange(NUM_CLASSES)).astype(np.int16)  # of the classes in a set
+BITS = (1 << np.arange(NUM_CLASSES)).astype(np.uint16)  # of the classes in a set
 WRITTEN = np.array([pitches[0] for pitches in CLASSES.values()])
 CLASS_OF = np.full(128, -1)
 for _number, _pitches in enumerate(CLASSES.values()):
@@ -63,11 +63,14 @@ def kit_hits(parts: Sequence[Part], dropped: Dropped) -> Notes:
     """The notes of all drum tracks that belong to a class."""
     kits = [_kit(part) for part in parts if part.role == "drums"]
     drums = kits[0] if len(kits) == 1 else sort_notes(np.concatenate([NO_NOTES, *kits]))
-    hits: Notes = drums[CLASS_OF[drums["pitch"]] >= 0]
     if parts and not len(drums):
         dropped[NO_DRUMS] += 1
-    if len(hits) < len(drums):
-        dropped[OTHER_DRUM] += len(drums) - len(hits)
+    is_hit = CLASS_OF[drums["pitch"]] >= 0
+    num_others = len(drums) - int(np.count_nonzero(is_hit))
+    if not num_others:
+        return drums
+    dropped[OTHER_DRUM] += num_others
+    hits: Notes = drums.compress(is_hit)
     return hits
 
 
@@ -88,8 +91,8 @@ def _kit(part: Part) -> Notes:
 
 def kit_roll(hits: Notes, span: Span) -> Roll:
     """The windows of a kit."""
-    hits = hits[hits["start"] < span.end_step]
-    sets = np.zeros(span.size, np.int16)
+    hits = before(hits, span.end_step)
+    sets = np.zeros(span.size, np.uint16)
     np.bitwise_or.at(sets, hits["start"], BITS[CLASS_OF[hits["pitch"]]])
     tokens = sets[span.steps()]
     return Roll(tokens[..., None], silent=tokens == 0)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from seqvae.errors import InputError, one_of, within
 from seqvae.music.chords import transpose_chords
-from seqvae.music.notes import NOTE_NAMES, Notes, Piece, make_notes
+from seqvae.music.notes import NOTE_NAMES, Notes, Piece, before, make_notes
 from seqvae.music.roles import MAX_CHORD_SHARE, Part
 from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.grid import Roll
@@ -93,11 +93,10 @@ def notes_of_chords(lines: Sequence[Part]) -> Dropped:
 
 def line_roll(line: Notes, span: Span, min_pitch: int, max_pitch: int) -> Roll:
     """The windows of a line."""
-    if len(line) and line["start"][-1] >= span.end_step:
-        line = line[line["start"] < span.end_step]
+    line = before(line, span.end_step)
     starts, pitches = line["start"].astype(np.intp), line["pitch"]
     ends = np.minimum(line["end"], span.end_step)
-    events, changes = np.zeros((2, span.size), np.int16)
+    events, changes = np.zeros(span.size, np.uint8), np.zeros(span.size, np.int8)
     changes[starts] = 1  # no two notes of a line begin, or end, at once
     changes[ends] -= 1
     events[ends] = NOTE_OFF

@@ -93,23 +93,25 @@ def _changes(track: bytes, last: int) -> Iterator[Change]:
 
     What only repeats itself is not timed exactly: it changes nothing.
     """
-    place, tick, status = 8, 0, 0
+    place, tick, status, kind, channel = 8, 0, 0, 0, 0
     known: dict[tuple[int, bool], int] = {}
     skipped: list[bytes] = []  # runs of notes whose time is not added yet
-    while place <= last or (status >> 4 == PROGRAM_CHANGE and place < len(track)):
-        delta, place = _number(track, place)
-        tick += delta
-        if track[place] in (META, SYSEX, ESCAPE):
-            is_meta = track[place] == META
+    while place <= last or (kind == PROGRAM_CHANGE and place < len(track)):
+        byte, place = track[place], place + 1
+        if byte >= 0x80:
+            byte, place = _number(track, place - 1)
+        tick += byte
+        byte = track[place]
+        if byte in (META, SYSEX, ESCAPE):
+            is_meta = byte == META
             if is_meta and track[place + 1] == END_OF_TRACK:
                 return
             length, place = _number(track, place + 1 + is_meta)
             place += length
             continue
-        if track[place] >= 0x80:
-            status = track[place]
-            place += 1
-        kind, channel = divmod(status, NUM_CHANNELS)
+        if byte >= 0x80:
+            status, place = byte, place + 1
+            kind, channel = divmod(status, NUM_CHANNELS)
         if not 0x8 <= kind < 0xF:
             raise ValueError(f"no event begins with the byte {status}")
         is_bank = kind == CONTROL_CHANGE and track[place] == BANK_SELECT

@@ -42,11 +42,7 @@ def read_bytes(path: Path) -> bytes:
         InputError: the file cannot be opened, is too large, or is no MIDI file.
     """
     try:
-        with path.open("rb", buffering=0) as opened:
-            size = os.fstat(opened.fileno()).st_size
-            if size > MAX_FILE_BYTES:
-                raise InputError(f"{path}: {size} bytes; a MIDI file has at most {MAX_FILE_BYTES}")
-            data = opened.readall()
+        data = _all_bytes(path)
     except (OSError, ValueError) as error:  # there are characters that no name has
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: cannot be read ({reason})") from error
@@ -60,6 +56,23 @@ def read_bytes(path: Path) -> bytes:
     if not inner.startswith(b"MThd"):
         raise InputError(f"{path}: not a MIDI file ({_kind(data)})")
     return inner
+
+
+def _all_bytes(path: Path) -> bytes:
+    """The bytes of a file, with as few calls of the system as there can be."""
+    file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        size = os.fstat(file).st_size
+        if size > MAX_FILE_BYTES:
+            raise InputError(f"{path}: {size} bytes; a MIDI file has at most {MAX_FILE_BYTES}")
+        data = os.read(file, size + 1)
+        while len(data) != size and len(data) <= MAX_FILE_BYTES:  # no plain file, or it grows
+            if not (more := os.read(file, MAX_FILE_BYTES)):
+                break
+            data += more
+        return data
+    finally:
+        os.close(file)
 
 
 def _riff_data(data: bytes) -> bytes:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 META, END_OF_TRACK, EXCLUSIVE, ESCAPE, FIRST_SYSTEM = 0xFF, 0x2F, 0xF0, 0xF7, 0xF0
 TEMPO, TIME_SIGNATURE = 0x51, 0x58
 END = bytes([META, END_OF_TRACK, 0])
+META_BYTE = END[:1]
 MAX_TRACKS = 10_000
 MAX_BYTES_OF_A_NUMBER = 4
 MAX_NUMBER = 2**28 - 1
@@ -162,8 +163,10 @@ def _first_message(chunk: bytes) -> int:
     """The place of the first event of a chunk that is no meta event, or of its end."""
     place = 8
     while place < len(chunk):
-        _, place = number_at(chunk, place)
-        if _byte_at(chunk, place) != META or chunk[place + 1 : place + 2] == END[1:2]:
+        place = place + 1 if chunk[place] < 0x80 else number_at(chunk, place)[1]
+        if chunk[place : place + 1] != META_BYTE:
+            return _within(chunk, place + 1) - 1
+        if chunk[place + 1 : place + 2] == END[1:2]:
             return place
         length, place = number_at(chunk, place + 2)
         place += length

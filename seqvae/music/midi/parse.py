@@ -162,6 +162,8 @@ def _song(path: Path, resolution: int, read: ReadTracks) -> Song:
 
 def _first_key(scores: Sequence[Any]) -> Key | None:
     """The first key signature that there is on paper, with up to seven sharps or flats."""
-    signatures = (signature for score in scores for signature in score.key_signatures)
-    keys = (Key(signature.key, signature.tonality == 1) for signature in signatures)
-    return next((key for key in keys if abs(key.num_sharps) <= MAX_SHARPS), None)
+    for score in scores:
+        for signature in score.key_signatures:
+            if abs(signature.key) <= MAX_SHARPS:
+                return Key(signature.key, signature.tonality == 1)
+    return None

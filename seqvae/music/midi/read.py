@@ -144,7 +144,7 @@ def _by_ticks(song: Song, chords: ChordTrack | None, steps_per_quarter: int) -> 
     def step(tick: int) -> int:
         return min(math.floor(tick * steps_per_quarter / resolution + 0.5), MAX_STEPS)
 
-    noted = Dropped(song.noted)
+    noted = song.noted
     metre_at = {0: Metre(0, 4, 4)}
     for tick, numerator, denominator in sorted(song.metres, key=itemgetter(0)):
         if numerator >= 1 and denominator >= 1:
@@ -188,7 +188,7 @@ def _by_beats(
     song: Song, beats: BeatTrack, chords: ChordTrack | None, steps_per_quarter: int
 ) -> Piece:
     """Put a song on the grid of a beat track, whose bars continue back to the first note."""
-    noted = Dropped(song.noted)
+    noted = song.noted
     tempo_map = TempoMap.of(_tempos(song, noted), song.resolution)
     quarters = beats.quarters(tempo_map.to_seconds(song.ticks))
     first_beat, last_beat = beats.quarters(beats.times[[0, -1]])
@@ -232,7 +232,8 @@ def _on_grid(song: Song, positions: Float[np.ndarray, "2 N"], noted: Dropped) ->
     """Fill in the onsets and ends of notes: positions in steps, rounded."""
     notes = song.notes
     steps = nearest_steps(positions)
-    if steps[0].min(initial=0) < 0 or steps.max(initial=0) > MAX_STEPS:
+    lowest = np.minimum.reduce(steps[0], initial=0)
+    if lowest < 0 or np.maximum.reduce(steps, axis=None, initial=0) > MAX_STEPS:
         far = (steps[0] < 0) | (steps.max(axis=0) > MAX_STEPS)
         if far.all():
             step = int(steps[0][0])

@@ -18,7 +18,7 @@ from seqvae.reasons import Dropped
 MAX_NOTES = 500_000
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Song:
     """A parsed file. Its notes have every field but start, end and offset, which need a grid."""
 
