@@ -54,6 +54,8 @@ DIALECTS = {
     "accents": "time,beat,accent\n" + lines("{t:.3f},{n},{accent}\n"),
     "tempo after the beat": lines("{t:.3f} {n} 89.9\n"),
     "bar.beat": lines("{t:.3f}\t{bar}.{n}\n"),
+    "bar.beat, spaces": lines("{t:.3f} {bar}.{n}\n"),
+    "one line is longer": lines("{t:.3f} {n}\n").replace("\n", " 3\n", 1),
     "bar.beat csv": lines('{t:.9f},"{bar}.{n}"\n'),
     "asap": flags("db", "b", "{t:.6f}\t{t:.6f}\t{said}\n"),
     "asap with metre": flags("db,4/4,-2", "bR", "{t:.6f}\t{t:.6f}\t{said}\n"),

@@ -12,7 +12,7 @@ from seqvae.music.midi import tracks
 from seqvae.music.midi.mending import Suspicion, track_chunks
 from seqvae.music.midi.tracks import ReadTracks, read_tracks
 
-CLEAR = Suspicion(of_numbers=False, of_statuses=False)
+CLEAR = Suspicion(of_numbers=False)
 BESIDE = ("tempos", "time_signatures", "key_signatures", "markers")
 
 

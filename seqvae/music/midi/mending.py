@@ -110,15 +110,16 @@ class Suspicion(NamedTuple):
 
     of_numbers: bool
     """A tempo or a time signature of a wrong length, or times beyond the end."""
-    of_statuses: bool
-    """System messages."""
+    of_statuses: bytes = b""
+    """System messages: the bytes that may be theirs."""
 
     @classmethod
     def of(cls, data: bytes) -> "Suspicion":
         """Look at bytes without walking over their events."""
         kinds = data.translate(KINDS)
-        of_statuses = SYSTEM_KIND in kinds
-        if of_statuses:
+        of_statuses = b""
+        if SYSTEM_KIND in kinds:
+            of_statuses = bytes(status for status in SYSTEM_STATUSES if status in data)
             kinds = kinds.replace(SYSTEM_KIND, HIGH_KIND)
         is_long = kinds.count(LONG_NUMBER) > MAX_LONG_NUMBERS
         return cls(is_long or WRONG_LENGTH.search(data) is not None, of_statuses)
@@ -132,7 +133,7 @@ def is_suspect(chunk: bytes, suspicion: Suspicion) -> bool:
         first = _first_message(chunk)
         if first < len(chunk) and chunk[first] < 0x80:
             return True
-        may_hide = suspicion.of_statuses and any(map(chunk.__contains__, SYSTEM_STATUSES))
+        may_hide = any(map(chunk.__contains__, suspicion.of_statuses))
         return may_hide and _hides_status(chunk, first)
     except Damage:
         return True
