@@ -44,7 +44,7 @@ MUSIC = {
     "tokenizer": {"kind": "melody", "num_bars": 1}, "source": "tunes", "num_workers": 0,
 }  # fmt: skip
 SENTENCE = "the cat sees the sun"
-KINDS_OF_MIDI = ("melody", "trio", "polyphony")
+KINDS_OF_MIDI = ("melody", "trio", "voices", "polyphony")
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 NUM_KILLS = 3  # of one training at most
 MAX_BYTES = 6_000  # of a MIDI file: long ones take long
