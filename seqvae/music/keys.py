@@ -5,6 +5,7 @@ sharps and flats, and are called the common key here.
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -82,18 +83,24 @@ def nearest_way(semitones: int) -> int:
 
 
 def in_common_key(
-    piece: Piece, key: Key | None = None, pitches: range = range(NUM_PITCHES)
+    piece: Piece,
+    key: Key | None = None,
+    *,
+    pitches: range = range(NUM_PITCHES),
+    kits: Collection[int] = (),
 ) -> Piece:
     """A piece in C major or A minor, moved the nearest way that keeps its notes among `pitches`.
 
     Where none does, it stays as it is written, if that does. It is moved from `key`, or else from
-    the key that its notes suggest. What was moved once stays.
+    the key that its notes suggest. Drums stay, and so do the tracks of these numbers. What was
+    moved once stays.
     """
     if piece.moved is not None:
         return piece
     pitched = pitched_notes(piece)
+    pitched = pitched[~np.isin(pitched["track"], [*kits])]
     key = key or find_key(pitched)
-    if key is None:
+    if key is None or not len(pitched):
         return replace(piece, moved=0)
     nearest = to_common_key(key)
     other_way = nearest - 12 if nearest > 0 else nearest + 12
@@ -101,7 +108,7 @@ def in_common_key(
     ways = (nearest, other_way, 0)
     fits = [way for way in ways if low + way in pitches and high + way in pitches]
     semitones = (fits or ways)[0]
-    return replace(transposed(piece, semitones), moved=semitones)
+    return replace(transposed(piece, semitones, kits), moved=semitones)
 
 
 def in_key(piece: Piece, key: Key) -> Piece:
@@ -114,15 +121,16 @@ def in_key(piece: Piece, key: Key) -> Piece:
     return replace(transposed(piece, semitones), key=key)
 
 
-def transposed(piece: Piece, semitones: int) -> Piece:
-    """A piece with its pitched notes and its chords moved up.
+def transposed(piece: Piece, semitones: int, kits: Collection[int] = ()) -> Piece:
+    """A piece with its chords and its notes moved up, but for drums and for tracks that are kits.
 
     Notes that would lie outside what MIDI has stay an octave within.
     """
     if semitones == 0:
         return piece
     notes = piece.notes.copy()
-    pitch = notes["pitch"] + semitones * ~notes["is_drum"]
+    stays = notes["is_drum"] | np.isin(notes["track"], [*kits])
+    pitch = notes["pitch"] + semitones * ~stays
     notes["pitch"] = pitch + 12 * (pitch < 0) - 12 * (pitch >= NUM_PITCHES)
     chords = piece.chords
     if chords:

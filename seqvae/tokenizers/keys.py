@@ -1,22 +1,20 @@
 """In which key a representation reads pieces: as they are written, or all in a common one."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from seqvae.errors import InputError, at_least, one_of
 from seqvae.music.keys import NUM_PITCHES, in_common_key, parse_key
 from seqvae.music.notes import Key, Piece
 from seqvae.tokenizers.contract import MusicTokenizer
+from seqvae.tokenizers.tracks import TrackSettings
 
 AS_WRITTEN, NORMALISED = "as_written", "normalised"
 MAX_TRANSPOSE = 5  # of pieces in the keys that they are written in
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeySettings:
+class KeySettings(TrackSettings):
     """Keys of pieces with pitches. `extract` and `encode` read `in_common_key(piece)`."""
-
-    kind: ClassVar[str]
 
     keys: str = AS_WRITTEN
     """`normalised`: every piece is moved to C major or A minor, the nearest way, and what is made
@@ -54,7 +52,10 @@ class KeySettings:
 
         The piece says by how much it was moved, and its windows say so too.
         """
-        return in_common_key(piece, key, self.pitches) if self.normalises_keys else piece
+        if not self.normalises_keys or piece.moved is not None:
+            return piece
+        kits = [part.number for part in self.parts(piece) if part.role == "drums"]
+        return in_common_key(piece, key, pitches=self.pitches, kits=kits)
 
 
 def in_said_key(tokenizer: MusicTokenizer, piece: Piece, name: str | None) -> Piece:

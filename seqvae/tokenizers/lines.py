@@ -21,7 +21,6 @@ from seqvae.music.roles import MAX_CHORD_SHARE, Part
 from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.grid import Roll
 from seqvae.tokenizers.keys import KeySettings
-from seqvae.tokenizers.tracks import TrackSettings
 from seqvae.tokenizers.windows import Span
 
 NO_EVENT, NOTE_OFF, FIRST_PITCH = 0, 1, 2
@@ -30,7 +29,7 @@ NO_LINE = {role: Reason("file", f"no {role}", "--data.tracks") for role in ("mel
 
 
 @dataclass(frozen=True, kw_only=True)
-class LineSettings(KeySettings, TrackSettings):
+class LineSettings(KeySettings):
     """Which tracks are lines, their range and their keys."""
 
     min_pitch: int = 21

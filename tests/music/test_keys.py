@@ -18,7 +18,7 @@ from seqvae.music.keys import (
     transposed,
 )
 from seqvae.music.midi import find_midi, read_midi
-from seqvae.music.notes import Key, Notes, Piece, make_notes, pitched_notes
+from seqvae.music.notes import Key, Notes, Piece, make_notes, pitched_notes, sort_notes
 
 CADENCES = {False: [(0, 4, 7), (5, 9, 12), (7, 11, 14), (0, 4, 7)],
             True: [(0, 3, 7), (5, 8, 12), (7, 11, 14), (0, 3, 7)]}  # fmt: skip
@@ -110,6 +110,16 @@ def test_a_piece_moves_to_the_common_key_once() -> None:
     assert in_common_key(common) is common
     assert in_common_key(piece, Key(1, True)).moved == 5  # where the user says E minor
     assert in_common_key(Piece(kick, 4)).moved == 0
+    assert in_common_key(Piece(kick, 4), Key(3)).moved == 0
+
+
+def test_kits_on_other_channels_stay_and_have_no_key() -> None:
+    kit = make_notes(range(0, 64, 2), range(1, 65, 2), [37, 42, 44, 42] * 8, track=3)
+    piece = Piece(sort_notes(np.concatenate([cadence(62, is_minor=False), kit])), 4)
+    common = in_common_key(piece, kits=[3])
+    assert common.moved == -2
+    assert common.notes[common.notes["track"] == 3].tolist() == kit.tolist()
+    assert in_common_key(piece).moved != -2
 
 
 def test_the_range_is_kept_where_another_way_keeps_it() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from seqvae.errors import InputError
 from seqvae.music.midi import find_midi, read_midi, to_pretty_midi
-from seqvae.music.notes import Notes, Piece, make_notes, sort_notes
+from seqvae.music.notes import Notes, Piece, Track, make_notes, sort_notes
 from seqvae.reasons import Reason
 from seqvae.tokenizers.contract import Example
 from seqvae.tokenizers.drums import DrumsTokenizer
@@ -218,3 +218,22 @@ def test_voices_are_told_apart_in_files_of_every_type(tmp_path: Path, file_type:
     assert melody[::2].tolist() == [41 + number % 4 for number in range(32)]
     assert bass[::8].tolist() == [17 + number % 4 for number in range(8)]
     assert (kit[::4] > 0).all()
+
+
+def test_a_kit_that_only_its_name_tells_stays_where_keys_are_normalised() -> None:
+    """As a DAW exports it, on channel 1."""
+    up, low, kit = MELODY.copy(), BASS.copy(), KIT.copy()
+    up["pitch"] += 1
+    low["pitch"] += 1
+    kit["is_drum"] = False
+    tracks = (Track("Lead"), Track("Bass"), Track("Drums"))
+    band = Piece(sort_notes(np.concatenate([up, low, kit])), 4, tracks=tracks)
+    plain = ONE_BAR.encode(band)[0]
+    moved = TrioTokenizer(num_bars=1, keys="normalised").encode(band)[0]
+    assert moved.moved != 0
+    assert moved.ids[:, 2].tolist() == plain.ids[:, 2].tolist()
+    assert moved.ids[0, 0] == plain.ids[0, 0] + moved.moved
+    (alone,) = TrioTokenizer(num_bars=1, keys="normalised").encode(
+        Piece(sort_notes(np.concatenate([up, low])), 4, tracks=tracks)
+    )
+    assert alone.moved == moved.moved
