@@ -32,7 +32,7 @@ def test_from_files_to_figures(kind: str, tmp_path: Path, monkeypatch: pytest.Mo
     assert max(ceiling for _, ceiling in figures.overlap.values()) > 0.5
     assert (figures.scale_share is None) == (kind in ("drums", "groove"))
     assert (figures.consonance is not None) == (kind in ("trio", "voices", "polyphony"))
-    assert (figures.crossing is not None) == (kind in ("trio", "voices", "polyphony"))
+    assert (figures.crossing is not None) == (kind in ("trio", "voices"))
     assert figures.accuracy_constant > 1 / max(vae.tokenizer.vocab_sizes)
     assert (figures.accuracy_by_channel is None) == (len(vae.tokenizer.channels) == 1)
     if kind not in ("groove", "polyphony"):
