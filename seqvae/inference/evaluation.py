@@ -16,9 +16,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from seqvae.corpus.batches import Batch
-from seqvae.inference.figures import music_figures, text_figures
+from seqvae.inference.figures import pairs_of
 from seqvae.inference.metrics import (
-    ImportanceWeighted,
     active_units,
     are_scored,
     draws_needed,
@@ -28,12 +27,11 @@ from seqvae.inference.metrics import (
     unpadded,
 )
 from seqvae.inference.options import IW_SAMPLES
+from seqvae.inference.running import PosteriorSample, Spread
 from seqvae.model.decoding import Sequences
-from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.objective import NegativeELBO, sequence_nll
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers import AnyTokenizer
-from seqvae.tokenizers.contract import Ids
 
 MI_GROUP = 32  # sequences of a group in the estimator of He et al. 2019
 MAX_MI_SEQUENCES = 10_000  # the aggregate posterior costs the square of their number
@@ -152,14 +150,14 @@ class Tally:
         """`seed` draws every z, so that a figure can be repeated."""
         self.model = model
         self.generator = torch.Generator(model.device).manual_seed(seed)
-        self.nll: list[Tensor] = []
-        self.kl_per_dim: list[Tensor] = []
-        self.means: list[Tensor] = []
-        self.log_stddevs: list[Tensor] = []
-        self.num_tokens: list[Tensor] = []
-        self.hits_teacher_forced: list[Tensor] = []
-        self.hits_free_running: list[Tensor] = []
-        self.exact: list[Tensor] = []
+        self.latest: NegativeELBO
+        """The two terms for each sequence of the batch that was added last."""
+        self.num_sequences = self.num_exact = 0
+        self.nll = self.kl = 0.0
+        none = torch.zeros(model.steps.num_channels, dtype=torch.long, device=model.device)
+        self.num_tokens, self.hits_teacher_forced, self.hits_free_running = none, none, none
+        self.spread_of_means = Spread()
+        self.posteriors = PosteriorSample(MAX_MI_SEQUENCES, seed=seed)
         self.token_counts = [
             torch.zeros(size, dtype=torch.long, device=model.device)
             for size in model.steps.vocab_sizes
@@ -174,10 +172,9 @@ class Tally:
         per_sequence = ids.shape[1] * sum(self.model.steps.vocab_sizes)
         per_sequence *= self.model.config.num_softmaxes
         chunk_size = max(1, MAX_SCORED_LOGITS // per_sequence)
-        for part in zip(
-            *(torch.split(x, chunk_size) for x in (z, posterior.mean, ids, lengths)), strict=True
-        ):
-            self._score(*part)
+        parts = (torch.split(x, chunk_size) for x in (z, posterior.mean, ids, lengths))
+        nll = torch.cat([self._score(*part) for part in zip(*parts, strict=True)])
+        self._add_bound(NegativeELBO(nll.double(), posterior.kl_per_dim().double()))
         num_channels = self.model.steps.num_channels
         tokens, conditions = ids[..., :num_channels], ids[..., num_channels:]
         decoded = self.model.decode(
@@ -186,17 +183,22 @@ class Tally:
         predicted = Sequences(decoded.ids[..., :num_channels], decoded.lengths)
         hit = hits(predicted, Sequences(tokens, lengths))
         scored = are_scored(tokens, lengths, self.model.steps)
-        self.kl_per_dim.append(posterior.kl_per_dim())
-        self.means.append(posterior.mean)
-        self.log_stddevs.append(posterior.log_stddev)
-        self.num_tokens.append(scored.sum((0, 1)))
-        self.hits_free_running.append((hit & scored).sum((0, 1)))
+        self.spread_of_means.add(posterior.mean)
+        self.posteriors.add(posterior)
+        self.num_tokens = self.num_tokens + scored.sum((0, 1))
+        self.hits_free_running = self.hits_free_running + (hit & scored).sum((0, 1))
         whole = hit.sum((1, 2)) == lengths * num_channels
-        self.exact.append(whole & (decoded.lengths == lengths))
+        self.num_exact += int((whole & (decoded.lengths == lengths)).sum())
         for channel, count in enumerate(self.token_counts):
             of_channel = tokens[..., channel][scored[..., channel]]
             count += torch.bincount(of_channel, minlength=len(count))
         return decoded
+
+    def _add_bound(self, bound: NegativeELBO) -> None:
+        self.latest = bound
+        self.num_sequences += len(bound.nll)
+        self.nll += float(bound.nll.sum())
+        self.kl += float(bound.kl.sum())
 
     def _score(
         self,
@@ -204,48 +206,42 @@ class Tally:
         mean: Float[Tensor, "B Z"],
         ids: Int[Tensor, "B T C"],
         lengths: Int[Tensor, " B"],
-    ) -> None:
-        """Teacher forcing: -log p(x|z) from a draw of z, and the hits from the posterior mean."""
-        self.nll.append(sequence_nll(self.model.decoder(z, ids), ids, lengths))
+    ) -> Float[Tensor, " B"]:
+        """Teacher forcing: -log p(x|z) from a draw of z; the hits from the posterior mean count."""
         scored = are_scored(ids[..., : self.model.steps.num_channels], lengths, self.model.steps)
         right = [
             ((channel.argmax(-1) == ids[..., c]) & scored[..., c]).sum()
             for c, channel in enumerate(self.model.decoder(mean, ids))
         ]
-        self.hits_teacher_forced.append(torch.stack(right))
-
-    def bound(self) -> NegativeELBO:
-        """The two terms for every sequence so far."""
-        return NegativeELBO(torch.cat(self.nll).double(), torch.cat(self.kl_per_dim).double())
+        self.hits_teacher_forced = self.hits_teacher_forced + torch.stack(right)
+        return sequence_nll(self.model.decoder(z, ids), ids, lengths)
 
     def result(self) -> Evaluation:
         """The figures that need neither tokenizer nor importance weights."""
-        bound = self.bound()
-        nll, kl = bound.nll, bound.kl
-        posterior = DiagonalGaussian(torch.cat(self.means), torch.cat(self.log_stddevs))
-        some = self._some(posterior)
+        some = self.posteriors.result()
         num_some = len(some.mean)
+        nll, kl = self.nll / self.num_sequences, self.kl / self.num_sequences
         return Evaluation(
-            num_sequences=len(nll),
-            neg_elbo=float((nll + kl).mean()),
-            nll=float(nll.mean()),
-            kl=float(kl.mean()),
-            active_units=active_units(posterior.mean),
+            num_sequences=self.num_sequences,
+            neg_elbo=nll + kl,
+            nll=nll,
+            kl=kl,
+            active_units=active_units(self.spread_of_means.variance()),
             latent_dim=self.model.config.latent_dim,
             mi_sequences=num_some,
             mi_aggregate=mutual_information(some, num_some, self.generator),
             mi_aggregate_ceiling=math.log(num_some),
             mi_batch=mutual_information(some, MI_GROUP, self.generator),
             mi_batch_ceiling=math.log(min(MI_GROUP, num_some)),
-            accuracy_teacher_forced=float(self._shares(sum_of(self.hits_teacher_forced)).mean()),
-            accuracy_free_running=float(self._shares(sum_of(self.hits_free_running)).mean()),
+            accuracy_teacher_forced=float(self._shares(self.hits_teacher_forced).mean()),
+            accuracy_free_running=float(self._shares(self.hits_free_running).mean()),
             accuracy_constant=float(self._shares(self._constant_hits()).mean()),
-            exact_match=float(torch.cat(self.exact).double().mean()),
+            exact_match=self.num_exact / self.num_sequences,
         )
 
     def by_channel(self) -> tuple[list[float], list[float]]:
         """Free-running accuracy of each channel, and that of a constant answer."""
-        reached = self._shares(sum_of(self.hits_free_running))
+        reached = self._shares(self.hits_free_running)
         return reached.tolist(), self._shares(self._constant_hits()).tolist()
 
     def _shares(self, counts: Int[Tensor, " C"]) -> Float[Tensor, " _"]:
@@ -254,27 +250,12 @@ class Tally:
         Tokens after the last note of a set do not count.
         """
         size = self.model.steps.slot_size or len(counts)
-        totals = sum_of(self.num_tokens).view(-1, size).sum(0)
+        totals = self.num_tokens.view(-1, size).sum(0)
         return counts.view(-1, size).sum(0) / totals
 
     def _constant_hits(self) -> Int[Tensor, " C"]:
         """How often the most frequent token of each channel occurs."""
         return torch.stack([count.max() for count in self.token_counts])
-
-    def _some(self, posterior: DiagonalGaussian) -> DiagonalGaussian:
-        """The posteriors that mutual information is estimated from."""
-        if len(posterior.mean) <= MAX_MI_SEQUENCES:
-            return posterior
-        order = torch.randperm(
-            len(posterior.mean), generator=self.generator, device=posterior.mean.device
-        )
-        drawn = order[:MAX_MI_SEQUENCES]
-        return DiagonalGaussian(posterior.mean[drawn], posterior.log_stddev[drawn])
-
-
-def sum_of(counts: list[Tensor]) -> Tensor:
-    """The sum over batches."""
-    return torch.stack(counts).sum(0)
 
 
 def evaluate(
@@ -289,27 +270,24 @@ def evaluate(
     tally = Tally(model.eval(), seed=seed)
     # A second generator, so that the draws of the bound do not depend on `iw_samples`.
     generator = torch.Generator(model.device).manual_seed(seed)
-    weighted: list[ImportanceWeighted] = []
-    originals: list[Ids] = []
-    decodings: list[Ids] = []
+    num_sequences, iw_nll, variance = 0, 0.0, 0.0
+    pairs = pairs_of(tokenizer)
     for batch in tqdm(batches, desc="evaluate", unit=" batches", disable=None, delay=1):
         on_device = batch.to(model.device)
-        decodings += unpadded(tally.update(on_device))
-        weighted.append(importance_weighted_nll(model, on_device, iw_samples, generator))
-        originals += unpadded(batch)
-    iw_nll = torch.cat([part.nll for part in weighted])
-    variance = torch.cat([part.variance for part in weighted])
-    stderr = float(variance.sum().sqrt() / len(iw_nll))
+        decodings = unpadded(tally.update(on_device))
+        pairs.add(unpadded(batch), decodings)
+        weighted = importance_weighted_nll(model, on_device, iw_samples, generator)
+        num_sequences += len(decodings)
+        iw_nll += float(weighted.nll.sum())
+        variance += float(weighted.variance.sum())
     figures = vars(tally.result()) | {
-        "iw_nll": float(iw_nll.mean()),
-        "iw_nll_stderr": None if math.isnan(stderr) else stderr,
+        "iw_nll": iw_nll / num_sequences,
+        "iw_nll_stderr": None if math.isnan(variance) else math.sqrt(variance) / num_sequences,
         "iw_samples": draws_needed(model, iw_samples),
     }
     if len(tokenizer.channels) > 1:
         names = ("accuracy_by_channel", "accuracy_constant_by_channel")
         for name, shares in zip(names, tally.by_channel(), strict=True):
             figures[name] = dict(zip(tokenizer.channels, shares, strict=True))
-    if tokenizer.modality == "music":
-        return Evaluation(**figures | music_figures(originals, decodings, tokenizer))
-    nats = {"neg_elbo": float(tally.bound().total().sum()), "iw_nll": float(iw_nll.sum())}
-    return Evaluation(**figures | text_figures(originals, decodings, tokenizer, nats))
+    nats = {"neg_elbo": tally.nll + tally.kl, "iw_nll": iw_nll}
+    return Evaluation(**figures | pairs.figures(nats))

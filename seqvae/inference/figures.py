@@ -11,67 +11,102 @@ import numpy as np
 
 from seqvae.music.features import melody_bass_consonance, overlap, scale_share, voice_crossing
 from seqvae.music.notes import DEFAULT_QPM, Piece
+from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer, TextTokenizer
 
-
-def text_figures(
-    originals: list[Ids],
-    decodings: list[Ids],
-    tokenizer: TextTokenizer,
-    nats: dict[str, float],
-) -> dict[str, float]:
-    """Perplexities per word and bits per byte, from `neg_elbo` and `iw_nll` in nats; BLEU."""
-    import sacrebleu
-
-    texts = [tokenizer.decode(ids) for ids in originals]
-    guesses = [tokenizer.decode(ids) for ids in decodings]
-    num_words = sum(len(text.split()) + 1 for text in texts)
-    num_bytes = sum(len(text.encode()) + 1 for text in texts)
-    return {
-        "word_perplexity": math.exp(min(nats["neg_elbo"] / num_words, 700.0)),
-        "iw_word_perplexity": math.exp(min(nats["iw_nll"] / num_words, 700.0)),
-        "bits_per_byte": nats["neg_elbo"] / math.log(2) / num_bytes,
-        "bleu": float(sacrebleu.corpus_bleu(guesses, [texts]).score),
-    }
+MAX_NGRAM = 4  # words, of BLEU
 
 
-def music_figures(
-    originals: list[Ids], decodings: list[Ids], tokenizer: MusicTokenizer
-) -> dict[str, float | None]:
-    """Agreement of the onsets of decodings with those of the originals, pooled over all pairs."""
+def pairs_of(tokenizer: AnyTokenizer) -> "TextPairs | MusicPairs":
+    """None yet, of the tokens of this tokenizer."""
+    return TextPairs(tokenizer) if tokenizer.modality == "text" else MusicPairs(tokenizer)
 
-    def onsets(ids: Ids) -> dict[tuple[int, ...], tuple[float, float, float]]:
+
+class TextPairs:
+    """Texts and what they were decoded to; only counts of them are kept."""
+
+    def __init__(self, tokenizer: TextTokenizer) -> None:
+        """None yet."""
+        import sacrebleu
+
+        self.tokenizer, self.bleu = tokenizer, sacrebleu.BLEU()
+        self.num_words = self.num_bytes = 0
+        self.right = np.zeros(MAX_NGRAM, np.int64)  # n-grams of each length
+        self.guessed = np.zeros(MAX_NGRAM, np.int64)
+        self.lengths = np.zeros(2, np.int64)  # of all decodings and originals
+
+    def add(self, originals: Sequence[Ids], decodings: Sequence[Ids]) -> None:
+        """Add pairs."""
+        texts = [self.tokenizer.decode(ids) for ids in originals]
+        guesses = [self.tokenizer.decode(ids) for ids in decodings]
+        self.num_words += sum(len(text.split()) + 1 for text in texts)
+        self.num_bytes += sum(len(text.encode()) + 1 for text in texts)
+        score = self.bleu.corpus_score(guesses, [texts])
+        self.right += np.array(score.counts)
+        self.guessed += np.array(score.totals)
+        self.lengths += np.array([score.sys_len, score.ref_len])
+
+    def figures(self, nats: dict[str, float]) -> dict[str, float]:
+        """Perplexities per word and bits per byte, from `neg_elbo` and `iw_nll` in nats; BLEU."""
+        num_guessed, num_original = self.lengths.tolist()
+        bleu = self.bleu.compute_bleu(
+            self.right.tolist(), self.guessed.tolist(), num_guessed, num_original,
+            smooth_method="exp",
+        )  # fmt: skip
+        return {
+            "word_perplexity": math.exp(min(nats["neg_elbo"] / self.num_words, 700.0)),
+            "iw_word_perplexity": math.exp(min(nats["iw_nll"] / self.num_words, 700.0)),
+            "bits_per_byte": nats["neg_elbo"] / math.log(2) / self.num_bytes,
+            "bleu": float(bleu.score),
+        }
+
+
+class MusicPairs:
+    """Windows and what they were decoded to: how far their onsets agree, pooled over all pairs."""
+
+    def __init__(self, tokenizer: MusicTokenizer) -> None:
+        """None yet."""
+        self.tokenizer = tokenizer
+        self.num_onsets = self.num_right = 0  # onsets of both sides, and those that are right
+        self.velocity = self.offset = 0.0  # sums of differences
+        self.num_lasting = self.num_within_step = 0  # right onsets of notes with an end
+
+    def add(self, originals: Sequence[Ids], decodings: Sequence[Ids]) -> None:
+        """Add pairs."""
+        for original, decoding in zip(originals, decodings, strict=True):
+            truth, guess = self._onsets(original), self._onsets(decoding)
+            self.num_onsets += len(guess) + len(truth)
+            for key in truth.keys() & guess.keys():
+                velocity, offset, end = (
+                    abs(a - b) for a, b in zip(truth[key], guess[key], strict=True)
+                )
+                self.num_right += 1
+                self.velocity += velocity
+                self.offset += offset
+                self.num_lasting += not math.isnan(end)
+                self.num_within_step += end <= 1
+
+    def figures(self, nats: dict[str, float] | None = None) -> dict[str, float]:
+        """Agreement of onsets, and of what the tokens keep of those that are right."""
+        if not self.num_right:
+            return {"onset_f1": 0.0 if self.num_onsets else 1.0}
+        found = {"onset_f1": 2 * self.num_right / self.num_onsets}
+        if self.num_lasting:
+            found["duration_within_step"] = self.num_within_step / self.num_lasting
+        if "velocity" in self.tokenizer.keeps:
+            found["velocity_error"] = self.velocity / self.num_right
+        if "timing" in self.tokenizer.keeps:
+            ms_per_step = 60_000 / DEFAULT_QPM / self.tokenizer.steps_per_quarter
+            found["timing_error_ms"] = self.offset / self.num_right * ms_per_step
+        return found
+
+    def _onsets(self, ids: Ids) -> dict[tuple[int, ...], tuple[float, float, float]]:
         """(step, pitch, track) -> velocity, offset in steps, and where it ends, nan for drums."""
-        notes = tokenizer.decode(Example(ids)).notes
-        keys = zip(*(notes[name].tolist() for name in tokenizer.onsets_by), strict=True)
+        notes = self.tokenizer.decode(Example(ids)).notes
+        keys = zip(*(notes[name].tolist() for name in self.tokenizer.onsets_by), strict=True)
         ends = np.where(notes["is_drum"], np.nan, notes["end"]).tolist()
         values = zip(notes["velocity"].tolist(), notes["offset"].tolist(), ends, strict=True)
         return dict(zip(keys, values, strict=True))
-
-    num_onsets = 0  # of both sides
-    differences = []
-    for original, decoding in zip(originals, decodings, strict=True):
-        truth, guess = onsets(original), onsets(decoding)
-        num_onsets += len(guess) + len(truth)
-        differences += [
-            [abs(a - b) for a, b in zip(truth[key], guess[key], strict=True)]
-            for key in truth.keys() & guess.keys()
-        ]
-    figures: dict[str, float | None] = {
-        "onset_f1": 2 * len(differences) / num_onsets if num_onsets else 1.0
-    }
-    if differences:
-        velocities, offsets, ends = np.array(differences).T
-        lasting = ends[~np.isnan(ends)]
-        if len(lasting):
-            figures["duration_within_step"] = float((lasting <= 1).mean())
-        velocity, offset = float(velocities.mean()), float(offsets.mean())
-        ms_per_step = 60_000 / DEFAULT_QPM / tokenizer.steps_per_quarter
-        if "velocity" in tokenizer.keeps:
-            figures["velocity_error"] = velocity
-        if "timing" in tokenizer.keeps:
-            figures["timing_error_ms"] = offset * ms_per_step
-    return figures
 
 
 def sample_figures(

@@ -25,11 +25,9 @@ ACTIVE_VARIANCE = 0.01  # Burda et al. 2016, section 5.3
 MAX_ELEMENTS = 2**22  # numbers that are held at a time: 16 MiB in float32
 
 
-def active_units(means: Float[Tensor, "N Z"]) -> int:
-    """Dimensions with Var_x(E[z|x]) >= 0.01 (Burda et al. 2016)."""
-    if len(means) < 2 or not means.shape[1]:
-        return 0
-    return int((means.double().var(0) >= ACTIVE_VARIANCE).sum())
+def active_units(variances: Float[Tensor, " Z"]) -> int:
+    """Dimensions with Var_x(E[z|x]) >= 0.01, of these variances (Burda et al. 2016)."""
+    return int((variances >= ACTIVE_VARIANCE).sum())
 
 
 def mutual_information(

@@ -319,6 +319,9 @@ class Evaluate:
     """Prepared corpus; by default the one that the run was trained on."""
     split: str = "test"
     """Split of the corpus: train, valid or test."""
+    max_sequences: int | None = None
+    """So many sequences stand for the split, drawn at random by the seed, if it has more; by
+    default all are evaluated."""
     iw_samples: int = IW_SAMPLES
     """Draws of z per sequence in the importance-weighted likelihood, which takes nearly all of the
     time."""
@@ -330,6 +333,8 @@ class Evaluate:
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
         one_of(self, "split", ("train", "valid", "test"))
+        if self.max_sequences is not None:
+            at_least(self, 1, "max_sequences")
         at_least(self, 1, "iw_samples")
         at_most(self, MAX_OUTPUTS, "iw_samples")
         one_of(self, "precision", ("fp32", "bf16"))

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
 from seqvae.corpus.batches import held_out_loader
-from seqvae.corpus.store import Corpus
+from seqvae.corpus.store import Corpus, Split
 from seqvae.errors import InputError, shown
 from seqvae.files import expanded
 from seqvae.inference import options
@@ -353,7 +354,7 @@ class TrainedVAE:
         split = corpus.splits[how.split]
         if not len(split):
             raise InputError(f"{corpus.folder}: the {how.split} split is empty")
-        loader = held_out_loader(split, BATCH_SIZE, self.tokenizer)
+        loader = held_out_loader(split, BATCH_SIZE, self.tokenizer, _evaluated(split, how))
         half = how.precision == "bf16"
         with torch.autocast(self.codec.device.type, torch.bfloat16, enabled=half):
             figures = evaluate(
@@ -410,6 +411,18 @@ class TrainedVAE:
         samples = self.codec.tokens(z, Sampling(), generator, conditions)
         collections = (samples, windows, others)
         return sample_figures(*([self.codec.piece(ids) for ids in each] for each in collections))
+
+
+def _evaluated(split: Split, how: options.Evaluate) -> NDArray[np.int64] | None:
+    """The numbers of the sequences that stand for a split; None stands for all of them."""
+    if how.max_sequences is None or len(split) <= how.max_sequences:
+        return None
+    logger.info(
+        "%d sequences, drawn at random, stand for the %d of the %s split",
+        how.max_sequences, len(split), how.split,
+    )  # fmt: skip
+    rng = np.random.default_rng(how.seed)
+    return np.sort(rng.choice(len(split), how.max_sequences, replace=False))
 
 
 @torch.no_grad()

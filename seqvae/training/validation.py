@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch.utils.data import DataLoader
 
 from seqvae.corpus.batches import Batch, held_out_loader
 from seqvae.corpus.store import Corpus
 from seqvae.inference.evaluation import Evaluation, Tally
-from seqvae.inference.figures import music_figures
+from seqvae.inference.figures import MusicPairs
 from seqvae.inference.metrics import unpadded
+from seqvae.model.objective import NegativeELBO
 from seqvae.model.ranks import is_main
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers.contract import Ids
@@ -70,6 +72,7 @@ class Validator:
     def begin(self, model: SequenceVAE) -> None:
         """Begin to validate a model, which is in evaluation mode."""
         self.tally = Tally(model)
+        self.bounds: list[NegativeELBO] = []
         self.originals: list[Ids] = []
         self.decodings: list[Ids] = []
 
@@ -77,14 +80,20 @@ class Validator:
         """Add a batch, which is where the model is."""
         self.decodings += unpadded(self.tally.update(batch))
         self.originals += unpadded(batch)
+        self.bounds.append(self.tally.latest)
 
     def result(self) -> Validation:
         """The figures of all batches since the beginning."""
         figures = self.tally.result()
         if self.tokenizer.modality == "music":
-            music = music_figures(self.originals, self.decodings, self.tokenizer)
-            figures = Evaluation(**vars(figures) | music)
-        loss = float(self.objective.selection_loss(self.tally.bound()))
+            pairs = MusicPairs(self.tokenizer)
+            pairs.add(self.originals, self.decodings)
+            figures = Evaluation(**vars(figures) | pairs.figures())
+        bound = NegativeELBO(
+            torch.cat([part.nll for part in self.bounds]),
+            torch.cat([part.kl_per_dim for part in self.bounds]),
+        )
+        loss = float(self.objective.selection_loss(bound))
         return Validation(figures, loss, self._examples())
 
     def _examples(self) -> list[str]:

@@ -24,7 +24,7 @@ from tiny_split import (
 from seqvae.corpus.batches import Batch
 from seqvae.inference import evaluation, metrics
 from seqvae.inference.evaluation import Tally, evaluate
-from seqvae.inference.figures import music_figures
+from seqvae.inference.figures import MusicPairs
 from seqvae.inference.metrics import mutual_information, unpadded
 from seqvae.model.config import Sampling
 from seqvae.model.decoding import Sequences
@@ -341,7 +341,9 @@ def test_music_has_onsets_and_no_words() -> None:
     batch = batch_of([melody(TUNE), melody({2: 50})])
     result = evaluate(model, [batch], MELODY)
     decodings = unpadded(model.decode(model.encode(*batch[:2]).mean))
-    assert result.onset_f1 == music_figures(unpadded(batch), decodings, MELODY)["onset_f1"]
+    pairs = MusicPairs(MELODY)
+    pairs.add(unpadded(batch), decodings)
+    assert result.onset_f1 == pairs.figures()["onset_f1"]
     assert result.word_perplexity is result.bits_per_byte is result.bleu is None
     assert result.iw_word_perplexity is None
     assert math.isfinite(result.iw_nll)

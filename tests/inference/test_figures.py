@@ -4,22 +4,43 @@ import math
 
 import numpy as np
 import pytest
+import sacrebleu
 from tiny_split import LINES, MELODY, TUNE, WORDS, melody
 
-from seqvae.inference.figures import music_figures, sample_figures, text_figures
+from seqvae.inference.figures import MusicPairs, TextPairs, sample_figures
 from seqvae.music.features import melody_bass_consonance, overlap, scale_share
 from seqvae.music.notes import Piece, make_notes
-from seqvae.tokenizers.contract import Example
+from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer
 from seqvae.tokenizers.groove import GrooveTokenizer
 from seqvae.tokenizers.lines import FIRST_PITCH
 from seqvae.tokenizers.polyphony import PolyphonyTokenizer
 from seqvae.tokenizers.trio import TrioTokenizer
 from seqvae.tokenizers.voices import VoicesTokenizer
+from seqvae.tokenizers.words import WordTokenizer
+
+
+def text(
+    originals: list[Ids], decodings: list[Ids], tokenizer: WordTokenizer, nats: dict[str, float]
+) -> dict[str, float]:
+    """The figures of pairs that come one by one."""
+    pairs = TextPairs(tokenizer)
+    for original, decoding in zip(originals, decodings, strict=True):
+        pairs.add([original], [decoding])
+    return pairs.figures(nats)
+
+
+def music(
+    originals: list[Ids], decodings: list[Ids], tokenizer: MusicTokenizer
+) -> dict[str, float]:
+    pairs = MusicPairs(tokenizer)
+    for original, decoding in zip(originals, decodings, strict=True):
+        pairs.add([original], [decoding])
+    return pairs.figures()
 
 
 def test_text_figures_by_hand() -> None:
     originals = [WORDS.encode(line) for line in LINES[:2]]  # 3 + 1 and 3 + 1 words, 25 + 2 bytes
-    figures = text_figures(originals, originals, WORDS, nats={"neg_elbo": 40.0, "iw_nll": 24.0})
+    figures = text(originals, originals, WORDS, nats={"neg_elbo": 40.0, "iw_nll": 24.0})
     assert figures["word_perplexity"] == pytest.approx(math.exp(5))
     assert figures["iw_word_perplexity"] == pytest.approx(math.exp(3))
     assert figures["bits_per_byte"] == pytest.approx(40 / math.log(2) / 27)
@@ -29,13 +50,19 @@ def test_bleu_of_equal_and_of_other_lines() -> None:
     originals = [WORDS.encode(line) for line in ("a cat sat a cat", "the cat sat a cat")]
     others = [WORDS.encode(line) for line in ("the the the the", "the the the")]
     nats = {"neg_elbo": 1.0, "iw_nll": 1.0}
-    assert text_figures(originals, originals, WORDS, nats)["bleu"] == pytest.approx(100)
-    assert text_figures(originals, others, WORDS, nats)["bleu"] < 10
+    assert text(originals, originals, WORDS, nats)["bleu"] == pytest.approx(100)
+    assert text(originals, others, WORDS, nats)["bleu"] < 10
+    # as over the whole corpus, also where no sequence of four words is right
+    for guesses in (["a cat sat a the", "the cat sat a cat"], ["a cat the sat a", "cat the a a"]):
+        decodings = [WORDS.encode(guess) for guess in guesses]
+        texts = [WORDS.decode(ids) for ids in originals]
+        expected = sacrebleu.corpus_bleu(guesses, [texts]).score
+        assert text(originals, decodings, WORDS, nats)["bleu"] == pytest.approx(expected)
 
 
 def test_perplexity_of_a_diverged_model_is_finite() -> None:
     ids = [WORDS.encode("sat")]
-    figures = text_figures(ids, ids, WORDS, nats={"neg_elbo": 1e6, "iw_nll": 1e6})
+    figures = text(ids, ids, WORDS, nats={"neg_elbo": 1e6, "iw_nll": 1e6})
     assert math.isfinite(figures["word_perplexity"])
     assert math.isfinite(figures["iw_word_perplexity"])
 
@@ -60,13 +87,13 @@ def test_onset_f1_by_hand(
     originals: list[dict[int, int]], decodings: list[dict[int, int]], expected: float
 ) -> None:
     pairs = ([melody(onsets) for onsets in side] for side in (originals, decodings))
-    assert music_figures(*pairs, MELODY)["onset_f1"] == pytest.approx(expected)
+    assert music(*pairs, MELODY)["onset_f1"] == pytest.approx(expected)
 
 
 def test_onset_f1_heeds_onsets_and_not_ends() -> None:
     held = melody({0: 60})
     held[1] = 0
-    assert music_figures([melody({0: 60})], [held], MELODY)["onset_f1"] == 1
+    assert music([melody({0: 60})], [held], MELODY)["onset_f1"] == 1
 
 
 def test_errors_of_loudness_and_timing_by_hand() -> None:
@@ -79,7 +106,7 @@ def test_errors_of_loudness_and_timing_by_hand() -> None:
     decoding[0, [0, 1, 10]] = 1, 70, 5
     decoding[4, [0, 1, 10]] = 1, 60, 7  # a fifth of a step late
     decoding[8, [0, 2, 11]] = 2, 1, 1  # another drum
-    figures = music_figures([original], [decoding], groove)
+    figures = music([original], [decoding], groove)
     assert figures["onset_f1"] == pytest.approx(2 * 2 / (3 + 3))
     assert figures["velocity_error"] == pytest.approx((10 + 20) / 2)
     assert figures["timing_error_ms"] == pytest.approx((0 + 0.2 * 125) / 2, rel=1e-5)
@@ -87,13 +114,13 @@ def test_errors_of_loudness_and_timing_by_hand() -> None:
     notes, louder = np.zeros((2, 16, 24), np.int64)
     notes[0, :3], notes[5, :3], notes[8, :3] = (61, 3, 9), (63, 3, 19), (65, 3, 9)
     louder[0, :3], louder[5, :3], louder[9, :3] = (61, 4, 14), (63, 5, 27), (65, 3, 9)
-    assert music_figures([notes], [louder], polyphony) == {
+    assert music([notes], [louder], polyphony) == {
         "onset_f1": pytest.approx(2 / 3), "duration_within_step": 0.5, "velocity_error": 6.5
     }  # fmt: skip
-    assert music_figures([melody(TUNE)], [melody(TUNE)], MELODY) == {
+    assert music([melody(TUNE)], [melody(TUNE)], MELODY) == {
         "onset_f1": 1, "duration_within_step": 1
     }  # fmt: skip
-    assert music_figures([original], [0 * original], groove) == {"onset_f1": 0}
+    assert music([original], [0 * original], groove) == {"onset_f1": 0}
 
 
 def test_an_onset_of_another_voice_is_no_hit() -> None:
@@ -105,8 +132,8 @@ def test_an_onset_of_another_voice_is_no_hit() -> None:
         trio.decode(Example(ids)).notes["pitch"].tolist() for ids in (melody_only, bass_only)
     ]
     assert pitches == [[40], [40]]
-    assert music_figures([melody_only], [bass_only], trio)["onset_f1"] == 0
-    assert music_figures([melody_only], [melody_only], trio)["onset_f1"] == 1
+    assert music([melody_only], [bass_only], trio)["onset_f1"] == 0
+    assert music([melody_only], [melody_only], trio)["onset_f1"] == 1
 
 
 def tune(*pitches: int) -> Piece:
@@ -164,9 +191,9 @@ def test_onsets_of_voices_count_whichever_voice_has_them() -> None:
     voices = VoicesTokenizer(num_bars=1, num_voices=2)
     ids = np.zeros((16, 2), np.int64)
     ids[[0, 8]] = [[29, 41], [31, 41]]
-    assert music_figures([ids], [ids[:, ::-1]], voices) == {
+    assert music([ids], [ids[:, ::-1]], voices) == {
         "onset_f1": 1,
         "duration_within_step": 1,
     }
     ids[8] = 0
-    assert music_figures([ids], [np.zeros_like(ids)], voices) == {"onset_f1": 0}
+    assert music([ids], [np.zeros_like(ids)], voices) == {"onset_f1": 0}

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pretty_midi
@@ -227,6 +228,31 @@ def test_the_figures_of_a_split_hang_together(sentences: Trained) -> None:
     assert tight.iw_word_perplexity / tight.word_perplexity == pytest.approx(
         math.exp((tight.iw_nll - tight.neg_elbo) * size / num_words(sentences))
     )
+
+
+def test_some_sequences_stand_for_a_large_split(
+    sentences: Trained, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    how: dict[str, Any] = {"split": "train", "iw_samples": 1}
+    size = len(sentences.corpus.splits["train"])
+    whole = sentences.vae.evaluate(sentences.corpus, **how)
+    assert sentences.vae.evaluate(sentences.corpus, max_sequences=size, **how) == whole
+    assert "stand for" not in caplog.text
+    some = [
+        sentences.vae.evaluate(sentences.corpus, max_sequences=12, seed=seed, **how)
+        for seed in (0, 0, 1)
+    ]
+    assert (
+        caplog.text.count(f"12 sequences, drawn at random, stand for the {size} of the train") == 3
+    )
+    assert some[0] == some[1]
+    assert some[0].num_sequences == some[0].mi_sequences == 12
+    # free running and the KL are no matter of chance: other sequences make the difference
+    assert len({whole.kl, some[0].kl, some[2].kl}) == 3
+    assert abs(some[0].neg_elbo / whole.neg_elbo - 1) < 0.5
+    with pytest.raises(InputError, match="max_sequences is 0; it must be 1 or more"):
+        sentences.vae.evaluate(sentences.corpus, max_sequences=0)
 
 
 def num_words(trained: Trained) -> int:

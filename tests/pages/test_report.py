@@ -81,6 +81,22 @@ def test_metrics_are_those_of_the_validation_split(gathered: Gathered) -> None:
     assert gathered.data["kl_per_dim"] == sorted(gathered.data["kl_per_dim"], reverse=True)
 
 
+def test_some_sequences_stand_for_a_large_split(
+    gathered: Gathered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "MAX_EVALUATED", 3)
+    monkeypatch.setattr(report, "MAX_POINTS", 4)
+    data = report.gather(gathered.vae, gathered.corpus, history=HISTORY, title="planted")
+    shown = {row["name"]: row["values"][0] for row in data["metrics"]}
+    some, whole = (
+        gathered.vae.evaluate(gathered.corpus, split="valid", iw_samples=1, max_sequences=most)
+        for most in (3, None)
+    )
+    assert shown["kl"] == pytest.approx(some.kl, rel=1e-4)
+    assert shown["kl"] != pytest.approx(whole.kl, rel=1e-4)
+    assert len(data["map"]["points"]) == 4
+
+
 def test_samples_are_those_of_the_prior_at_temperature_1(gathered: Gathered) -> None:
     samples = gathered.data["samples"]
     assert samples == gathered.vae.sample(8, seed=0)
