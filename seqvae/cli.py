@@ -56,10 +56,12 @@ def prepare(arguments: Sequence[str]) -> None:
 def train(arguments: Sequence[str]) -> None:
     """Train a model, after preparing its corpus if that is not done yet."""
     config, chosen = parse_config("train", arguments, VERBS["train"].__doc__)
+    from seqvae.model.ranks import is_main
     from seqvae.training.train import train
 
     run = train(config, expanded(chosen["runs"]), resume=chosen["resume"])
-    print(f"{run}: done; try seqvae evaluate {run}, seqvae sample {run}")
+    if is_main():
+        print(f"{run}: done; try seqvae evaluate {run}, seqvae sample {run}")
 
 
 def evaluate(arguments: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 MAX_SECONDS = 60.0  # of a test on a busy machine; a process that hangs is killed then
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["torch", "lightning.pytorch", "seqvae.training.train"])
+CONTEXT.set_forkserver_preload(["torch", "lightning.pytorch"])
 
 
 @dataclass

@@ -98,6 +98,14 @@ def test_two_processes_train_as_one(way: str, tmp_path: Path) -> None:
     assert_same_training(runs[1] / "tiny", runs[2] / "tiny")
 
 
+def test_the_main_one_alone_speaks(tmp_path: Path) -> None:
+    words = command(tmp_path, 2, max_epochs=1)
+    outcomes = Together(2, tmp_path, commanded, words, 0, "SIGTERM", 0).outcomes()
+    assert [outcome.code for outcome in outcomes] == [0, 0]
+    assert outcomes[0].said.count("done; try seqvae evaluate") == 1
+    assert outcomes[1].said == ""
+
+
 def test_a_signal_to_one_stops_all_and_a_single_one_goes_on(tmp_path: Path) -> None:
     words = command(tmp_path, 2)
     outcomes = Together(2, tmp_path, commanded, words, 1, "SIGTERM", 9).outcomes()
