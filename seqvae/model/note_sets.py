@@ -20,6 +20,7 @@ from seqvae.model.embedding import TokenEmbedding
 from seqvae.model.heads import make_softmax
 from seqvae.model.softmax import in_float32, negative_log_probability
 
+ROW_BLOCK = 512
 LONGEST_TOLD = 16  # steps for which a note goes on to sound; longer ones are told as so many
 
 
@@ -41,14 +42,16 @@ def are_asked(notes: Bool[Tensor, "*B S"]) -> Bool[Tensor, "*B S"]:
 class Rows:
     """Those rows of a table that matter.
 
-    On a CPU they are picked. How many they are is not known to the host where tensors live on a
-    GPU, and to ask would be to wait: there all rows are taken, and the others blanked at the end.
+    On a CPU they are picked, and as many others as make their number a multiple of `ROW_BLOCK`:
+    the library of products keeps memory for each shape that it has met. On a GPU the host does not
+    know how many they are, and to ask would be to wait; there all rows are taken. What is computed
+    of the others is blanked at the end.
     """
 
     def __init__(self, mask: Bool[Tensor, " M"]) -> None:
         """`mask` marks the rows that matter."""
         self.mask = mask
-        self.picked = mask.nonzero()[:, 0] if mask.device.type == "cpu" else None
+        self.picked = _picked(mask) if mask.device.type == "cpu" else None
 
     def of(self, table: Shaped[Tensor, "M ..."]) -> Shaped[Tensor, "N ..."]:
         """The rows of a table."""
@@ -62,11 +65,19 @@ class Rows:
         return table.index_select(0, self.picked // size)
 
     def spread(self, rows: Float[Tensor, "N ..."]) -> Float[Tensor, "M ..."]:
-        """The rows in their places, and 0 in the others."""
+        """The rows in their places, and 0 in those that do not matter."""
+        mask = self.of(self.mask).view(-1, *[1] * (rows.ndim - 1))
+        rows = rows.masked_fill(~mask, 0.0)
         if self.picked is None:
-            return rows.masked_fill(~self.mask.view(-1, *[1] * (rows.ndim - 1)), 0.0)
+            return rows
         zeros = rows.new_zeros(len(self.mask), *rows.shape[1:])
         return zeros.index_copy(0, self.picked, rows)
+
+
+def _picked(mask: Bool[Tensor, " M"]) -> Int[Tensor, " N"]:
+    """The numbers of the rows that are marked, then of some that are not."""
+    marked, others = mask.nonzero()[:, 0], (~mask).nonzero()[:, 0]
+    return torch.cat([marked, others[: -len(marked) % ROW_BLOCK]])
 
 
 class Notes(nn.Module):

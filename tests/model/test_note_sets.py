@@ -194,6 +194,15 @@ def test_draws_follow_the_probabilities() -> None:
     torch.testing.assert_close(found, expected, rtol=0, atol=0.03)
 
 
+def test_the_number_of_rows_is_one_of_few() -> None:
+    for count in (0, 1, 511, 512, 513):
+        mask = torch.zeros(2000, dtype=torch.bool)
+        mask[torch.randperm(2000)[:count]] = True
+        rows, table = Rows(mask), torch.randn(2000, 3)
+        assert len(rows.of(table)) == -(-count // 512) * 512
+        assert torch.equal(rows.spread(rows.of(table)), table * mask[:, None])
+
+
 @pytest.fixture
 def gpu_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """All rows are taken, as where the host must not wait."""
