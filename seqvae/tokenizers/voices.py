@@ -31,6 +31,7 @@ from seqvae.tokenizers.lines import (
     notes_of_chords,
     randomly_transposed,
 )
+from seqvae.tokenizers.tracks import FLAG
 from seqvae.tokenizers.windows import (
     Span,
     Windows,
@@ -39,8 +40,8 @@ from seqvae.tokenizers.windows import (
     window_piece,
 )
 
-MAX_VOICES = 8
-FLAG = "--data.tokenizer.num_voices"
+MIN_VOICES, MAX_VOICES = 2, 8
+VOICES_FLAG = "--data.tokenizer.num_voices"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ class VoicesTokenizer(LineSettings, GridSettings, MusicTokenizer):
         """Refuse impossible settings."""
         super().__post_init__()
         self.check_lines()
-        within(self, 2, MAX_VOICES, "num_voices", section="voices: ", closed=True)
+        within(self, MIN_VOICES, MAX_VOICES, "num_voices", section="voices: ", closed=True)
         within(self, 0, 1, "mix_share", section="voices: ", closed=True)
 
     @property
@@ -181,4 +182,5 @@ class VoicesTokenizer(LineSettings, GridSettings, MusicTokenizer):
 @cache
 def other_number(num_lines: int) -> Reason:
     """Why a piece of so many lines is left out."""
-    return Reason("file", amount(num_lines, "line"), f"{FLAG} {num_lines}")
+    remedy = f"{VOICES_FLAG} {num_lines}" if MIN_VOICES <= num_lines <= MAX_VOICES else FLAG
+    return Reason("file", amount(num_lines, "line"), remedy)

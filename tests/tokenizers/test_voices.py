@@ -76,6 +76,7 @@ def test_more_lines_than_voices_are_refused_with_a_remedy() -> None:
     (reason,) = extraction.dropped
     assert (reason.text, reason.remedy) == ("4 lines", "--data.tokenizer.num_voices 4")
     assert not extraction.sequences
+    assert [other_number(lines).remedy for lines in (1, 9)] == ["--data.tracks"] * 2
     rules = ("none: name=alto, name=tenor",)
     outer = VoicesTokenizer(num_bars=1, num_voices=2, tracks=rules, keys="as_written")
     (example,) = outer.encode(choir(*NAMES))
