@@ -17,6 +17,7 @@ METRICS_IN = {  # unit: metrics
     "fraction of tokens: model / constant answer": ("accuracy_by_channel",),
     "fraction of sequences": ("exact_match",),
     "from 0 to 1": ("onset_f1",),
+    "fraction of right onsets": ("duration_within_step",),
     "from 0 to 100": ("bleu",),
     "MIDI velocities": ("velocity_error",),
     "milliseconds": ("timing_error_ms",),

@@ -110,6 +110,7 @@ def test_errors_of_loudness_and_timing_by_hand() -> None:
     assert figures["onset_f1"] == pytest.approx(2 * 2 / (3 + 3))
     assert figures["velocity_error"] == pytest.approx((10 + 20) / 2)
     assert figures["timing_error_ms"] == pytest.approx((0 + 0.2 * 125) / 2, rel=1e-5)
+    assert "duration_within_step" not in figures
     polyphony = PolyphonyTokenizer(num_bars=1, num_velocity_bins=127)
     notes, louder = np.zeros((2, 16, 24), np.int64)
     notes[0, :3], notes[5, :3], notes[8, :3] = (61, 3, 9), (63, 3, 19), (65, 3, 9)
