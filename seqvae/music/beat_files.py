@@ -11,6 +11,7 @@ Columns are separated by tabs, semicolons, commas or spaces. A comma is the deci
 not the separator. Names of columns, comments and a byte order mark may come first.
 """
 
+import codecs
 import csv
 import itertools
 import os
@@ -77,6 +78,22 @@ def read_beats(path: Path, metre: str | None = None) -> BeatTrack:
     return BeatTrack(times, is_downbeat, _units(table, is_downbeat, metre))
 
 
+def decoded(data: bytes, errors: str = "strict") -> str:
+    """Text in UTF-8, or in UTF-16, as programs of Windows may write it, with or without a mark.
+
+    It begins with a character of ASCII, of which UTF-16 has one byte that is 0.
+
+    Raises:
+        UnicodeDecodeError: it is neither.
+    """
+    encoding = "utf-8-sig"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif b"\0" in data[:2]:
+        encoding = "utf-16-be" if data[0] == 0 else "utf-16-le"
+    return data.decode(encoding, errors)
+
+
 Column: TypeAlias = Sequence[str] | NDArray[np.float64]
 
 
@@ -101,8 +118,7 @@ def _table(path: Path) -> Table:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     if not data.translate(None, PLAIN) and (table := _table_of_numbers(data)):
         return table
-    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    text = data.decode("utf-16" if wide else "utf-8-sig", errors="replace")
+    text = decoded(data, errors="replace")
     lines = list(filter(str.strip, text.splitlines()))
     if any(sign in text for sign in COMMENT_SIGNS):
         lines = [line for line in lines if not line.lstrip().startswith(COMMENT_SIGNS)]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
-from seqvae.music.beat_files import COMMENT_SIGNS, separator_of
+from seqvae.music.beat_files import COMMENT_SIGNS, decoded, separator_of
 from seqvae.music.chord_names import NO_CHORD, NUM_CHORDS, QUALITIES, parse_chord
 from seqvae.music.notes import Notes, Piece, bars, nearest_steps, steps_per_bar
 
@@ -89,9 +89,9 @@ def read_chords(path: Path) -> ChordTrack:
 def _numbered_lines(path: Path) -> list[tuple[int, str]]:
     """The lines of a file with their numbers, without comments and names of columns."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = decoded(path.read_bytes()).splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        reason = error.strerror if isinstance(error, OSError) else "neither UTF-8 nor UTF-16"
         raise InputError(f"{path}: cannot be read ({reason})") from error
     numbered = [
         (number, line)

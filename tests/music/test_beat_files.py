@@ -67,7 +67,7 @@ DIALECTS = {
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_every_dialect_says_the_same(
     tmp_path: Path, dialect: str, encoding: str, ending: str

@@ -41,6 +41,16 @@ def test_a_chord_file(tmp_path: Path) -> None:
         read_chords(tmp_path / "absent")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_encodings_of_windows(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "chords.txt"
+    file.write_bytes("0 1 C\r\n1 2 Bb\r\n".encode(encoding))
+    assert named(read_chords(file).numbers) == ["C", "Bb", "N"]
+    file.write_bytes("0 1 C\r\n1 2 \xe9\r\n".encode("latin-1"))
+    with pytest.raises(InputError, match="neither UTF-8 nor UTF-16"):
+        read_chords(file)
+
+
 @pytest.mark.parametrize(
     "text",
     [
