@@ -21,7 +21,7 @@ from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 import seqvae
 from seqvae.disk import require_folder, write_file
-from seqvae.errors import InputError, shortened
+from seqvae.errors import InputError, shortened, shown
 from seqvae.files import expanded
 from seqvae.inference import options
 from seqvae.stops import exit_code, on_signal, stop
@@ -203,6 +203,13 @@ def main() -> None:
     except BrokenPipeError:
         _mute()
         sys.exit(BROKEN_PIPE)
+    except UnicodeEncodeError as error:  # of a file name that a config or another file holds
+        if error.encoding == "utf-8":
+            raise
+        _refuse(
+            f"{shown(error.object)}: the locale has no such characters for names of files; set "
+            "PYTHONUTF8=1"
+        )
     except OSError as error:
         _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except MemoryError:

@@ -2,7 +2,10 @@
 
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +16,10 @@ from seqvae import cli
 from seqvae.corpus.prepare import prepare
 from seqvae.errors import InputError
 from seqvae.inference.bundle import open_corpus
+from seqvae.training.config import Config
 from seqvae.training.flags import parse_config
 
+ROOT = Path(__file__).parents[1]
 CONFIG = "name: tiny\ndata: {source: mine, tokenizer: {kind: words}}\n"
 
 
@@ -88,6 +93,39 @@ def test_what_the_locale_cannot_show_is_spelt_out() -> None:
         stream.write("caf\u00e9 \u4f60 \udce9 \ud83d.mid")
         stream.flush()
         assert raw.getvalue() == b"caf\xe9 \\u4f60 \xe9 \\ud83d.mid"
+
+
+def test_names_of_runs_may_have_any_letters_in_any_locale(here: Path) -> None:
+    (here / "mine").write_text("".join(f"line {i}\n" for i in range(50)), encoding="utf-8")
+    (here / "b.yaml").write_text(CONFIG.replace("tiny", "caf\u00e9"), encoding="utf-8")
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "LC_ALL": "C",
+        "PYTHONCOERCECLOCALE": "0",
+        "PYTHONUTF8": "0",
+    }
+    words = [sys.executable, "-m", "seqvae", "prepare"]
+
+    def told(*arguments: str) -> tuple[int, str]:
+        ran = subprocess.run(
+            [*words, *arguments], env=environment, capture_output=True, check=False
+        )
+        return ran.returncode, ran.stderr.decode(errors="replace")
+
+    code, _ = told("a.yaml", "--name", "caf\u00e9")
+    assert code == 0
+    assert (here / "corpora/caf\u00e9/tokens.npy").is_file()
+    code, error = told("b.yaml")
+    assert code == 2
+    assert error.count("\n") == 1
+    assert error.startswith("seqvae: error: 'corpora/caf\\xe9': the locale has no such characters")
+
+
+@pytest.mark.parametrize("name", ["", ".a", "a/b", "a\nb", "\ud83d", "\u00e9" * 101])
+def test_a_run_has_a_plain_name(name: str) -> None:
+    with pytest.raises(InputError, match="it must be a plain folder name"):
+        Config(name=name)
+    assert Config(name="caf\udcc3\udca9").name  # bytes, where the locale is not UTF-8
 
 
 def test_runs_may_lie_at_home(

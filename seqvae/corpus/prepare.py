@@ -11,6 +11,7 @@ from seqvae.corpus.spool import Chosen, drop_leaks, write_corpus
 from seqvae.corpus.store import ABOUT, MANIFEST, SPLITS, Corpus, SourceRow, write_manifest
 from seqvae.corpus.summary import left_out_of, summary
 from seqvae.corpus.texts import prepare_texts
+from seqvae.corpus.workers import end_import_by_worker
 from seqvae.disk import only_writer, remove_leftovers, replaced_folder
 from seqvae.errors import MAX_MESSAGE, InputError
 from seqvae.reasons import amount, ranked
@@ -28,6 +29,7 @@ def prepare(data: DataConfig, folder: Path) -> Corpus:
         InputError: there are no sources, too few of them are usable, or the folder holds other
             files.
     """
+    end_import_by_worker()  # which would wait for the lock of its parent
     tokenizer = make_tokenizer(data.tokenizer)
     sources = find_sources(data, tokenizer)
     fingerprint = fingerprint_of(data, sources)

@@ -169,10 +169,15 @@ def _end(workers: list["_Worker"]) -> None:
         worker.process.join()
 
 
+def end_import_by_worker() -> None:
+    """End a worker that runs its parent's script, which has no main guard; the parent reports."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        sys.exit(1)
+
+
 def _prepare_to_start() -> None:
     """Do what comes before the first worker."""
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        sys.exit(1)  # a worker that imports a script without a main guard; its parent reports
+    end_import_by_worker()
     resource_tracker.ensure_running()  # it unblocks Ctrl-C when it starts, so it starts first
 
 

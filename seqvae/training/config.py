@@ -31,6 +31,7 @@ from seqvae.tokenizers.contract import MusicTokenizer
 # Five nats tell about 150 values of a dimension apart; an LSTM learns no finer code.
 MAX_NATS_PER_DIM = 5.0
 LOGGERS = ("tensorboard", "wandb")  # the names of their packages, and of our extras
+MAX_NAME_BYTES = 200  # of a run
 MAX_EPOCHS, MAX_STEPS, MAX_BATCH = 10**6, 10**6, 10**6  # per training, epoch and step
 
 
@@ -135,8 +136,7 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other."""
         check_types(self)
-        plain = self.name.isprintable() and "/" not in self.name and len(self.name.encode()) <= 200
-        if not self.name or not plain or self.name.startswith("."):
+        if not _is_plain(self.name):
             raise InputError(f"name is {shown(self.name)}; it must be a plain folder name")
         self._check_batches()
         if self.model.latent_dim == 0:
@@ -239,3 +239,14 @@ class Config:
                 f"latent_dim is {latent_dim}, which {count} segments cannot share equally; set it "
                 f"to {-(-latent_dim // count) * count}"
             )
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a folder may have this name: no path, not hidden, not long, and nothing invisible."""
+    try:  # an argument in a locale without UTF-8 has surrogates for its bytes
+        raw = name.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    if not 0 < len(raw) <= MAX_NAME_BYTES or raw.startswith(b".") or b"/" in raw:
+        return False
+    return raw.decode(errors="replace").isprintable()

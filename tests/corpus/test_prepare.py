@@ -1,5 +1,6 @@
 """A corpus is prepared once, and again only when something that matters has changed."""
 
+import multiprocessing
 import os
 import shutil
 from collections.abc import Callable
@@ -24,6 +25,17 @@ def test_leaks_are_dropped_on_request(tmp_path: Path) -> None:
     assert lines_of(corpus) == {"train": ["a b", "c d"], "valid": ["a c"], "test": ["<unk>"]}
     assert corpus.num_leaked == {"train": 0, "valid": 1, "test": 2}
     assert_adds_up(corpus, 3)
+
+
+def test_a_worker_that_runs_the_script_of_its_parent_does_not_wait_for_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lines(tmp_path / "data" / "a.txt", [f"line {i}" for i in range(30)])
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    monkeypatch.setattr(prepare_file, "only_writer", None)  # which cannot be called
+    with pytest.raises(SystemExit) as ended:
+        prepare_in(tmp_path / "corpus", WORDS, source=str(tmp_path / "data"))
+    assert ended.value.code == 1
 
 
 def stamp(corpus: Corpus) -> tuple[int, int]:
