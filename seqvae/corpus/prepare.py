@@ -1,10 +1,12 @@
 """Sources -> a prepared corpus: find, read, split, tokenize, write."""
 
+import contextlib
 import logging
 from dataclasses import replace
 from pathlib import Path
 
 from seqvae.corpus.config import DataConfig
+from seqvae.corpus.digests import Digests
 from seqvae.corpus.scores import prepare_scores
 from seqvae.corpus.sources import Sources, find_sources, fingerprint_of, in_words
 from seqvae.corpus.spool import Chosen, drop_leaks, write_corpus
@@ -32,15 +34,19 @@ def prepare(data: DataConfig, folder: Path) -> Corpus:
     end_import_by_worker()  # which would wait for the lock of its parent
     tokenizer = make_tokenizer(data.tokenizer)
     sources = find_sources(data, tokenizer)
-    fingerprint = fingerprint_of(data, sources)
+    digests = Digests(folder)
+    fingerprint = fingerprint_of(data, sources, digests)
     corpus = _unchanged_corpus(folder, fingerprint)
     if corpus is None:
         with only_writer(folder, wait=True):
             # Another process may have made it while this one waited.
             corpus = _unchanged_corpus(folder, fingerprint, tell=True)
             if corpus is None:
-                return _made(data, folder, tokenizer, sources, fingerprint)
+                return _made(data, folder, tokenizer, sources, fingerprint, digests)
     remove_leftovers(folder.resolve())
+    if digests.has_new:
+        with contextlib.suppress(OSError):  # they only save time
+            digests.keep(folder)
     logger.info("%s: unchanged, %s", folder, _describe(corpus))
     return open_prepared(data, folder)
 
@@ -63,6 +69,7 @@ def _made(
     tokenizer: AnyTokenizer,
     sources: Sources,
     fingerprint: str,
+    digests: Digests,
 ) -> Corpus:
     """A corpus that takes the place of the one before."""
     with replaced_folder(folder) as beside:
@@ -83,6 +90,7 @@ def _made(
             deduped=data.dedupe,
             label=data.label_column,
         )
+        digests.keep(beside)
     _manifest_beside(folder).unlink(missing_ok=True)
     corpus = Corpus(folder)
     if sources.passed_over:

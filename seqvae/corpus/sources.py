@@ -2,17 +2,17 @@
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seqvae.corpus.config import DataConfig
+from seqvae.corpus.digests import Digests
 from seqvae.corpus.encodings import COMPRESSED_SUFFIXES
 from seqvae.corpus.store import SPLITS
 from seqvae.corpus.tables import TABLE_SUFFIXES, is_table, open_table
@@ -167,7 +167,7 @@ def _nearest(order: list[int], sizes: Sequence[int], target: float, most: int) -
     return taken or [min(order, key=lambda index: sizes[index])]
 
 
-def fingerprint_of(data: DataConfig, sources: Sources) -> str:
+def fingerprint_of(data: DataConfig, sources: Sources, digests: Digests) -> str:
     """A digest of everything that the tokens of a corpus depend on.
 
     Files count by their bytes, their order and their names within the folder that holds them all,
@@ -176,41 +176,29 @@ def fingerprint_of(data: DataConfig, sources: Sources) -> str:
     about: dict[str, Any] = {
         "tokenizer": make_tokenizer(data.tokenizer).of_tokens(),
         "split": [data.valid_share, data.test_share, data.split_seed, data.dedupe],
-        "sources": {
-            split: list(zip(_names(paths), map(_digest, paths), strict=True))
-            for split, paths in sources.splits.items()
-        },
+        "sources": {split: len(paths) for split, paths in sources.splits.items()},
     }
     for name in ("column", "label_column", "encoding", "beats_metre"):
         if getattr(data, name) is not None:
             about[name] = getattr(data, name)
     if data.grid != "checked":
         about["grid"] = data.grid
+    parts = [json.dumps(about, sort_keys=True).encode()]
+    for paths in sources.splits.values():
+        parts += [os.fsencode("\0".join(_names(paths))), digests.of(paths)]
     for name, pattern in (("beats", data.beats), ("chords", data.chords)):
         if pattern is not None:
-            about[name] = [_digest(file_beside(path, pattern)) for path in sources.files]
-    return hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=16).hexdigest()
+            beside = [file_beside(path, pattern) for path in sources.files]
+            parts += [name.encode(), digests.of(beside)]
+    fingerprint = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        fingerprint.update(len(part).to_bytes(8, "little") + part)
+    return fingerprint.hexdigest()
 
 
 def _names(paths: list[Path]) -> list[str]:
     """The names of files within the deepest folder that holds them all."""
-    parts = [path.absolute().parts for path in paths]
-    levels = zip(*(folders[:-1] for folders in parts), strict=False)
-    depth = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, levels))
-    return ["/".join(names[depth:]) for names in parts]
-
-
-def _digest(file: Path) -> str:
-    """A digest of the bytes: times change when data are copied or checked out."""
-    try:
-        now = file.stat()
-        return _digest_now(file, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
-    except OSError:
-        return "unreadable"  # reading it for its sequences will say why
-
-
-@cache
-def _digest_now(file: Path, *_: int) -> str:
-    """The digest of a file as it is now; a resumed run asks twice."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "blake2b").hexdigest()
+    places = [str(path.absolute()) for path in paths]
+    folder = os.path.commonpath(map(os.path.dirname, {min(places), max(places)})) if places else ""
+    begin = len(os.path.join(folder, ""))  # noqa: PTH118
+    return [place[begin:].replace(os.sep, "/") for place in places]

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import yaml
 
+from seqvae.corpus.digests import Digests
 from seqvae.corpus.sources import find_sources, fingerprint_of
 from seqvae.corpus.store import ABOUT, Corpus
 from seqvae.disk import door, fields_of, read_json, remove_leftovers, write_file
@@ -134,7 +135,7 @@ def check_unchanged(run: Path, config: Config) -> None:
         raise InputError(
             f"{error}; if the data have moved, name their place with --data.source"
         ) from error
-    if fingerprint_of(config.data, sources) != fingerprint:
+    if fingerprint_of(config.data, sources, Digests(config.corpus_folder)) != fingerprint:
         raise InputError(
             f"{run}: the data have changed since this run began; give another --name, "
             "or put them back as they were"

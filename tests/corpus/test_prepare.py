@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from corpora import MELODY, WORDS, assert_adds_up, lines_of, prepare_in, write_lines, write_tunes
 
+from seqvae.corpus import digests
 from seqvae.corpus import prepare as prepare_file
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.prepare import prepare
@@ -63,6 +65,18 @@ def test_what_is_unchanged_is_not_prepared_again(tmp_path: Path) -> None:
         now = stamp(prepare_in(tmp_path / "corpus", WORDS, **settings))
         assert now != first
         assert stamp(prepare_in(tmp_path / "corpus", WORDS, **settings)) == now
+
+
+def test_a_second_start_reads_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    digest, now = digests._digest, time.time()
+    monkeypatch.setattr(digests, "_digest", lambda path: (read.append(path.name), digest(path))[1])
+    monkeypatch.setattr(digests.time, "time", lambda: now + 86_400)
+    write_lines(tmp_path / "data" / "a.txt", [f"line {i}" for i in range(30)])
+    shutil.copytree(tmp_path / "data", tmp_path / "copy")
+    for place, num_read in (("data", 1), ("data", 1), ("copy", 2), ("copy", 2), ("data", 2)):
+        prepare_in(tmp_path / "corpus", WORDS, source=str(tmp_path / place))
+        assert len(read) == num_read
 
 
 def test_a_changed_source_is_prepared_again(
