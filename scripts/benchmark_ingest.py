@@ -20,7 +20,7 @@ from typing import Any
 import pretty_midi
 import yaml
 
-from seqvae.corpus.scores import FileResult, extract_file, extract_files
+from seqvae.corpus.scores import PackedResult, extract_file, extract_files
 from seqvae.corpus.spool import Spool
 from seqvae.music.beat_files import file_beside, read_beats
 from seqvae.music.midi import find_midi, read_midi
@@ -105,8 +105,8 @@ def memory(folder: Path, config: str) -> dict[str, float]:
         with tempfile.TemporaryDirectory() as place:
             spool = Spool(Path(place), tokenizer)
 
-            def take(_: int, result: FileResult, spool: Spool = spool) -> None:
-                spool.add(result.extraction.sequences)
+            def take(_: int, result: PackedResult, spool: Spool = spool) -> None:
+                spool.add_packed(result.packed)
 
             extract_files(paths * copies, tokenizer, 1, take=take)
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

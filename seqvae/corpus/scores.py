@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.sources import Sources, assign_splits
-from seqvae.corpus.spool import Chosen, Prepared, Spool
+from seqvae.corpus.spool import Chosen, Packed, Prepared, Spool, pack_sequences
 from seqvae.corpus.store import SPLITS, SourceRow
 from seqvae.corpus.workers import BYTES_PER_WORKER, read_files
 from seqvae.errors import InputError
@@ -94,6 +95,25 @@ def extract_file(
     return FileResult(played.hexdigest(), extraction)
 
 
+@dataclass(frozen=True, eq=False)
+class PackedResult:
+    """What became of one file, as it goes from a worker to the spool."""
+
+    digest: str
+    packed: Packed
+    """Its sequences."""
+    dropped: Dropped
+    noted: Dropped
+    refusal: str | None
+
+    @classmethod
+    def of(cls, result: FileResult, tokenizer: MusicTokenizer) -> "PackedResult":
+        """The result of a file, packed."""
+        extraction = result.extraction
+        packed = pack_sequences(extraction.sequences, tokenizer)
+        return cls(result.digest, packed, extraction.dropped, extraction.noted, result.refusal)
+
+
 def _about(message: str, path: Path, *patterns: str | None) -> str:
     """A message without the names that differ from file to file."""
     for pattern in filter(None, patterns):
@@ -110,7 +130,7 @@ def extract_files(
     *,
     beats_metre: str | None = None,
     grid: str = "checked",
-    take: Callable[[int, FileResult], None],
+    take: Callable[[int, PackedResult], None],
 ) -> None:
     """Give `take` the index and the result of every path, in any order.
 
@@ -118,14 +138,23 @@ def extract_files(
         InputError: worker processes cannot run here.
     """
     extract = partial(
-        extract_file,
+        _extract_packed,
         tokenizer=tokenizer,
         beats=beats,
         chords=chords,
         beats_metre=beats_metre,
         grid=grid,
     )
-    read_files(extract, paths, num_workers, refuse=FileResult.refused, take=take)
+
+    def refused(reason: str) -> PackedResult:
+        return PackedResult.of(FileResult.refused(reason), tokenizer)
+
+    read_files(extract, paths, num_workers, refuse=refused, take=take)
+
+
+def _extract_packed(path: Path, tokenizer: MusicTokenizer, **settings: Any) -> PackedResult:
+    """Read, tokenize and pack one file: what is done here is done by all workers at once."""
+    return PackedResult.of(extract_file(path, tokenizer, **settings), tokenizer)
 
 
 def prepare_scores(
@@ -139,20 +168,18 @@ def prepare_scores(
     paths = sources.files
     named_splits = [split for split, group in sources.splits.items() for _ in group]
     spool = Spool(folder, tokenizer)
-    manifest = [SourceRow(str(path)) for path in paths]
+    manifest = [SourceRow("")] * len(paths)
     digests = [""] * len(paths)
     sequences = [range(0)] * len(paths)  # numbers in the spool
 
-    def take(index: int, result: FileResult) -> None:
+    def take(index: int, result: PackedResult) -> None:
         digests[index] = result.digest
-        sequences[index] = spool.add(result.extraction.sequences)
-        dropped, reason = result.extraction.dropped, result.refusal
+        sequences[index] = spool.add_packed(result.packed)
+        dropped, reason = result.dropped, result.refusal
         if reason is None and not sequences[index]:
             why = main_reason(dropped)
             reason = why.text if why else "no window"
-        manifest[index] = replace(
-            manifest[index], reason=reason, dropped=dropped, noted=result.extraction.noted
-        )
+        manifest[index] = SourceRow(str(paths[index]), {}, reason, dropped, result.noted)
 
     extract_files(
         paths,

@@ -26,7 +26,9 @@ from seqvae.corpus.store import (
 )
 from seqvae.disk import naming, write_file
 from seqvae.tokenizers import AnyTokenizer, save_tokenizer
+from seqvae.tokenizers.contract import Tokenizer
 
+STEPS_WAITING = 2**16  # that are in memory at most before they are written
 CHUNK = 4096  # sequences that are copied together
 MAX_COMPARED = 2**21  # sequences whose digests are in memory at a time
 COLUMNS = {"starts": "<i8", "lengths": "<i8", "digests": "<u8", "labels": "<f4"}
@@ -60,6 +62,16 @@ def pack(
     return Packed(tokens, lengths, known, np.array(labels, np.float32))
 
 
+def pack_sequences(sequences: Sequence[NDArray[Any]], tokenizer: Tokenizer) -> Packed:
+    """Sequences (T, C), as the spool of a tokenizer takes them."""
+    width = len(tokenizer.vocab_sizes) + len(tokenizer.condition_sizes)
+    tokens = np.concatenate(
+        [np.empty((0, width), tokenizer.token_type), *sequences], dtype=tokenizer.token_type,
+        casting="unsafe",
+    )  # fmt: skip
+    return pack(tokens, np.array([*map(len, sequences)], np.int64))
+
+
 class Spool:
     """Sequences on disk, numbered in the order of arrival."""
 
@@ -68,6 +80,7 @@ class Spool:
         self.tokenizer, self.token_type = tokenizer, tokenizer.token_type
         self.width = len(tokenizer.vocab_sizes) + len(tokenizer.condition_sizes)
         self._file, self._num_sequences, self._num_steps = folder / name, 0, 0
+        self._waiting: list[Packed] = []
         self.remove()  # one before it, which was given up
 
     def __len__(self) -> int:
@@ -76,21 +89,34 @@ class Spool:
 
     def add(self, sequences: Sequence[NDArray[Any]]) -> range:
         """Append sequences (T, C); returns their numbers."""
-        narrow = [ids.astype(self.token_type, copy=False) for ids in sequences]
-        tokens = np.concatenate([np.empty((0, self.width), self.token_type), *narrow])
-        return self.add_packed(pack(tokens, np.array([*map(len, narrow)], np.int64)))
+        return self.add_packed(pack_sequences(sequences, self.tokenizer))
 
     def add_packed(self, packed: Packed) -> range:
         """Append sequences of the type of this spool; returns their numbers."""
-        starts = self._num_steps + np.cumsum(packed.lengths) - packed.lengths
-        for name, part in {**vars(packed), "starts": starts}.items():
+        first = self._num_sequences
+        self._num_sequences += len(packed.lengths)
+        self._num_waiting += len(packed.tokens)
+        self._waiting.append(packed)
+        if self._num_waiting > STEPS_WAITING:
+            self._write()
+        return range(first, self._num_sequences)
+
+    def _write(self) -> None:
+        """Write what waits: many small additions at once."""
+        waiting, self._waiting, self._num_waiting = self._waiting, [], 0
+        if not waiting:
+            return
+        columns = {
+            name: np.concatenate([vars(packed)[name] for packed in waiting])
+            for name in ("tokens", "lengths", "digests", "labels")
+        }
+        lengths = columns["lengths"]
+        columns["starts"] = self._num_steps + np.cumsum(lengths) - lengths
+        self._num_steps += len(columns["tokens"])
+        for name, part in columns.items():
             if len(part):
                 with naming(self._place(name)), self._place(name).open("ab") as writer:
                     writer.write(part.tobytes())
-        first = self._num_sequences
-        self._num_sequences += len(packed.lengths)
-        self._num_steps += len(packed.tokens)
-        return range(first, self._num_sequences)
 
     def column(self, name: str, numbers: Numbers) -> NDArray[Any]:
         """What is known of these sequences, by a name of `COLUMNS`."""
@@ -112,11 +138,13 @@ class Spool:
 
     def remove(self) -> None:
         """Remove the files."""
+        self._waiting, self._num_waiting = [], 0
         for name in ("tokens", *COLUMNS):
             self._place(name).unlink(missing_ok=True)
 
     def _mapped(self, name: str, dtype: Any) -> NDArray[Any]:
         """A map of its own for each use: what it has read leaves memory with it."""
+        self._write()
         return np.memmap(self._place(name), dtype, "r")
 
     def _place(self, name: str) -> Path:

@@ -7,13 +7,14 @@ A corpus is a folder:
     corpus.json     number of sequences of each split, in file order, and a fingerprint of the data
     tokenizer.json  the tokenizer
     manifest.jsonl  a row per source: what was taken from it, or why nothing was
+    digests.npy     digests of the sources, so that the next start reads only what has changed
 What is checked when a corpus is opened is read a part at a time, so that memory does not grow with
 the corpus.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class SourceRow:
 
 
 def _counts_to_json(counts: Dropped) -> list[dict[str, Any]]:
-    return [{**asdict(reason), "count": count} for reason, count in counts.most_common()]
+    return [{**vars(reason), "count": count} for reason, count in counts.most_common()]
 
 
 def _counts_from_json(saved: list[dict[str, Any]]) -> Dropped:

@@ -12,7 +12,7 @@ import pytest
 from corpora import MELODY, assert_adds_up, prepare_in, rows_of, write_tune, write_tunes
 
 from seqvae.corpus import scores
-from seqvae.corpus.scores import NO_CHORD_FILE, FileResult, extract_file, extract_files
+from seqvae.corpus.scores import NO_CHORD_FILE, PackedResult, extract_file, extract_files
 from seqvae.corpus.store import SPLITS
 from seqvae.corpus.summary import summary
 from seqvae.errors import InputError
@@ -101,16 +101,16 @@ def test_a_missing_chord_file_is_counted_and_a_missing_beat_file_refuses(tmp_pat
 
 def test_workers_give_what_this_process_gives(tmp_path: Path) -> None:
     paths = [write_tune(tmp_path / f"{i}.mid", i, num_bars=i % 5 + 1) for i in range(40)]
-    results: dict[int, dict[int, FileResult]] = {0: {}, 2: {}}
+    results: dict[int, dict[int, PackedResult]] = {0: {}, 2: {}}
     for num_workers, result in results.items():
         extract_files(paths, ONE_BAR, num_workers, take=result.__setitem__)
         assert sorted(result) == list(range(40))
     for i in range(40):
         here, there = results[0][i], results[2][i]
         assert here.digest == there.digest
-        assert len(here.extraction.sequences) == i % 5 + 1
-        for ids, same in zip(here.extraction.sequences, there.extraction.sequences, strict=True):
-            assert (ids == same).all()
+        assert len(here.packed.lengths) == i % 5 + 1
+        for name, column in vars(here.packed).items():
+            assert (column == vars(there.packed)[name]).all()
 
 
 def test_the_settings_reach_the_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def test_the_order_in_which_workers_finish_changes_nothing(
 
     def extract(paths: list[Path], tokenizer: Any, *_: Any, take: Any, **__: Any) -> None:
         for index in reversed(range(len(paths))):
-            take(index, extract_file(paths[index], tokenizer))
+            take(index, PackedResult.of(extract_file(paths[index], tokenizer), tokenizer))
 
     monkeypatch.setattr(scores, "extract_files", extract)
     backward = prepare_in(tmp_path / "backward", MELODY, source=str(tmp_path / "data"))

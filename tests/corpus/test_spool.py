@@ -51,6 +51,24 @@ def test_a_spool_gives_back_what_it_took(
     assert spool.column("lengths", numbers).tolist() == lengths.tolist()
 
 
+@pytest.mark.parametrize("waiting", [0, 3, 100])
+def test_additions_are_written_when_enough_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waiting: int
+) -> None:
+    monkeypatch.setattr(spools, "STEPS_WAITING", waiting)
+    spool = Spool(tmp_path, WORDS)
+    sizes = []
+    for sequence in (A, B, C, D):
+        spool.add([sequence])
+        file = tmp_path / "spool.tokens"
+        sizes.append(file.stat().st_size if file.exists() else 0)
+    assert sizes == {0: [2, 5, 7, 8], 3: [0, 5, 5, 5], 100: [0, 0, 0, 0]}[waiting]
+    assert spool.tokens(np.array([3, 1])).tolist() == [[4], [1], [2], [3]]
+    assert spool.column("starts", range(4)).tolist() == [0, 2, 5, 7]
+    spool.remove()
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_what_is_known_of_sequences_stays_with_them(tmp_path: Path) -> None:
     spool = filled(tmp_path)
     digests = spool.column("digests", range(5)).tolist()
@@ -123,7 +141,7 @@ def test_leaks_are_found_in_later_chunks_too(
 
 
 def test_a_spool_ends_with_all_its_files(tmp_path: Path) -> None:
-    filled(tmp_path)
+    filled(tmp_path).tokens(range(1))
     assert {path.name for path in tmp_path.iterdir()} == {
         f"spool.{name}" for name in ("tokens", *COLUMNS)
     }
