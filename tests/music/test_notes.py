@@ -153,7 +153,7 @@ def test_qpm_at() -> None:
 
 def test_join_puts_silence_between_the_pieces() -> None:
     first = Piece(notes_of((0, 4, 60)), 4, tempos=(Tempo(0, 90.0),), num_steps=16)
-    second = Piece(notes_of((2, 40, 62)), 4, (Metre(0, 3, 4),), num_steps=12)
+    second = Piece(notes_of((2, 40, 62)), 4, (Metre(0, 3, 4),), num_steps=40)
     third = Piece(notes_of((0, 1, 64)), 4)
     whole = join([first, second, third])
     assert rows_of(whole.notes) == [(0, 4, 60), (18, 56, 62), (56, 57, 64)]
@@ -269,9 +269,14 @@ def test_the_lowest_line() -> None:
     assert rows_of(melody_line(notes, lowest=True)) == [(0, 4, 40), (4, 8, 41)]
 
 
+def test_a_note_may_last_beyond_the_piece_that_it_begins_in() -> None:
+    held = Piece(notes_of((8, 24, 60)), 4, num_steps=16)
+    assert rows_of(join([held, held]).notes) == [(8, 24, 60), (24, 40, 60)]
+
+
 def test_join_repeats_no_metre_and_no_tempo() -> None:
     first = Piece(make_notes([0, 4], [4, 6], [60, 62]), 4, tempos=(Tempo(0, 90.0),), num_steps=16)
-    second = Piece(make_notes([2], [20], [64]), 4, tempos=(Tempo(0, 140.0),), num_steps=16)
+    second = Piece(make_notes([2], [20], [64]), 4, tempos=(Tempo(0, 140.0),), num_steps=20)
     joined = join([first, second, first])
     assert joined.notes["start"].tolist() == [0, 4, 18, 36, 40]
     assert joined.notes["end"].tolist() == [4, 6, 36, 40, 42]
