@@ -5,12 +5,17 @@
 Melodies become what `configs/melody_2bar.yaml` trains on; songs what `configs/piano_4bar.yaml`
 does, on the beats of the beat_midi.txt beside each. Times are CPU seconds of one process, with the
 files in the page cache; the best of three rounds. Memory is the peak of the process that collects
-what workers read, for one collection and for ten of its size. The JSON comes last.
+what workers read, for one collection and for ten of its size. `workers` and `starts` are in the
+time of a clock, and need a quiet machine. With `--before CHECKOUT` both read the same files by
+turns.
 """
 
 import argparse
 import json
+import os
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,8 +25,11 @@ from typing import Any
 import pretty_midi
 import yaml
 
+from seqvae.corpus.config import DataConfig
+from seqvae.corpus.prepare import prepare
 from seqvae.corpus.scores import PackedResult, extract_file, extract_files
 from seqvae.corpus.spool import Spool
+from seqvae.disk import write_file
 from seqvae.music.beat_files import file_beside, read_beats
 from seqvae.music.midi import find_midi, read_midi
 from seqvae.music.notes import Piece
@@ -30,6 +38,8 @@ from seqvae.tokenizers.contract import MusicTokenizer
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 ROUNDS = 3
+COPIES = 20  # of a collection, so that two workers have something to do
+COMPARED = 150  # files of a collection that both checkouts read
 SLOW_FILES = 50  # as many go through pretty_midi, evenly from the collection
 
 
@@ -118,18 +128,127 @@ def memory(folder: Path, config: str) -> dict[str, float]:
     }
 
 
+def scaling(folder: Path, config: str) -> dict[str, float]:
+    """Files a second with one worker and with two, in the time of a clock."""
+    tokenizer = make_tokenizer(
+        yaml.safe_load((CONFIGS / config).read_text(encoding="utf-8"))["data"]["tokenizer"]
+    )
+    assert tokenizer.modality == "music"
+    paths = find_midi(folder) * COPIES
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(ROUNDS):
+        for num_workers, taken in seconds.items():
+            with tempfile.TemporaryDirectory() as place:
+                spool, begin = Spool(Path(place), tokenizer), [0.0]
+
+                def take(
+                    _: int, result: PackedResult, spool: Spool = spool, begin: list[float] = begin
+                ) -> None:
+                    begin[0] = begin[0] or time.perf_counter()  # from here on workers run
+                    spool.add_packed(result.packed)
+
+                extract_files(paths, tokenizer, num_workers, take=take)
+                taken.append(time.perf_counter() - begin[0])
+    one, two = min(seconds[1]), min(seconds[2])
+    return {
+        "files": len(paths),
+        "files_per_second_of_one": round(len(paths) / one, 1),
+        "files_per_second_of_two": round(len(paths) / two, 1),
+        "times_one": round(one / two, 2),
+    }
+
+
+def starts(folder: Path, config: str) -> dict[str, float]:
+    """Seconds to prepare a corpus, and to find that nothing has changed."""
+    settings = yaml.safe_load((CONFIGS / config).read_text(encoding="utf-8"))["data"]
+    data = DataConfig(source=str(folder), tokenizer=settings["tokenizer"])
+    with tempfile.TemporaryDirectory() as place:
+        seconds = []
+        for _ in range(2):
+            begin = time.perf_counter()
+            prepare(data, Path(place) / "corpus")
+            seconds.append(round(time.perf_counter() - begin, 2))
+    return {"files": len(find_midi(folder)), "first": seconds[0], "second": seconds[1]}
+
+
+# What a checkout is asked: it answers a line with the CPU milliseconds a file and the sequences.
+CHILD = """
+import json, logging, sys, time
+from pathlib import Path
+from seqvae.corpus.config import DataConfig
+from seqvae.corpus.prepare import prepare
+from seqvae.corpus.scores import extract_file
+from seqvae.tokenizers import make_tokenizer
+logging.disable(logging.CRITICAL)
+for line in sys.stdin:
+    paths, tokenizer, beats = json.loads(line)
+    paths, made = list(map(Path, paths)), make_tokenizer(tokenizer)
+    begin = time.process_time()
+    num = sum(len(extract_file(path, made, beats).extraction.sequences) for path in paths)
+    print(1000 * (time.process_time() - begin) / len(paths), num, flush=True)
+"""
+
+
+def compared(before: Path, folder: Path, config: str, beats: str | None) -> dict[str, Any]:
+    """CPU milliseconds a file of another checkout and of this one, by turns; the best of each."""
+    tokenizer = yaml.safe_load((CONFIGS / config).read_text(encoding="utf-8"))["data"]["tokenizer"]
+    paths = [str(path) for path in find_midi(folder)]
+    if beats is not None:
+        paths = [path for path in paths if file_beside(Path(path), beats).is_file()]
+    question = json.dumps([paths[:: max(1, len(paths) // COMPARED)], tokenizer, beats])
+    trees = {"before": before, "after": CONFIGS.parent}
+    children = {
+        name: subprocess.Popen(
+            [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True, env={**os.environ, "PYTHONPATH": str(tree.resolve())},
+        )
+        for name, tree in trees.items()
+    }  # fmt: skip
+    times: dict[str, list[float]] = {name: [] for name in trees}
+    num_sequences: dict[str, int] = {}
+    for _ in range(2 * ROUNDS):
+        for name, child in children.items():
+            assert child.stdin is not None
+            assert child.stdout is not None
+            print(question, file=child.stdin, flush=True)
+            milliseconds, num = child.stdout.readline().split()
+            times[name].append(float(milliseconds))
+            num_sequences[name] = int(num)
+    for child in children.values():
+        child.communicate()
+    best = {name: round(min(of_tree), 3) for name, of_tree in times.items()}
+    ratio = round(best["after"] / best["before"], 2)
+    return {"name": folder.name, **best, "unit": "ms CPU a file", "ratio": ratio} | {
+        f"sequences_{name}": num for name, num in num_sequences.items()
+    }
+
+
 def main() -> None:
     """Measure, and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--melodies", type=Path, required=True, help="folder of single-line MIDI")
     parser.add_argument("--songs", type=Path, required=True, help="folder of songs with beat files")
+    parser.add_argument("--before", type=Path, help="another checkout, to compare with")
+    parser.add_argument("--out", type=Path, help="file for the JSON")
     places = parser.parse_args()
-    figures = {
-        "memory": memory(places.melodies, "melody_2bar.yaml"),
-        "melodies": speed(places.melodies, "melody_2bar.yaml"),
-        "songs": speed(places.songs, "piano_4bar.yaml", "beat_midi.txt"),
+    melodies = (places.melodies, "melody_2bar.yaml")
+    songs = (places.songs, "piano_4bar.yaml", "beat_midi.txt")
+    figures: dict[str, Any] = {
+        "memory": memory(*melodies),
+        "melodies": speed(*melodies),
+        "songs": speed(*songs),
+        "workers": scaling(*melodies),
+        "starts": starts(*melodies),
     }
-    print(json.dumps(figures, indent=2))
+    if places.before is not None:
+        figures["rows"] = [
+            compared(places.before, *melodies, None),
+            compared(places.before, places.songs, "melody_2bar.yaml", "beat_midi.txt"),
+        ]
+    content = json.dumps(figures, indent=2)
+    print(content)
+    if places.out is not None:
+        write_file(places.out, content + "\n")
 
 
 if __name__ == "__main__":
