@@ -31,6 +31,7 @@ from seqvae.music.notes import (
     make_notes,
     velocity_bins,
 )
+from seqvae.music.overlaps import DRUMS, outer_notes, without_overlaps
 from seqvae.music.roles import Part
 from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
@@ -57,9 +58,7 @@ logger = logging.getLogger(__name__)
 PITCH, DURATION = 0, 1  # channels of a slot; others follow as the settings ask
 NO_NOTE = 0
 NUM_PITCHES = 128
-DRUMS = 128  # the program that means a drum kit
 MOST_NOTES = 128  # of a step
-TIME = 2**21  # more than the steps of any piece
 PROGRAMS = "--data.tokenizer.programs"
 STRUCK_TWICE = Reason("note", "struck twice at once")
 NO_DRUMS = Reason("track", "drums", PROGRAMS)
@@ -137,8 +136,9 @@ class PolyphonyTokenizer(KeySettings, TrackSettings, GridSettings, MusicTokenize
                 dropped[NO_DRUMS] += 1
         taken = [part for part in parts if self.takes(part)]
         self.count_left_out([part for part in parts if part.role == "none"], dropped)
-        table = self._table(self._notes(piece, taken, dropped), piece.end_step)
-        cuts = [partial(self._cut, table, self.conditions(piece))] if taken or not parts else []
+        notes = self._notes(piece, taken, dropped)
+        cut = partial(self._cut, self._table(notes, piece.end_step), last_ends(notes, piece))
+        cuts = [partial(cut, self.conditions(piece))] if taken or not parts else []
         extraction = extract_windows(self, piece, cuts, dropped)
         if self._is_one_of_many(taken):
             extraction.noted[ONE_PROGRAM] += 1
@@ -151,8 +151,9 @@ class PolyphonyTokenizer(KeySettings, TrackSettings, GridSettings, MusicTokenize
         taken = [part for part in parts if self.takes(part)]
         if parts and not taken:
             raise InputError(f"no {self.kind} in it: {named(parts)}; drums need {PROGRAMS} true")
-        table = self._table(self._notes(piece, taken, dropped), piece.end_step)
-        cut = partial(self._cut, table, self.conditions(piece))
+        notes = self._notes(piece, taken, dropped)
+        cut = partial(self._cut, self._table(notes, piece.end_step), last_ends(notes, piece))
+        cut = partial(cut, self.conditions(piece))
         program, tracks = self._heard_as(taken)
         examples = encode_windows(self, piece, cut, bar, program, tracks)
         self.warn_of_rest(piece, parts, taken, dropped)
@@ -214,17 +215,23 @@ class PolyphonyTokenizer(KeySettings, TrackSettings, GridSettings, MusicTokenize
         table[start, np.arange(len(notes)) - np.searchsorted(start, start)] = np.stack(columns, 1)
         return table.reshape(len(table), -1)
 
-    def _cut(self, table: NDArray[np.int16], chords: Conditions, span: Span) -> Windows:
+    def _cut(
+        self,
+        table: NDArray[np.int16],
+        ends: NDArray[np.int64],
+        chords: Conditions,
+        span: Span,
+    ) -> Windows:
         """The notes that begin in each window, as far as it holds them, and the chords."""
         steps = span.steps()
         inside = steps < span.end_step
-        tokens = table[np.where(inside, steps, -1)]
-        slots = self._slots(tokens)
+        index = np.where(inside, steps, -1)
+        tokens = table[index]
         last = np.minimum(span.starts + span.length, span.end_step)[:, None] - 1
-        longest = np.where(inside, last - steps, 0)
-        slots[..., DURATION] = np.minimum(slots[..., DURATION], longest[..., None])
-        ends = np.where(slots[..., PITCH] > 0, slots[..., DURATION] + 1, 0).max(2) + steps
-        silent = np.maximum.accumulate(np.where(inside, ends, 0), axis=1) <= steps
+        longest = np.where(inside, last - steps, 0).astype(np.int16)[..., None]
+        durations = self._slots(tokens)[..., DURATION]
+        np.minimum(durations, longest, out=durations)
+        silent = (np.maximum.accumulate(ends[index], axis=1) <= steps) | ~inside
         return grid_windows([Roll(tokens, silent)], span, chords)
 
     def _slots(self, ids: NDArray[Any]) -> NDArray[Any]:
@@ -300,38 +307,10 @@ class PolyphonyTokenizer(KeySettings, TrackSettings, GridSettings, MusicTokenize
         return np.where(taken, self.others(ids, rng), ids)
 
 
-def outer_notes(notes: Notes, max_notes: int) -> Notes:
-    """At most so many notes a step: of more, the lowest and the highest."""
-    start = notes["start"]
-    first = np.searchsorted(start, start)
-    below = np.arange(len(notes)) - first
-    above = np.searchsorted(start, start, side="right") - first - below - 1
-    is_outer = (below < max_notes // 2) | (above < max_notes - max_notes // 2)
-    outer: Notes = notes.compress(is_outer)
-    return outer
-
-
-def without_overlaps(notes: Notes) -> Notes:
-    """End a note where the same pitch of the same program is struck again, as MIDI must.
-
-    Of several struck at once the longest stays. The result is in order of onset, then pitch, then
-    program.
-    """
-    if not len(notes):
-        return notes
-    program = np.where(notes["is_drum"], DRUMS, notes["program"])
-    sound = notes["pitch"].astype(np.int64) * (DRUMS + 1) + program
-    start, end = notes["start"].astype(np.int64), notes["end"].astype(np.int64)
-    assert end.max() < TIME
-    order = np.argsort((sound * TIME + start) * TIME + TIME - end)  # one key sorts quickest
-    sound, start, end = sound[order], start[order], end[order]
-    same = sound[1:] == sound[:-1]
-    kept = np.ones(len(notes), np.bool_)
-    kept[1:] = ~same | (start[1:] > start[:-1])
-    order, sound, start, end = order[kept], sound[kept], start[kept], end[kept]
-    cut = np.flatnonzero(sound[1:] == sound[:-1])
-    end[cut] = np.minimum(end[cut], start[cut + 1])
-    in_time = np.argsort(start * TIME + sound)
-    resolved: Notes = notes.take(order[in_time])
-    resolved["end"] = end[in_time]
-    return resolved
+def last_ends(notes: Notes, piece: Piece) -> NDArray[np.int64]:
+    """When the last of the notes ends that begin at each step, 0 where none do: (steps + 1,)."""
+    ends = np.zeros(piece.end_step + 1, np.int64)
+    if len(notes):
+        first = np.flatnonzero(np.diff(notes["start"], prepend=-1))
+        ends[notes["start"][first]] = np.maximum.reduceat(notes["end"], first)
+    return ends

@@ -9,14 +9,13 @@ import pytest
 from seqvae.errors import InputError
 from seqvae.music.midi import find_midi, read_midi, to_pretty_midi
 from seqvae.music.notes import Metre, Notes, Piece, Track, join, make_notes, sort_notes
+from seqvae.music.overlaps import DRUMS, outer_notes
 from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.polyphony import (
-    DRUMS,
     NO_DRUMS,
     ONE_PROGRAM,
     STRUCK_TWICE,
     PolyphonyTokenizer,
-    outer_notes,
 )
 from seqvae.tokenizers.windows import long_rest
 
@@ -133,6 +132,8 @@ def test_a_window_holds_nothing_of_the_next_metre() -> None:
     assert notes_of(ONE_BAR.decode(example)) == [
         (0, 8, 60, 80, 0, False), (4, 6, 62, 80, 0, False)
     ]  # fmt: skip
+    half = PolyphonyTokenizer(num_bars=1, gap_bars=0.5)
+    assert half.extract(piece).dropped[long_rest(0.5)] == 1  # the note held over is not heard
 
 
 def test_windows_with_a_long_rest_are_left_out() -> None:
