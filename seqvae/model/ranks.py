@@ -152,7 +152,7 @@ GRACE = 10.0  # seconds in which a process that has lost another one may end by 
 
 @contextlib.contextmanager
 def one_voice(run: Path) -> Iterator[None]:
-    """Let the main rank alone speak of what ends a training, and of the loss of a process one.
+    """Let the main rank alone speak of a signal, and one rank of the loss of another.
 
     Raises:
         InputError: another process has ended before its time.
@@ -160,10 +160,6 @@ def one_voice(run: Path) -> Iterator[None]:
     """
     try:
         yield
-    except InputError as error:
-        if not is_main():
-            raise SystemExit(2) from error
-        raise
     except KeyboardInterrupt as interruption:
         if not is_main():
             raise SystemExit(exit_code(interruption)) from interruption

@@ -77,7 +77,7 @@ def assert_same_training(one: Path, other: Path) -> None:
 
 
 WAYS: dict[str, dict[str, Any]] = {
-    "plain": {},
+    "plain": {"optimizer": "sgd", "learning_rate": 0.1, "grad_clip": 99.0},  # each scale counts
     "free nats of the batch": {"objective": Objective(free_nats_per_dim=0.05)},
     "normalised means, a target": {"bn_gamma": 0.5, "objective": Objective(target_kl=3.0)},
     "pre-training, an average": {"pretrain_epochs": 1, "ema_decay": 0.9},
