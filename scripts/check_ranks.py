@@ -23,8 +23,8 @@ import torch
 
 from seqvae.corpus.config import DataConfig
 from seqvae.model.config import ModelConfig
-from seqvae.model.objective import Objective
 from seqvae.model.ranks import rank
+from seqvae.model.remedies import Objective
 from seqvae.training.config import Config, TrainerConfig
 from seqvae.training.module import VAETraining
 from seqvae.training.train import train

@@ -26,7 +26,7 @@ from seqvae.errors import InputError
 from seqvae.inference import options
 from seqvae.inference.bundle import load_bundle
 from seqvae.model.config import ModelConfig
-from seqvae.model.objective import BetaSchedule, Objective
+from seqvae.model.remedies import BetaSchedule, Objective
 from seqvae.music.midi import to_pretty_midi
 from seqvae.music.notes import Piece, make_notes
 from seqvae.tokenizers import TOKENIZERS, make_tokenizer

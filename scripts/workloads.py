@@ -8,7 +8,8 @@ from benchmarking import CONFIGS
 from torch import Tensor
 
 from seqvae.model.config import ModelConfig, Steps
-from seqvae.model.objective import Objective
+from seqvae.model.objective import training_loss
+from seqvae.model.remedies import Objective
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers import make_tokenizer
 from seqvae.training.flags import parse_config
@@ -70,7 +71,7 @@ def training_step(
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            loss = work.objective.loss(model(ids, lengths), BETA)
+            loss = training_loss(work.objective, model(ids, lengths), BETA)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # of torch
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tiny import randomised
+from trained import write_tunes
 
 from seqvae.inference.bundle import save_bundle
 from seqvae.inference.prior import Prior
@@ -85,3 +86,17 @@ def test_samples_of_music_need_what_writes_midi_too(tmp_path: Path) -> None:
     assert {"torch", "pretty_midi"} <= loaded
     assert not loaded & (TRAINING | DRAWING | COMPILER)
     assert len([*(tmp_path / "out").glob("*.mid")]) == 2
+
+
+@pytest.mark.parametrize("kind", ["words", "melody"])
+def test_a_corpus_is_prepared_without_torch(kind: str, tmp_path: Path) -> None:
+    settings = f"name: tiny\ndata: {{source: mine, num_workers: 0, tokenizer: {{kind: {kind}}}}}\n"
+    (tmp_path / "tiny.yaml").write_text(settings, encoding="utf-8")
+    if kind == "words":
+        lines = "".join(f"line {number}\n" for number in range(50))
+        (tmp_path / "mine").write_text(lines, encoding="utf-8")
+    else:
+        write_tunes(tmp_path / "mine", 10)
+    loaded = modules_of(RUN, ["prepare", "tiny.yaml"], tmp_path)
+    assert (tmp_path / "corpora" / "tiny" / "tokens.npy").is_file()
+    assert not loaded & ({"torch", "lightning"} | DRAWING)

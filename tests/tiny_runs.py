@@ -9,7 +9,7 @@ from seqvae.corpus.config import DataConfig
 from seqvae.corpus.prepare import prepare
 from seqvae.corpus.store import Corpus
 from seqvae.model.config import ModelConfig
-from seqvae.model.objective import BetaSchedule, Objective
+from seqvae.model.remedies import BetaSchedule, Objective
 from seqvae.model.vae import SequenceVAE
 from seqvae.training.checkpoint import read_metrics
 from seqvae.training.config import Config, TrainerConfig

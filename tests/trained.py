@@ -11,7 +11,7 @@ import pytest
 import seqvae
 from seqvae.corpus.store import Corpus
 from seqvae.inference.trained import TrainedVAE
-from seqvae.model.objective import BetaSchedule, Objective
+from seqvae.model.remedies import BetaSchedule, Objective
 from seqvae.music.notes import Piece, Tempo, make_notes, sort_notes
 from seqvae.training.config import Config, DataConfig, ModelConfig, TrainerConfig
 from seqvae.training.train import train

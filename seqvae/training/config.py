@@ -24,7 +24,7 @@ from seqvae.errors import (
 )
 from seqvae.files import expanded
 from seqvae.model.config import ModelConfig, num_segments
-from seqvae.model.objective import Objective
+from seqvae.model.remedies import Objective
 from seqvae.tokenizers import make_tokenizer
 from seqvae.tokenizers.contract import MusicTokenizer
 

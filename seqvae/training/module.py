@@ -29,7 +29,7 @@ from seqvae.corpus.store import Corpus
 from seqvae.disk import fields_of
 from seqvae.errors import InputError
 from seqvae.inference.bundle import BUNDLE, model_card, save_bundle
-from seqvae.model.objective import TargetRate
+from seqvae.model.objective import TargetRate, training_loss
 from seqvae.model.ranks import from_main, is_main, rank
 from seqvae.model.vae import SequenceVAE
 from seqvae.training.averages import TrainingNats, move_average, sums_of
@@ -139,7 +139,7 @@ class VAETraining(lightning.LightningModule):
             encoder_input=batch.encoder_input,
             share=batch.share,
         )
-        loss = self.config.objective.loss(bound, self.beta_used, batch.share)
+        loss = training_loss(self.config.objective, bound, self.beta_used, batch.share)
         return {"loss": loss, "nll": bound.nll.detach(), "kl": bound.kl.detach()}
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:

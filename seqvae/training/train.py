@@ -16,8 +16,8 @@ from seqvae.errors import InputError
 from seqvae.inference.bundle import bundle_in
 from seqvae.inference.codec import Codec
 from seqvae.inference.prior import Prior, fit_prior_of
-from seqvae.model.objective import BetaSchedule
 from seqvae.model.ranks import end_in_time, from_main, is_main, one_voice
+from seqvae.model.remedies import BetaSchedule
 from seqvae.stops import Stopped, first_to, number_of, on_signal
 from seqvae.training.checkpoint import (
     CHECKPOINT,

@@ -14,7 +14,7 @@ from seqvae.corpus.store import Corpus
 from seqvae.inference.evaluation import Evaluation, Tally
 from seqvae.inference.figures import MusicPairs
 from seqvae.inference.metrics import unpadded
-from seqvae.model.objective import NegativeELBO
+from seqvae.model.objective import NegativeELBO, selection_loss
 from seqvae.model.ranks import is_main
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers.contract import Ids
@@ -37,7 +37,7 @@ class Validation:
 
     figures: Evaluation
     loss: float
-    """Nats by which epochs are compared (`Objective.selection_loss`); the lowest is the best."""
+    """Nats by which epochs are compared (`selection_loss`); the lowest is the best."""
     examples: list[str]
     """Lines of the log: a few sequences, and their reconstructions."""
 
@@ -93,7 +93,7 @@ class Validator:
             torch.cat([part.nll for part in self.bounds]),
             torch.cat([part.kl_per_dim for part in self.bounds]),
         )
-        loss = float(self.objective.selection_loss(bound))
+        loss = float(selection_loss(self.objective, bound))
         return Validation(figures, loss, self._examples())
 
     def _examples(self) -> list[str]:

@@ -12,7 +12,7 @@ from workloads import Workload, random_batch, training_step, workload
 
 from seqvae.model import cuda_graph
 from seqvae.model.config import ModelConfig, Steps
-from seqvae.model.objective import Objective
+from seqvae.model.remedies import Objective
 from seqvae.model.vae import SequenceVAE
 
 TINY = Workload(

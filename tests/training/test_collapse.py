@@ -6,7 +6,7 @@ import pytest
 
 from seqvae.inference.evaluation import Evaluation
 from seqvae.model.config import ModelConfig
-from seqvae.model.objective import BetaSchedule, Objective
+from seqvae.model.remedies import BetaSchedule, Objective
 from seqvae.training.collapse import (
     COLLAPSED_MI,
     CollapseWatch,

@@ -8,7 +8,7 @@ import pytest
 from seqvae.corpus.config import DataConfig
 from seqvae.errors import InputError
 from seqvae.model.config import POOLINGS, ModelConfig
-from seqvae.model.objective import Objective
+from seqvae.model.remedies import Objective
 from seqvae.training import config as config_file
 from seqvae.training.config import Config, TrainerConfig
 

@@ -14,7 +14,8 @@ from tiny_runs import checkpoint, corpus_of, three_files, tiny_config
 import seqvae
 from seqvae.corpus.batches import Batch
 from seqvae.model.config import ModelConfig, Steps
-from seqvae.model.objective import BetaSchedule, Objective, TargetRate
+from seqvae.model.objective import TargetRate
+from seqvae.model.remedies import BetaSchedule, Objective
 from seqvae.model.vae import SequenceVAE
 from seqvae.training import module as module_file
 from seqvae.training.averages import TrainingNats, move_average, sums_of

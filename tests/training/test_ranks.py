@@ -17,7 +17,7 @@ from together import Together
 
 import seqvae
 from seqvae.cli import main
-from seqvae.model.objective import Objective
+from seqvae.model.remedies import Objective
 from seqvae.training import train as train_file
 from seqvae.training.config import Config
 from seqvae.training.module import VAETraining

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from seqvae.model.objective import BetaSchedule, Objective
+from seqvae.model.remedies import BetaSchedule, Objective
 from seqvae.training.config import Config, TrainerConfig
 from seqvae.training.schedule import Schedule
 

@@ -20,7 +20,7 @@ from seqvae.errors import InputError
 from seqvae.inference.codec import Codec
 from seqvae.inference.prior import Prior, fit_prior_of
 from seqvae.model.config import ModelConfig
-from seqvae.model.objective import BetaSchedule, Objective
+from seqvae.model.remedies import BetaSchedule, Objective
 from seqvae.stops import SIGNALS, Stopped
 from seqvae.training import checkpoint as checkpoint_file
 from seqvae.training import module as module_file

@@ -12,7 +12,7 @@ from tiny_runs import corpus_of, three_files, tiny_config, validated
 from trained import Trained
 
 from seqvae.corpus.store import Corpus
-from seqvae.model.objective import BetaSchedule, Objective
+from seqvae.model.remedies import BetaSchedule, Objective
 from seqvae.model.vae import SequenceVAE
 from seqvae.training import validation
 from seqvae.training.config import Config
