@@ -9,6 +9,7 @@ run go to the run beside it; whoever ships a bundle with directions copies them 
 """
 
 import contextlib
+import copy
 import json
 import logging
 import os
@@ -218,8 +219,10 @@ def save_bundle(
 
 def save_weights(folder: Path, model: SequenceVAE, training: Mapping[str, Any]) -> None:
     """Write `model.safetensors` and `config.json`."""
+    # On a GPU the weights of an LSTM are parts of one block, which safetensors refuses.
+    apart = copy.deepcopy(model).cpu()
     with system_errors():
-        save_model(model, str(folder / WEIGHTS))
+        save_model(apart, str(folder / WEIGHTS))
     (folder / WEIGHTS).chmod(0o644)  # safetensors writes it as private
     config = {
         "format": FORMAT,

@@ -264,3 +264,20 @@ def test_the_running_statistics_are_saved(tmp_path: Path) -> None:
     after = model.encode(ids, LENGTHS).mean
     assert (after - before).abs().max() > 0.01
     assert torch.equal(load_weights(tmp_path).encode(ids, LENGTHS).mean, after)
+
+
+@VARIANTS
+def test_weights_that_lie_in_one_block_are_saved_apart(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    model = tiny_vae(**changes)
+    expected = {name: value.clone() for name, value in model.state_dict().items()}
+    for lstm in [part for part in model.modules() if isinstance(part, torch.nn.LSTM)]:
+        weights = list(lstm.parameters(recurse=False))  # as cuDNN lays them out
+        block, begin = torch.cat([weight.detach().flatten() for weight in weights]), 0
+        for weight in weights:
+            weight.data = block[begin : begin + weight.numel()].view_as(weight)
+            begin += weight.numel()
+    save_weights(tmp_path, model, {})
+    for name, value in load_weights(tmp_path).state_dict().items():
+        assert torch.equal(value, expected[name])
