@@ -29,7 +29,7 @@ def test_what_takes_long_has_a_bar() -> None:
     assert {"corpus/workers.py", "inference/codec.py", "inference/evaluation.py"} < FILES.keys()
 
 
-@pytest.mark.parametrize("name", FILES.keys() - {ALWAYS_LONG})
+@pytest.mark.parametrize("name", sorted(FILES.keys() - {ALWAYS_LONG}))
 def test_a_bar_waits_until_the_work_is_long(name: str) -> None:
     for settings in FILES[name]:
         assert ast.literal_eval(settings["delay"]) == 1
