@@ -74,7 +74,11 @@ def children_of(process: int) -> list[int]:
     """The processes that a process has started."""
     try:
         threads = [*Path(f"/proc/{process}/task").iterdir()]
-        return [int(pid) for t in threads for pid in (t / "children").read_text().split()]
+        return [
+            int(pid)
+            for t in threads
+            for pid in (t / "children").read_text(encoding="ascii").split()
+        ]
     except OSError:
         return []
 

@@ -119,6 +119,8 @@ def test_the_config_is_plain_json_with_a_format_number(tmp_path: Path) -> None:
         "eos_id": 1,
         "num_members": [0, 0],
         "condition_sizes": [],
+        "slot_size": 0,
+        "unison": False,
     }
     assert saved["training"] == {"name": "x", "trainer": {"seed": 3}}
 

@@ -74,8 +74,8 @@ class CharacterTokenizer(TextTokenizer):
     def train(self, lines: Iterable[str]) -> "CharacterTokenizer":
         return replace(self, characters="".join(sorted({c for line in lines for c in line})))
 
-    def encode(self, text: str) -> Ids:
-        return np.array([*(2 + self.characters.find(c) for c in text), 0])[:, None].clip(min=0)
+    def encode_lines(self, lines: list[str]) -> list[list[int]]:
+        return [[*(max(0, 2 + self.characters.find(c)) for c in line), 0] for line in lines]
 
     def decode(self, ids: Ids) -> str:
         tokens = np.append(ids[:, 0], 0)
