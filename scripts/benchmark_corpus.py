@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarking import markdown
 
+from seqvae.inference.provenance import provenance
 from seqvae.tokenizers import load_tokenizer
 from seqvae.tokenizers.text import SubwordTokenizer
 
@@ -132,17 +135,36 @@ def measure(num_lines: int, place: Path) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Measure a corpus and one of a tenth of its size, and print the figures."""
+def table(figures: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    return markdown(
+        ["lines", "MiB", "lines/s", "SentencePiece alone, one process", "peak MiB", "second start"],
+        [
+            [f"{row['lines']:,}", f"{row['mib']:,}", f"{row['lines_per_second']:,}",
+             f"{row['sentencepiece_lines_per_second']:,}", f"{row['peak_mib']:,}",
+             f"{row['seconds_unchanged']} s"]
+            for row in figures["rows"]
+        ],
+    )  # fmt: skip
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The flags."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--lines", type=int, default=30_000_000, help="of the larger corpus")
     parser.add_argument("--out", type=Path, help="JSON file of the figures")
-    flags = parser.parse_args()
-    rows = []
+    return parser
+
+
+def main() -> None:
+    """Measure a corpus and one of a tenth of its size, and print the figures."""
+    flags, begin, rows = make_parser().parse_args(), time.monotonic(), []
     for name, num_lines in (("tenth", flags.lines // 10), ("whole", flags.lines)):
         with tempfile.TemporaryDirectory() as place:
             rows.append({"name": f"text_{name}", **measure(num_lines, Path(place))})
-    figures = json.dumps({"cores": os.cpu_count(), "rows": rows}, indent=2)
+    command = shlex.join(["python", *sys.argv])
+    about = provenance(command, seed=0, seconds=time.monotonic() - begin)
+    figures = json.dumps({"cores": os.cpu_count(), "rows": rows, **about}, indent=2)
     if flags.out is not None:
         flags.out.write_text(figures + "\n", encoding="utf-8")
     print(figures)

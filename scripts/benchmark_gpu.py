@@ -263,8 +263,8 @@ def table(made: dict[str, Any]) -> str:
     )  # fmt: skip
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print and keep the rows."""
+def make_parser() -> argparse.ArgumentParser:
+    """The flags."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--presets", nargs="*", default=PRESETS, help="those to train")
@@ -273,7 +273,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--budget", type=float, default=1.0, help="seconds of each measurement")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of the results")
     parser.add_argument("--table", action="store_true", help="print the table of the results")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print and keep the rows."""
+    options = make_parser().parse_args(arguments)
     if options.table:
         print(table(json.loads(options.results.read_text(encoding="utf-8"))))
         return

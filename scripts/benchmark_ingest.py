@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import resource
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -24,12 +25,14 @@ from typing import Any
 
 import pretty_midi
 import yaml
+from benchmarking import markdown
 
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.prepare import prepare
 from seqvae.corpus.scores import PackedResult, extract_file, extract_files
 from seqvae.corpus.spool import Spool
 from seqvae.disk import write_file
+from seqvae.inference.provenance import provenance
 from seqvae.music.beat_files import file_beside, read_beats
 from seqvae.music.midi import find_midi, read_midi
 from seqvae.music.notes import Piece
@@ -223,14 +226,42 @@ def compared(before: Path, folder: Path, config: str, beats: str | None) -> dict
     }
 
 
-def main() -> None:
-    """Measure, and print the figures."""
+def table(figures: dict[str, Any]) -> str:
+    """The figures as Markdown."""
+    workers, starts = figures["workers"], figures["starts"]
+    lines = [
+        [f"{name}: reading and windows, beside pretty_midi", f"{speed['files']:,}",
+         f"{speed['times_pretty_midi']} times as fast"]
+        for name, speed in (("melodies", figures["melodies"]), ("songs", figures["songs"]))
+    ]  # fmt: skip
+    lines += [
+        [f"{name}: reading alone, beside pretty_midi", f"{speed['files_of_comparison']:,}",
+         f"{speed['times_pretty_midi_reading']} times as fast"]
+        for name, speed in (("melodies", figures["melodies"]), ("songs", figures["songs"]))
+    ]  # fmt: skip
+    lines += [
+        ["two workers, beside one", f"{workers['files']:,}", f"{workers['times_one']} times"],
+        ["first start", f"{starts['files']:,}", f"{starts['first']} s"],
+        ["second start", f"{starts['files']:,}", f"{starts['second']} s"],
+        ["memory that a file adds", f"{figures['memory']['files']:,}",
+         f"{figures['memory']['kib_per_file']} KiB"],
+    ]  # fmt: skip
+    return markdown(["what", "files", "figure"], lines)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The flags."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--melodies", type=Path, required=True, help="folder of single-line MIDI")
     parser.add_argument("--songs", type=Path, required=True, help="folder of songs with beat files")
     parser.add_argument("--before", type=Path, help="another checkout, to compare with")
     parser.add_argument("--out", type=Path, help="file for the JSON")
-    places = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Measure, and print the figures."""
+    places, begin = make_parser().parse_args(), time.monotonic()
     melodies = (places.melodies, "melody_2bar.yaml")
     songs = (places.songs, "piano_4bar.yaml", "beat_midi.txt")
     figures: dict[str, Any] = {
@@ -245,6 +276,8 @@ def main() -> None:
             compared(places.before, *melodies, None),
             compared(places.before, places.songs, "melody_2bar.yaml", "beat_midi.txt"),
         ]
+    command = shlex.join(["python", *sys.argv])
+    figures |= provenance(command, seed=0, seconds=time.monotonic() - begin)
     content = json.dumps(figures, indent=2)
     print(content)
     if places.out is not None:

@@ -1,8 +1,8 @@
 """The music benchmark: trains models, evaluates them, and keeps the figures.
 
 `python scripts/benchmark_music.py --data MIDI_FOLDER drums_2bar` makes a row; `all` makes those of
-the table. The folder holds the collections nottingham, groove, pop909, jsb_chorales and freedoom. A
-row is one `seqvae train` and one `seqvae evaluate`. A finished row is not made again, and an
+the table. The folder holds the collections nottingham, groove, pop909, jsb_chorales, freedoom and
+ultimate. A row is one `seqvae train` and one `seqvae evaluate`. A finished row is not made again, and an
 interrupted one is resumed. `--table` prints the table of results. Flags after `--` go to
 `seqvae train`.
 """
@@ -21,6 +21,7 @@ TUNES = "--data.source {data}/nottingham/MIDI/melody"
 GROOVE = "--data.table {data}/groove/info.csv"
 SONGS = "--data.source {data}/pop909/*/*.mid --data.beats beat_midi.txt"
 GAMES = "--data.source {data}/freedoom"
+WILD = "--data.source {data}/ultimate --data.dedupe true"
 # Tracks from the fifth on double the choir; movements share chorales, and so some windows.
 CHORALES = "--data.source {data}/jsb_chorales --data.tracks 'none: track=5-16' --data.dedupe true"
 
@@ -36,8 +37,10 @@ ROWS = {
                         "--model.decoder_dim 712",
     "groove_2bar": f"groove_2bar.yaml {GROOVE}",
     "groove_2bar_hits": f"groove_2bar.yaml {GROOVE} --data.tokenizer.encoder_sees hits",
-    "trio_4bar": f"trio_4bar.yaml {GAMES}",
-    "trio_16bar": f"trio_16bar.yaml {GAMES}",
+    "trio_4bar": f"trio_4bar.yaml {WILD}",
+    "trio_16bar": f"trio_16bar.yaml {WILD}",
+    "trio_4bar_games": f"trio_4bar.yaml {GAMES}",
+    "trio_16bar_games": f"trio_16bar.yaml {GAMES}",
     "trio_16bar_unmixed": f"trio_16bar.yaml {GAMES} --data.tokenizer.mix_share 0",
     "piano_2bar": f"piano_2bar.yaml {SONGS}",
     "piano_4bar": f"piano_4bar.yaml {SONGS}",

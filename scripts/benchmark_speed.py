@@ -345,8 +345,8 @@ def table(made: dict[str, Any]) -> str:
     )  # fmt: skip
 
 
-def main() -> None:
-    """Measure, print and keep the rows."""
+def make_parser() -> argparse.ArgumentParser:
+    """The flags."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     for name in ("magenta", "sentence_vae", "lagging"):
         parser.add_argument(f"--{name}", type=Path, help="checkout of the peer")
@@ -356,7 +356,12 @@ def main() -> None:
     parser.add_argument("--songs", type=Path, help="folder of songs with beat_midi.txt")
     parser.add_argument("--only", default="", help="rows whose names contain this")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of the results")
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Measure, print and keep the rows."""
+    options = make_parser().parse_args()
     begin, made = time.monotonic(), []
     for row in rows(options):
         made.append(row)

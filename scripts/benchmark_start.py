@@ -100,11 +100,16 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     )  # fmt: skip
 
 
-def main() -> None:
-    """Measure, print and keep the rows."""
+def make_parser() -> argparse.ArgumentParser:
+    """The flags."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of the results")
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Measure, print and keep the rows."""
+    options = make_parser().parse_args()
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         write_model(Path(folder) / "bundle")

@@ -83,13 +83,18 @@ def table(made: dict[str, Any]) -> str:
     )  # fmt: skip
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Profile, print and keep the rows."""
+def make_parser() -> argparse.ArgumentParser:
+    """The flags."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("presets", nargs="*", default=PRESETS)
     parser.add_argument("--device", default="cpu", choices=["cuda", "cpu"])
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of the results")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Profile, print and keep the rows."""
+    options = make_parser().parse_args(arguments)
     keep_freed_memory()
     begin, made = time.monotonic(), []
     for preset in options.presets:

@@ -14,12 +14,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import benchmark_corpus
+import benchmark_gpu
+import benchmark_ingest
 import benchmark_latent
 import benchmark_music
 import benchmark_sentiment
+import benchmark_speed
+import benchmark_start
 import benchmark_text
 import docstring_parser
 import fuzz_pool
+import profile_training
 import yaml
 from benchmarking import CONFIGS, ROOT, Row, markdown
 
@@ -209,6 +215,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "scores": lambda: benchmark_latent.score_table(read("latent.json")),
     "attributes": lambda: benchmark_latent.attribute_tables(read("latent.json")),
     "sentiment": lambda: benchmark_sentiment.table(read("sentiment.json")),
+    "speed": lambda: benchmark_speed.table(read("speed.json")),
+    "profile": lambda: profile_training.table(read("profile.json")),
+    "ingest": lambda: benchmark_ingest.table(read("ingest.json")),
+    "corpus": lambda: benchmark_corpus.table(read("corpus.json")),
+    "start": lambda: benchmark_start.table(read("start.json")["rows"]),
+    "gpu": lambda: benchmark_gpu.table(read("gpu.json")),
     "fuzz": lambda: fuzz_pool.table(read("fuzz.json")),
     "presets": presets,
     "settings": lambda: settings(""),

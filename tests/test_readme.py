@@ -114,7 +114,18 @@ def test_every_command_and_the_python_of_the_readmes_run(
     }
     parsers = {
         f"scripts/{name}.py": load_script(ROOT / f"scripts/{name}.py").make_parser
-        for name in ("benchmark_latent", "benchmark_sentiment", "teaching_picture", "fuzz")
+        for name in (
+            "benchmark_latent",
+            "benchmark_sentiment",
+            "benchmark_speed",
+            "benchmark_gpu",
+            "benchmark_start",
+            "benchmark_corpus",
+            "benchmark_ingest",
+            "profile_training",
+            "teaching_picture",
+            "fuzz",
+        )
     }
     without_arguments = "scripts/tables.py", "scripts/rolls_picture.py"
     every = [command for text in READMES.values() for command in commands_of(text)]

@@ -69,7 +69,8 @@ class DataConfig:
     """Processes that read MIDI files, or encode text of some megabytes; by default one per core. 0
     does it without processes: then a MIDI file that crashes the reader ends everything."""
     corpus: str | None = None
-    """Folder of the prepared corpus; by default corpora/NAME."""
+    """Folder of the prepared corpus; by default corpora/NAME. Where no data are named, it is taken
+    as it is: one machine may prepare it, and another one train."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""

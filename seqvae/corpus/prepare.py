@@ -8,14 +8,14 @@ from pathlib import Path
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.digests import Digests
 from seqvae.corpus.scores import prepare_scores
-from seqvae.corpus.sources import Sources, find_sources, fingerprint_of, in_words
+from seqvae.corpus.sources import Sources, find_sources, fingerprint_of, has_sources, in_words
 from seqvae.corpus.spool import Chosen, drop_leaks, write_corpus
 from seqvae.corpus.store import ABOUT, MANIFEST, SPLITS, Corpus, SourceRow, write_manifest
 from seqvae.corpus.summary import left_out_of, summary
 from seqvae.corpus.texts import prepare_texts
 from seqvae.corpus.workers import end_import_by_worker
 from seqvae.disk import only_writer, remove_leftovers, replaced_folder
-from seqvae.errors import MAX_MESSAGE, InputError
+from seqvae.errors import MAX_MESSAGE, InputError, shown
 from seqvae.reasons import amount, ranked
 from seqvae.tokenizers import AnyTokenizer, make_tokenizer
 
@@ -27,10 +27,14 @@ logger = logging.getLogger(__name__)
 def prepare(data: DataConfig, folder: Path) -> Corpus:
     """The prepared corpus in `folder`; made only if sources, tokenizer or settings have changed.
 
+    Where the settings name no sources, a corpus that was prepared before is taken as it is.
+
     Raises:
         InputError: there are no sources, too few of them are usable, or the folder holds other
-            files.
+            files or the corpus of another tokenizer.
     """
+    if not has_sources(data) and (folder / ABOUT).is_file():
+        return _as_it_is(data, folder)
     end_import_by_worker()  # which would wait for the lock of its parent
     tokenizer = make_tokenizer(data.tokenizer)
     sources = find_sources(data, tokenizer)
@@ -48,6 +52,24 @@ def prepare(data: DataConfig, folder: Path) -> Corpus:
         with contextlib.suppress(OSError):  # they only save time
             digests.keep(folder)
     logger.info("%s: unchanged, %s", folder, _describe(corpus))
+    return open_prepared(data, folder)
+
+
+def _as_it_is(data: DataConfig, folder: Path) -> Corpus:
+    """A corpus that may have been prepared elsewhere.
+
+    Raises:
+        InputError: its tokenizer has other settings.
+    """
+    corpus, tokenizer = Corpus(folder), make_tokenizer(data.tokenizer)
+    made, wanted = corpus.tokenizer.of_tokens(), tokenizer.of_tokens()
+    for name in wanted.keys() - tokenizer.learned:
+        if made.get(name) != wanted[name]:
+            raise InputError(
+                f"{folder}: prepared with {name} {shown(made.get(name))}, here it is "
+                f"{shown(wanted[name])}; give data.source to prepare it again"
+            )
+    logger.info("%s: taken as it is, %s", folder, _describe(corpus))
     return open_prepared(data, folder)
 
 

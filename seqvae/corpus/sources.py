@@ -41,6 +41,11 @@ class Sources:
         return [path for paths in self.splits.values() for path in paths]
 
 
+def has_sources(data: DataConfig) -> bool:
+    """Whether the settings name data; without them a prepared corpus is taken as it is."""
+    return any((data.source, data.table, data.train))
+
+
 def find_sources(data: DataConfig, tokenizer: AnyTokenizer) -> Sources:
     """The files that the settings name.
 
@@ -58,7 +63,8 @@ def find_sources(data: DataConfig, tokenizer: AnyTokenizer) -> Sources:
         places = {"train": data.train, "valid": data.valid, "test": data.test}
     if not any(places.values()):
         raise InputError(
-            "no data: give data.source, data.table, or data.train, data.valid and data.test"
+            "no data: give data.source, data.table, or data.train, data.valid and data.test, or "
+            "the folder of a prepared corpus as data.corpus"
         )
     sources = Sources({})
     for split, named in places.items():

@@ -17,7 +17,7 @@ import torch
 import yaml
 
 from seqvae.corpus.digests import Digests
-from seqvae.corpus.sources import find_sources, fingerprint_of
+from seqvae.corpus.sources import find_sources, fingerprint_of, has_sources
 from seqvae.corpus.store import ABOUT, Corpus
 from seqvae.disk import door, fields_of, read_json, remove_leftovers, write_file
 from seqvae.errors import InputError, shown
@@ -129,17 +129,29 @@ def check_unchanged(run: Path, config: Config) -> None:
             f"{run}: {'; '.join(changes[:MAX_SHOWN])}{'; ...' if changes[MAX_SHOWN:] else ''}; "
             f"resume with {run / CONFIG} or give another --name"
         )
-    try:
-        sources = find_sources(config.data, make_tokenizer(config.data.tokenizer))
-    except InputError as error:
-        raise InputError(
-            f"{error}; if the data have moved, name their place with --data.source"
-        ) from error
-    if fingerprint_of(config.data, sources, Digests(config.corpus_folder)) != fingerprint:
+    if fingerprint_now(config) != fingerprint:
         raise InputError(
             f"{run}: the data have changed since this run began; give another --name, "
             "or put them back as they were"
         )
+
+
+def fingerprint_now(config: Config) -> str:
+    """The fingerprint of the data, or of the prepared corpus where no data are named.
+
+    Raises:
+        InputError: there is neither.
+    """
+    data, folder = config.data, config.corpus_folder
+    if not has_sources(data) and (folder / ABOUT).is_file():
+        return Corpus(folder).fingerprint
+    try:
+        sources = find_sources(data, make_tokenizer(data.tokenizer))
+    except InputError as error:
+        raise InputError(
+            f"{error}; if the data have moved, name their place with --data.source"
+        ) from error
+    return fingerprint_of(data, sources, Digests(folder))
 
 
 def differences(saved: Any, wanted: Any, name: str = "") -> list[str]:

@@ -79,6 +79,23 @@ def test_a_second_start_reads_no_source(tmp_path: Path, monkeypatch: pytest.Monk
         assert len(read) == num_read
 
 
+def test_a_corpus_without_its_sources_is_taken_as_it_is(tmp_path: Path) -> None:
+    write_tunes(tmp_path / "tunes", 12)
+    settings: dict[str, Any] = {"source": str(tmp_path / "tunes")}
+    made = prepare_in(tmp_path / "corpus", MELODY, **settings)
+    shutil.rmtree(tmp_path / "tunes")
+    elsewhere = (tmp_path / "corpus").rename(tmp_path / "elsewhere")
+    taken = prepare_in(elsewhere, MELODY | {"max_transpose": 3})
+    assert (taken.fingerprint, taken.num_sequences) == (made.fingerprint, made.num_sequences)
+    assert taken.tokenizer.max_transpose == 3  # a setting of batches, not of tokens
+    with pytest.raises(InputError, match=r"elsewhere: prepared with min_pitch 21, here it is 40;"):
+        prepare_in(elsewhere, MELODY | {"min_pitch": 40})
+    with pytest.raises(InputError, match=r"prepared with kind melody, here it is words"):
+        prepare_in(elsewhere, WORDS)
+    with pytest.raises(InputError, match=r"no data: give .* as data\.corpus"):
+        prepare_in(tmp_path / "nowhere", MELODY)
+
+
 def test_a_changed_source_is_prepared_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

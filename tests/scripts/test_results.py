@@ -28,7 +28,14 @@ WRITTEN = {  # by script: the fields of a row beside its name and its origin
     },
     "scripts/benchmark_latent.py": {"corpus", "interpolation", "auroc", "attributes"},
     "scripts/fuzz.py": {"about", "tried", "one_line", "unharmed", "fell"},
+    "scripts/benchmark_corpus.py": {"cores", "rows"},
+    "scripts/benchmark_gpu.py": {"machine", "rows"},
+    "scripts/benchmark_ingest.py": {
+        "memory", "melodies", "songs", "workers", "starts", "rows",
+    },
+    "scripts/benchmark_speed.py": {"machine", "rows"},
     "scripts/benchmark_start.py": {"machine", "rows"},
+    "scripts/profile_training.py": {"device", "rows"},
     "scripts/benchmark_sentiment.py": {
         "num_sentences", "probe_accuracy", "judge_accuracy", "shift",
     },
@@ -69,7 +76,7 @@ def test_the_command_of_every_row_names_the_row(file: Path) -> None:
         if script_of(row) == "seqvae":
             assert words[1] in cli.VERBS
             assert words[-2:] == ["--json", f"scripts/results/{file.name}"]
-        else:
+        elif "name" in row:
             assert row["name"] in [Path(word).name for word in words]
             known = {"scripts/benchmark_music.py": benchmark_music.ROWS,
                      "scripts/benchmark_text.py": benchmark_text.ROWS}  # fmt: skip
@@ -80,7 +87,8 @@ def test_every_file_is_shown_in_the_page_of_results() -> None:
     text = (tables.RESULTS / "README.md").read_text()
     evaluated = set(tables.EVALUATIONS.values())
     assert {file.name for file in FILES} == evaluated | {
-        "fuzz.json", "latent.json", "music.json", "ptb.json", "sentiment.json",
+        "corpus.json", "fuzz.json", "gpu.json", "ingest.json", "latent.json", "music.json", "profile.json", "ptb.json",
+        "sentiment.json", "speed.json", "start.json",
     }  # fmt: skip
     for file in evaluated:
         command = json.loads((tables.RESULTS / file).read_text())["command"]

@@ -77,6 +77,18 @@ def test_data_that_moved_can_be_resumed(begun: tuple[Config, Path], tmp_path: Pa
     assert read_checkpoint(run, dataclasses.replace(config, data=data))["step"] == 3
 
 
+def test_a_run_on_a_prepared_corpus_alone_can_be_resumed(begun: tuple[Config, Path]) -> None:
+    config, run = begun
+    folder = config.corpus_folder
+    data = dataclasses.replace(config.data, source=None, corpus=str(folder))
+    alone = dataclasses.replace(config, data=data)
+    assert read_checkpoint(run, alone)["step"] == 3
+    about = json.loads((folder / "corpus.json").read_text())
+    (folder / "corpus.json").write_text(json.dumps(about | {"fingerprint": "another"}))
+    with pytest.raises(InputError, match="the data have changed since this run began"):
+        read_checkpoint(run, alone)
+
+
 def test_other_data_cannot_be_resumed(begun: tuple[Config, Path]) -> None:
     config, run = begun
     about = json.loads((run / "corpus.json").read_text())
