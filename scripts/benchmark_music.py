@@ -2,8 +2,8 @@
 
 `python scripts/benchmark_music.py --data MIDI_FOLDER drums_2bar` makes a row; `all` makes those of
 the table. The folder holds the collections nottingham, groove, pop909, jsb_chorales, freedoom and
-ultimate. A row is one `seqvae train` and one `seqvae evaluate`. A finished row is not made again, and an
-interrupted one is resumed. `--table` prints the table of results. Flags after `--` go to
+ultimate. A row is one `seqvae train` and one `seqvae evaluate`. A finished row is not made again,
+and an interrupted one is resumed. `--table` prints the table of results. Flags after `--` go to
 `seqvae train`.
 """
 
