@@ -202,7 +202,7 @@ def compared(before: Path, folder: Path, config: str, beats: str | None) -> dict
     trees = {"before": before, "after": CONFIGS.parent}
     children = {
         name: subprocess.Popen(
-            [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-P", "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True, env={**os.environ, "PYTHONPATH": str(tree.resolve())},
         )
         for name, tree in trees.items()

@@ -174,8 +174,16 @@ class Threads(Stepper):
         return super().step(*inputs)
 
 
-@pytest.mark.parametrize(("num_rows", "expected"), [(2, {1}), (64, {3})])
-def test_few_rows_are_decoded_by_one_thread(num_rows: int, expected: set[int]) -> None:
+@pytest.mark.parametrize(
+    ("num_rows", "policy", "expected"),
+    [(2, "PASSIVE", {1}), (2, None, {1}), (2, "active", {3}), (64, "PASSIVE", {3})],
+)
+def test_few_rows_are_decoded_by_one_thread(
+    num_rows: int, policy: str | None, expected: set[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if policy is not None:
+        monkeypatch.setenv("OMP_WAIT_POLICY", policy)
     decoder, before = Threads(tiny_decoder(vocab_sizes=(7,))), torch.get_num_threads()
     decoder.seen.clear()
     torch.set_num_threads(3)
