@@ -63,8 +63,8 @@ def _as_it_is(data: DataConfig, folder: Path) -> Corpus:
     """
     corpus, tokenizer = Corpus(folder), make_tokenizer(data.tokenizer)
     made, wanted = corpus.tokenizer.of_tokens(), tokenizer.of_tokens()
-    for name in wanted.keys() - tokenizer.learned:
-        if made.get(name) != wanted[name]:
+    for name in wanted:  # the kind comes first
+        if name not in tokenizer.learned and made.get(name) != wanted[name]:
             raise InputError(
                 f"{folder}: prepared with {name} {shown(made.get(name))}, here it is "
                 f"{shown(wanted[name])}; give data.source to prepare it again"

@@ -90,7 +90,7 @@ def test_a_corpus_without_its_sources_is_taken_as_it_is(tmp_path: Path) -> None:
     assert taken.tokenizer.max_transpose == 3  # a setting of batches, not of tokens
     with pytest.raises(InputError, match=r"elsewhere: prepared with min_pitch 21, here it is 40;"):
         prepare_in(elsewhere, MELODY | {"min_pitch": 40})
-    with pytest.raises(InputError, match=r"prepared with kind melody, here it is words"):
+    with pytest.raises(InputError, match=r"prepared with kind 'melody', here it is 'words'"):
         prepare_in(elsewhere, WORDS)
     with pytest.raises(InputError, match=r"no data: give .* as data\.corpus"):
         prepare_in(tmp_path / "nowhere", MELODY)

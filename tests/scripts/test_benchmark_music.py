@@ -42,7 +42,7 @@ def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The collections in small."""
     folder = tmp_path_factory.mktemp("collections")
     names = [f"{number:03d}" for number in range(6)]
-    for place in ("nottingham/MIDI/melody/{0}", "groove/{0}", "pop909/{0}/{0}", "freedoom/{0}"):
+    for place in ("nottingham/MIDI/melody/{0}", "groove/{0}", "pop909/{0}/{0}", "ultimate/{0}"):
         for seed, name in enumerate(names):
             file = folder / (place.format(name) + ".mid")
             file.parent.mkdir(parents=True, exist_ok=True)
