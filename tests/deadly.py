@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from seqvae.corpus.workers import BYTES_PER_WORKER
@@ -21,6 +22,11 @@ def read(path: Path) -> str:
                 pass
         case "wait":
             signal.pause()
+        case "tell":
+            path.with_name("told").touch()
+        case "hear":  # ends after a file that tells
+            while not path.with_name("told").exists():
+                time.sleep(0.001)
         case "allocate":
             try:
                 bytearray(2 * BYTES_PER_WORKER)

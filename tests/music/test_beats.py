@@ -118,6 +118,14 @@ def test_a_beat_may_be_no_quarter() -> None:
     assert read_midi(performed([(0.5, 1.0)]), 2, eighths).notes["start"].tolist() == [2]
 
 
+def test_beats_before_the_first_downbeat_lie_before_the_start() -> None:
+    is_downbeat = np.array([False, True, False, True, False])
+    quarters = BeatTrack(np.arange(5.0), is_downbeat)
+    assert quarters.positions.tolist() == [-1, 0, 1, 2, 3]
+    dotted = BeatTrack(np.arange(5.0), is_downbeat, np.array([[3, 8]] * 5))
+    assert dotted.positions.tolist() == [-1.5, 0, 1.5, 3, 4.5]
+
+
 def test_a_bar_of_unlike_beats_counts_the_smaller() -> None:
     units = np.array([[1, 4], [1, 4], [3, 8], [1, 4], [1, 4], [3, 8], [1, 4]])
     track = BeatTrack(np.arange(7.0), np.arange(7) % 3 == 0, units)
