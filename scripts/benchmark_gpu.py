@@ -129,7 +129,7 @@ def floor_of(
     device = next(model.parameters()).device
     heads = []
     for size, head in zip(work.steps.vocab_sizes, model.decoder.heads.logits, strict=True):
-        width = head.output_weight().shape[1]  # type: ignore[operator]
+        width = head.output_weight().shape[1]  # type: ignore[operator]  # of a list
         shapes = (num_rows, width), (width, size), (num_rows, size)
         heads.append([torch.randn(s, device=device, dtype=torch.bfloat16) for s in shapes])
 

@@ -112,7 +112,7 @@ def work(folder: Path, number: int, harm: str, runs: str, device: str) -> None:
         if harm != "none" and self.step + 1 == HARMED_STEP and rank() == number - 1:
             os.kill(os.getpid(), getattr(signal, harm))
 
-    VAETraining.begin_step = begin_step  # type: ignore[method-assign]
+    VAETraining.begin_step = begin_step  # type: ignore[method-assign]  # to be harmed
     config = Config(
         name="run",
         data=DataConfig(
@@ -126,7 +126,7 @@ def work(folder: Path, number: int, harm: str, runs: str, device: str) -> None:
         objective=Objective(target_kl=4.0),
         trainer=TrainerConfig(
             max_epochs=4, batch_size=33, learning_rate=5e-3, warmup_steps=4, precision="fp32",
-            accelerator=device, devices=number,  # type: ignore[arg-type]
+            accelerator=device, devices=number,  # type: ignore[arg-type]  # as a flag
         ),
     )  # fmt: skip
     resume = (folder / runs / "run" / "last.ckpt").exists()

@@ -206,5 +206,5 @@ def _names(paths: list[Path]) -> list[str]:
     """The names of files within the deepest folder that holds them all."""
     places = [str(path.absolute()) for path in paths]
     folder = os.path.commonpath(map(os.path.dirname, {min(places), max(places)})) if places else ""
-    begin = len(os.path.join(folder, ""))  # noqa: PTH118
+    begin = len(os.path.join(folder, ""))  # noqa: PTH118  # a Path drops the slash
     return [place[begin:].replace(os.sep, "/") for place in places]

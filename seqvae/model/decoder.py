@@ -77,7 +77,7 @@ class FlatDecoder(nn.Module):
         self.heads = decoder_heads(config, steps, width)
         if config.tied_embeddings:  # Press & Wolf 2017
             for head, channel in zip(self.heads.logits, self.embedding.channels, strict=True):
-                head.tie(channel)  # type: ignore[operator]
+                head.tie(channel)  # type: ignore[operator]  # of a list
 
     def forward(
         self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T _"]

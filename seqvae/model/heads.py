@@ -67,6 +67,6 @@ class ChannelHeads(nn.Module):
         """-log p(step) summed over its channels, in nats: (B, T)."""
         nll = []
         for channel, head in enumerate(self.logits):
-            nll.append(head.nll(hidden, ids[..., channel]))  # type: ignore[operator]
+            nll.append(head.nll(hidden, ids[..., channel]))  # type: ignore[operator]  # of a list
             hidden = self.condition(hidden, channel, ids[..., channel])
         return torch.stack(nll).sum(0)

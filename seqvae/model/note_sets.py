@@ -93,7 +93,7 @@ class Notes(nn.Module):
 
     def tables(self) -> list[Float[Tensor, "V E"]]:
         """What each token adds before the relu; the first channel adds the bias, too."""
-        vectors = [channel.seen() for channel in self.channels]  # type: ignore[operator]
+        vectors = [channel.seen() for channel in self.channels]  # type: ignore[operator]  # of a list
         biases = [self.mix.bias] + [None] * (len(vectors) - 1)
         return [
             in_float32(linear(vector, self.mix.weight, bias))

@@ -84,7 +84,7 @@ def total(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     """The sum over ranks; it has a gradient, and no GPU is waited for."""
     if size() == 1:
         return x
-    summed: Tensor = _Total.apply(x)  # type: ignore[no-untyped-call]
+    summed: Tensor = _Total.apply(x)  # type: ignore[no-untyped-call]  # of torch
     return summed
 
 
@@ -205,7 +205,7 @@ def _is_first_to_tell() -> bool:
         first = store.add("told", 1) == 1
         latest = time.monotonic() + GRACE / 2
         while is_main() and store.add("told", 0) < size() - 1 and time.monotonic() < latest:
-            time.sleep(0.05)
+            time.sleep(0.05)  # the store tells nobody when it changes
     except RuntimeError:  # the main rank kept the store, and is lost
         return rank() == 1
     return bool(first)

@@ -122,7 +122,7 @@ class InputTables:
 
     def __init__(self, embedding: StepEmbedding, weight: Float[Tensor, "G E"]) -> None:
         """`weight` is the part of the input weights that reads the embedding."""
-        vectors = [channel.vectors() for channel in embedding.channels]  # type: ignore[operator]
+        vectors = [channel.vectors() for channel in embedding.channels]  # type: ignore[operator]  # of a list
         self.weight = weight if sum(map(len, vectors)) > MAX_TABLE_ROWS else None
         self.tables = vectors if self.weight is not None else [v @ weight.t() for v in vectors]
 
@@ -141,14 +141,14 @@ class HeadTables:
         """Made of weights as they are."""
         self.logits = [
             # Kept as (W, V) in memory, for the sake of few rows, as in `Product`.
-            (head, head.output_weight().t().contiguous().t())  # type: ignore[operator]
+            (head, head.output_weight().t().contiguous().t())  # type: ignore[operator]  # of a list
             for head in heads.logits
         ]
         self.mixers = []
         for embedding, mixer in zip(heads.embeddings, heads.mixers, strict=True):
             weight, bias = mixer.parameters()
             from_features, from_token = weight.chunk(2, dim=1)
-            table = linear(embedding.vectors(), from_token, bias)  # type: ignore[operator]
+            table = linear(embedding.vectors(), from_token, bias)  # type: ignore[operator]  # of a list
             self.mixers.append((from_features, table))
 
     def draw(self, features: Float[Tensor, "B W"], draw: Draw) -> Int[Tensor, "B C"]:
@@ -159,7 +159,7 @@ class HeadTables:
                 from_features, table = self.mixers[channel - 1]
                 token = table.index_select(0, tokens[-1])
                 features = features + torch.addmm(token, features, from_features.t()).tanh()
-            tokens.append(draw(head.logits(features, weight), channel))  # type: ignore[operator]
+            tokens.append(draw(head.logits(features, weight), channel))  # type: ignore[operator]  # of a list
         return torch.stack(tokens, dim=1) if len(tokens) > 1 else tokens[0][:, None]
 
 

@@ -48,7 +48,7 @@ def commanded(rank: int, words: list[str], victim: int, harm: str, call: int) ->
             os.kill(os.getpid(), getattr(signal, harm))
         return inner(self, *arguments)
 
-    VAETraining.training_step = training_step  # type: ignore[method-assign]
+    VAETraining.training_step = training_step  # type: ignore[method-assign]  # to be harmed
     sys.argv = ["seqvae", "train", *words]
     main()
 
