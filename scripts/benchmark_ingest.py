@@ -11,6 +11,7 @@ turns.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -175,8 +176,10 @@ def starts(folder: Path, config: str) -> dict[str, float]:
 
 
 # What a checkout is asked: it answers a line with the CPU milliseconds a file and the sequences.
+# What libraries print when they are imported is no answer.
 CHILD = """
 import json, logging, sys, time
+answers, sys.stdout = sys.stdout, sys.stderr
 from pathlib import Path
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.prepare import prepare
@@ -188,8 +191,16 @@ for line in sys.stdin:
     paths, made = list(map(Path, paths)), make_tokenizer(tokenizer)
     begin = time.process_time()
     num = sum(len(extract_file(path, made, beats).extraction.sequences) for path in paths)
-    print(1000 * (time.process_time() - begin) / len(paths), num, flush=True)
+    print(1000 * (time.process_time() - begin) / len(paths), num, file=answers, flush=True)
 """
+
+
+def child_of(tree: Path) -> subprocess.Popen[str]:
+    """A process that reads with the code of a checkout; as a context it is ended and waited for."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True, env={**os.environ, "PYTHONPATH": str(tree.resolve())},
+    )  # fmt: skip
 
 
 def compared(before: Path, folder: Path, config: str, beats: str | None) -> dict[str, Any]:
@@ -200,25 +211,18 @@ def compared(before: Path, folder: Path, config: str, beats: str | None) -> dict
         paths = [path for path in paths if file_beside(Path(path), beats).is_file()]
     question = json.dumps([paths[:: max(1, len(paths) // COMPARED)], tokenizer, beats])
     trees = {"before": before, "after": CONFIGS.parent}
-    children = {
-        name: subprocess.Popen(
-            [sys.executable, "-P", "-c", CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, env={**os.environ, "PYTHONPATH": str(tree.resolve())},
-        )
-        for name, tree in trees.items()
-    }  # fmt: skip
     times: dict[str, list[float]] = {name: [] for name in trees}
     num_sequences: dict[str, int] = {}
-    for _ in range(2 * ROUNDS):
-        for name, child in children.items():
-            assert child.stdin is not None
-            assert child.stdout is not None
-            print(question, file=child.stdin, flush=True)
-            milliseconds, num = child.stdout.readline().split()
-            times[name].append(float(milliseconds))
-            num_sequences[name] = int(num)
-    for child in children.values():
-        child.communicate()
+    with contextlib.ExitStack() as stack:
+        children = {name: stack.enter_context(child_of(tree)) for name, tree in trees.items()}
+        for _ in range(2 * ROUNDS):
+            for name, child in children.items():
+                assert child.stdin is not None
+                assert child.stdout is not None
+                print(question, file=child.stdin, flush=True)
+                milliseconds, num = child.stdout.readline().split()
+                times[name].append(float(milliseconds))
+                num_sequences[name] = int(num)
     best = {name: round(min(of_tree), 3) for name, of_tree in times.items()}
     ratio = round(best["after"] / best["before"], 2)
     return {"name": folder.name, **best, "unit": "ms CPU a file", "ratio": ratio} | {

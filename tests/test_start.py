@@ -100,3 +100,13 @@ def test_a_corpus_is_prepared_without_torch(kind: str, tmp_path: Path) -> None:
     loaded = modules_of(RUN, ["prepare", "tiny.yaml"], tmp_path)
     assert (tmp_path / "corpora" / "tiny" / "tokens.npy").is_file()
     assert not loaded & ({"torch", "lightning"} | DRAWING)
+
+
+def test_nothing_is_printed_among_the_results(tmp_path: Path) -> None:
+    (tmp_path / "fluidsynth.py").write_text("print('was found')", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", "import seqvae.music.midi"], cwd=tmp_path, check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout == ""
+    assert "was found" in done.stderr

@@ -6,7 +6,12 @@ them of PrettyMIDI objects. `read` puts a song on the grid of a piece, `write` t
 `pretty_midi.PrettyMIDI`, the public object for music.
 """
 
-from pretty_midi import PrettyMIDI
+import contextlib
+import sys
+
+# Where CI is set, pyfluidsynth prints a line as it is imported: not among the results of a command.
+with contextlib.redirect_stdout(sys.stderr):
+    from pretty_midi import PrettyMIDI
 
 from seqvae.music.midi.parse import MIDI_SUFFIXES, find_midi
 from seqvae.music.midi.read import MAX_STEPS, QPM_RANGE, MidiSource, read_midi
