@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 import seqvae
 from seqvae.inference.bundle import open_corpus
-from seqvae.inference.measures import ATTRIBUTES
+from seqvae.inference.measures import measures_of
 from seqvae.tokenizers.contract import Example
 from seqvae.training.checkpoint import read_metrics
 
@@ -42,7 +42,7 @@ def points(run: Path) -> tuple[NDArray[np.float32], list[float]]:
     split = open_corpus(run).splits["valid"]
     examples = [Example(split[i]) for i in range(len(split))]
     z = vae.codec.posterior(examples).sample(vae.codec.generator(0)).cpu().numpy()
-    measure = next(iter(ATTRIBUTES[vae.tokenizer.modality].values()))
+    measure = next(iter(measures_of(vae.tokenizer).values()))
     return z, [measure(vae.codec.content(example.ids)) for example in examples]
 
 

@@ -32,6 +32,9 @@ from seqvae.reasons import Dropped, Reason, main_reason
 from seqvae.tokenizers.contract import TextTokenizer
 
 COPY = "a copy of another file"
+UNKNOWN = Reason(
+    "line", "a symbol that no training line has", "--data.tokenizer.unknown keep"
+)
 
 Surveys: TypeAlias = dict[Path, Survey]
 Rows: TypeAlias = dict[Path, SourceRow]
@@ -159,8 +162,10 @@ class Encoded(NamedTuple):
 
     path: Path
     num_lines: int
+    num_refused: int
+    """Lines that the tokenizer does not take."""
     packed: dict[str, Packed]
-    """The sequences of each split; those that are too long are left out."""
+    """The sequences of each split, without those lines, and without those that are too long."""
 
 
 def encode_lines(block: Lines, tokenizer: TextTokenizer) -> Encoded:
@@ -170,13 +175,13 @@ def encode_lines(block: Lines, tokenizer: TextTokenizer) -> Encoded:
     splits = _splits_of(block.lines, block.split)
     packed = {}
     for number, split in enumerate(SPLITS):
-        chosen = (splits == number) & (lengths <= tokenizer.max_steps)
+        chosen = (splits == number) & (lengths > 0) & (lengths <= tokenizer.max_steps)
         if chosen.any():
             steps = chain.from_iterable(compress(tokens, chosen.tolist()))
             flat = np.fromiter(steps, tokenizer.token_type, lengths[chosen].sum())
             labels = block.labels[chosen] if len(block.labels) else block.labels
             packed[split] = pack(flat[:, None], lengths[chosen], labels)
-    return Encoded(block.path, len(tokens), packed)
+    return Encoded(block.path, len(tokens), int((lengths == 0).sum()), packed)
 
 
 def _encode(
@@ -197,16 +202,20 @@ def _encode(
         raise InputError("no lines to train on: the training files hold none")
     trained = tokenizer.train(chain([first], training))
     spools = {split: Spool(folder, trained, f"spool.{split}") for split in SPLITS}
-    num_lines, taken = Counter[Path](), {path: Counter[str]() for path in surveys}
+    num_lines, num_refused = Counter[Path](), Counter[Path]()
+    taken = {path: Counter[str]() for path in surveys}
     for encoded in _encoded(divided, surveys, trained, data):
         num_lines[encoded.path] += encoded.num_lines
+        num_refused[encoded.path] += encoded.num_refused
         for split, packed in encoded.packed.items():
             taken[encoded.path][split] += len(spools[split].add_packed(packed))
     text = f"longer than {trained.max_steps} tokens"
     too_long = Reason("line", text, "--data.tokenizer.max_steps")
     for path, found in surveys.items():
         dropped = Dropped(found.dropped)
-        if num_too_long := num_lines[path] - taken[path].total():
+        if num_refused[path]:
+            dropped[UNKNOWN] = num_refused[path]
+        if num_too_long := num_lines[path] - num_refused[path] - taken[path].total():
             dropped[too_long] = num_too_long
         why = main_reason(dropped)
         reason = why.text if why and not taken[path] else None

@@ -21,7 +21,7 @@ from seqvae.errors import InputError
 from seqvae.inference.codec import Codec
 from seqvae.inference.directions import FIT, Directions, fit_directions
 from seqvae.inference.labels import Labelled, draw_labelled
-from seqvae.inference.measures import ATTRIBUTES
+from seqvae.inference.measures import measures_of
 from seqvae.inference.prior import Prior
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.vae import SequenceVAE
@@ -153,7 +153,7 @@ def _values(
     Raises:
         InputError: an attribute is unknown, or the labels have the name of one.
     """
-    known = list(ATTRIBUTES[codec.tokenizer.modality])
+    known = list(measures_of(codec.tokenizer))
     there_are = known if labelled.values is None else [labelled.name, *known]
     if there_are.count(labelled.name) > 1:
         raise InputError(f"the labels are named {labelled.name}, as an attribute is; rename them")
@@ -179,7 +179,7 @@ def measure(
     codec: Codec, sequences: Sequence[Ids], names: Sequence[str]
 ) -> dict[str, Float[Tensor, " N"]]:
     """Attributes of sequences, by name."""
-    known = ATTRIBUTES[codec.tokenizer.modality]
+    known = measures_of(codec.tokenizer)
     contents = [codec.content(ids) for ids in sequences]
     return {name: torch.tensor([known[name](content) for content in contents]) for name in names}
 
@@ -188,7 +188,7 @@ def measure_movement(
     codec: Codec, prior: Prior, directions: Directions, *, amount: float = 1.0, seed: int = 0
 ) -> Movement:
     """Move samples of the prior along every direction; an amount below 0 should lessen it."""
-    known = ATTRIBUTES[codec.tokenizer.modality]
+    known = measures_of(codec.tokenizer)
     measured = tuple(name for name in directions.names if name in known)
     z = prior.sample(NUM_MOVED, torch.Generator().manual_seed(seed))
     before = measure(codec, codec.tokens(z.to(codec.device)), measured)

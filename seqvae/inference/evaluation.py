@@ -98,9 +98,9 @@ class Evaluation:
     """Music that keeps timing within a step: mean difference of those onsets, in milliseconds at
     120 quarters per minute."""
     word_perplexity: float | None = None
-    """Text: exp(nats / (words + ends of line)) of neg_elbo, whatever the tokenizer."""
+    """Text in words: exp(nats / (words + ends of line)) of neg_elbo, whatever the tokenizer."""
     iw_word_perplexity: float | None = None
-    """Text: the same of iw_nll."""
+    """Text in words: the same of iw_nll."""
     bits_per_byte: float | None = None
     """Text: bits of the bound per UTF-8 byte of the decoded lines, one line break per line."""
     music_windows: int | None = None
@@ -119,7 +119,8 @@ class Evaluation:
     """Music with several pitched tracks: mean fraction of the steps of a window at which one sounds
     above another whose mean pitch is higher, in samples and in the split."""
     bleu: float | None = None
-    """Text: corpus BLEU-4 (sacrebleu, 0..100) of those decodings against the originals."""
+    """Text in words: corpus BLEU-4 (sacrebleu, 0..100) of those decodings against the
+    originals."""
 
     def known(self) -> dict[str, object]:
         """The figures that this model and split have, by name."""

@@ -39,24 +39,28 @@ class TextPairs:
         """Add pairs."""
         texts = [self.tokenizer.decode(ids) for ids in originals]
         guesses = [self.tokenizer.decode(ids) for ids in decodings]
-        self.num_words += sum(len(text.split()) + 1 for text in texts)
         self.num_bytes += sum(len(text.encode()) + 1 for text in texts)
+        if not self.tokenizer.has_words:
+            return
+        self.num_words += sum(len(text.split()) + 1 for text in texts)
         score = self.bleu.corpus_score(guesses, [texts])
         self.right += np.array(score.counts)
         self.guessed += np.array(score.totals)
         self.lengths += np.array([score.sys_len, score.ref_len])
 
     def figures(self, nats: dict[str, float]) -> dict[str, float]:
-        """Perplexities per word and bits per byte, from `neg_elbo` and `iw_nll` in nats; BLEU."""
+        """Bits per byte, from `neg_elbo` in nats; of words, perplexities and BLEU."""
+        bits = {"bits_per_byte": nats["neg_elbo"] / math.log(2) / self.num_bytes}
+        if not self.tokenizer.has_words:
+            return bits
         num_guessed, num_original = self.lengths.tolist()
         bleu = self.bleu.compute_bleu(
             self.right.tolist(), self.guessed.tolist(), num_guessed, num_original,
             smooth_method="exp",
         )  # fmt: skip
-        return {
+        return bits | {
             "word_perplexity": math.exp(min(nats["neg_elbo"] / self.num_words, 700.0)),
             "iw_word_perplexity": math.exp(min(nats["iw_nll"] / self.num_words, 700.0)),
-            "bits_per_byte": nats["neg_elbo"] / math.log(2) / self.num_bytes,
             "bleu": float(bleu.score),
         }
 

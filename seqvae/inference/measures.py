@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from seqvae.music.features import MEASURES
+from seqvae.tokenizers import AnyTokenizer
 
 PAST = re.compile(r"\b(?:was|were|had|did|went|came|said|got|made|took|saw|found|\w{3,}ed)\b", re.I)
 
@@ -34,7 +35,19 @@ def past_tense(text: str) -> float:
     return float(PAST.search(text) is not None)
 
 
+def num_characters(text: str) -> float:
+    """Number of characters."""
+    return float(len(text))
+
+
 ATTRIBUTES: dict[str, dict[str, Callable[[Any], float]]] = {
     "music": MEASURES,
     "text": {measure.__name__: measure for measure in (length, word_length, question, past_tense)},
+    "symbols": {"length": num_characters},
 }
+
+
+def measures_of(tokenizer: AnyTokenizer) -> dict[str, Callable[[Any], float]]:
+    """The attributes of the texts or pieces of a tokenizer."""
+    is_text = tokenizer.modality == "text"
+    return ATTRIBUTES["symbols" if is_text and not tokenizer.has_words else tokenizer.modality]

@@ -18,7 +18,7 @@ from seqvae.corpus.store import Corpus
 from seqvae.disk import require_folder, write_file
 from seqvae.errors import InputError
 from seqvae.inference.attributes import Movement
-from seqvae.inference.measures import ATTRIBUTES
+from seqvae.inference.measures import measures_of
 from seqvae.inference.trained import TrainedVAE
 from seqvae.model.config import Sampling
 from seqvae.model.decoding import GREEDY
@@ -148,7 +148,7 @@ def _map(vae: TrainedVAE, encoded: Encoded, plane: Plane) -> Data:
     """Posterior means on a plane, what they stand for, and the attributes that vary."""
     contents = [vae.codec.content(example.ids) for example in encoded.examples]
     attributes = []
-    for name, measure in ATTRIBUTES[vae.tokenizer.modality].items():
+    for name, measure in measures_of(vae.tokenizer).items():
         values = [measure(content) for content in contents]
         if min(values) < max(values):
             definition = (inspect.getdoc(measure) or "").partition("\n")[0]

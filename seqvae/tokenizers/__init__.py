@@ -17,6 +17,7 @@ from seqvae.tokenizers.drums import DrumsTokenizer
 from seqvae.tokenizers.groove import GrooveTokenizer
 from seqvae.tokenizers.melody import MelodyTokenizer
 from seqvae.tokenizers.polyphony import PolyphonyTokenizer
+from seqvae.tokenizers.symbols import SymbolTokenizer
 from seqvae.tokenizers.text import SubwordTokenizer
 from seqvae.tokenizers.trio import TrioTokenizer
 from seqvae.tokenizers.voices import VoicesTokenizer
@@ -27,6 +28,7 @@ AnyTokenizer = TextTokenizer | MusicTokenizer
 TOKENIZERS: dict[str, type[AnyTokenizer]] = {
     "text": SubwordTokenizer,
     "words": WordTokenizer,
+    "symbols": SymbolTokenizer,
     "melody": MelodyTokenizer,
     "drums": DrumsTokenizer,
     "groove": GrooveTokenizer,

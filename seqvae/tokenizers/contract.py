@@ -149,6 +149,8 @@ class TextTokenizer(Tokenizer):
 
     modality: ClassVar[Literal["text"]] = "text"
     channels: ClassVar[tuple[str, ...]] = ("tokens",)
+    has_words: ClassVar[bool] = True
+    """Whether spaces separate words, so that figures may count them."""
 
     @abstractmethod
     def train(self, lines: Iterable[str]) -> "TextTokenizer":
@@ -156,10 +158,14 @@ class TextTokenizer(Tokenizer):
 
     @abstractmethod
     def encode_lines(self, lines: list[str]) -> list[list[int]]:
-        """The tokens of each line, ended by `eos_id`."""
+        """The tokens of each line, ended by `eos_id`; none at all of a line that is refused."""
 
     def encode(self, text: str) -> Ids:
-        """The tokens (T, 1) of a line, ended by `eos_id`."""
+        """The tokens (T, 1) of a line, ended by `eos_id`.
+
+        Raises:
+            InputError: the line is refused.
+        """
         (tokens,) = self.encode_lines([text])
         return np.array(tokens, np.int64)[:, None]
 

@@ -201,7 +201,7 @@ class PlantedCodec(Codec):
     def __init__(self) -> None:
         """Nothing is loaded."""
 
-    tokenizer = SimpleNamespace(modality="planted")
+    tokenizer = SimpleNamespace(modality="planted")  # and no attributes but those planted
     device = torch.device("cpu")
 
     def tokens(self, z: torch.Tensor, *_: object) -> list[NDArray[np.int64]]:
@@ -214,7 +214,7 @@ class PlantedCodec(Codec):
 def planted(monkeypatch: pytest.MonkeyPatch, weights: list[list[float]]) -> Directions:
     """Linear scores of two attributes with spreads 1 and 10: x, at most 0.5, and 10 y."""
     measures = {"small": lambda z: min(z[0], 0.5), "large": lambda z: 10 * z[1]}
-    monkeypatch.setattr(attributes, "ATTRIBUTES", {"planted": measures})
+    monkeypatch.setattr(attributes, "measures_of", lambda _: measures)
     monkeypatch.setattr(directions, "FARTHEST", 100.0)
     score = make_score(2, 2, "means")
     score.load_state_dict({"0.weight": torch.tensor(weights), "0.bias": torch.zeros(2)})
