@@ -53,8 +53,8 @@ class DataConfig:
     """Rules for which tracks are what, where names, channels and programs do not tell: 'drums:
     name=drum*; melody: highest; bass: channel=2'. They become `tracks` of the tokenizer."""
     tokenizer: dict[str, Any] = field(default_factory=dict)
-    """`kind` (text, words, symbols, melody, drums, groove, trio, voices or polyphony) and the settings of
-    that tokenizer."""
+    """`kind` (text, words, symbols, melody, drums, groove, trio, voices or polyphony) and the
+    settings of that tokenizer."""
     valid_share: float = 0.1
     """Share of the sequences held out for validation, as nearly as whole sources allow; at least
     one source."""

@@ -32,9 +32,7 @@ from seqvae.reasons import Dropped, Reason, main_reason
 from seqvae.tokenizers.contract import TextTokenizer
 
 COPY = "a copy of another file"
-UNKNOWN = Reason(
-    "line", "a symbol that no training line has", "--data.tokenizer.unknown keep"
-)
+UNKNOWN = Reason("line", "a symbol that no training line has", "--data.tokenizer.unknown keep")
 
 Surveys: TypeAlias = dict[Path, Survey]
 Rows: TypeAlias = dict[Path, SourceRow]

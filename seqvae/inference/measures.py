@@ -49,5 +49,6 @@ ATTRIBUTES: dict[str, dict[str, Callable[[Any], float]]] = {
 
 def measures_of(tokenizer: AnyTokenizer) -> dict[str, Callable[[Any], float]]:
     """The attributes of the texts or pieces of a tokenizer."""
-    is_text = tokenizer.modality == "text"
-    return ATTRIBUTES["symbols" if is_text and not tokenizer.has_words else tokenizer.modality]
+    if tokenizer.modality == "text" and not tokenizer.has_words:
+        return ATTRIBUTES["symbols"]
+    return ATTRIBUTES[tokenizer.modality]

@@ -139,7 +139,8 @@ class SymbolTokenizer(TextTokenizer):
             unknown = next(symbol for symbol in self._symbols(text) if symbol not in self._ids)
             raise InputError(
                 f"{shown(text)}: {shown(unknown)} is not in the alphabet of the model "
-                f"({len(self.alphabet)} symbols); train with data.tokenizer.unknown keep to allow it"
+                f"({len(self.alphabet)} symbols); one trained with data.tokenizer.unknown keep "
+                "would take it"
             )
         return ids
 

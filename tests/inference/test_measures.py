@@ -29,6 +29,6 @@ def test_every_measure_of_an_empty_text_is_finite() -> None:
 
 
 def test_attributes_are_found_by_modality() -> None:
-    assert set(ATTRIBUTES) == {"music", "text"}
+    assert set(ATTRIBUTES) == {"music", "text", "symbols"}
     assert ATTRIBUTES["music"] is MEASURES
     assert list(TEXT) == ["length", "word_length", "question", "past_tense"]

@@ -18,6 +18,7 @@ from seqvae.tokenizers import (
 STEPS = {
     "text": Steps(vocab_sizes=(300,), max_steps=64, eos_id=1),
     "words": Steps(vocab_sizes=(5,), max_steps=100, eos_id=0),
+    "symbols": Steps(vocab_sizes=(9,), max_steps=128, eos_id=0),
     "melody": Steps(vocab_sizes=(90,), max_steps=16, condition_sizes=(61,)),
     "drums": Steps(vocab_sizes=(512,), max_steps=16, num_members=(9,), condition_sizes=(61,)),
     "groove": Steps(
@@ -41,7 +42,7 @@ SETTINGS = {
 @pytest.mark.parametrize("kind", TOKENIZERS)
 def test_a_model_is_told_the_steps_of_every_kind(kind: str) -> None:
     tokenizer = make_tokenizer({"kind": kind} | SETTINGS[kind])
-    if tokenizer.kind == "words":
+    if tokenizer.kind in ("words", "symbols"):
         tokenizer = tokenizer.train(["one two three"])
     assert tokenizer.steps == STEPS[kind]
     num_channels = tokenizer.steps.slot_size or len(tokenizer.vocab_sizes)
