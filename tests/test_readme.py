@@ -95,8 +95,8 @@ def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(lines)
     labels = "".join(f"{number % 2}\t{line}\n" for number, line in enumerate(lines.splitlines()))
     (tmp_path / "my_labels.tsv").write_text(labels)
-    molecules = ("CC(C)=O", "c1ccccc1", "CCO", "CCN", "OCC=C", "c1ccncc1")
-    (tmp_path / "molecules.csv").write_text("\n".join(["smiles", *molecules * 5]))
+    molecules = (f"c1ccccc1{'C' * number}({end})=O" for number in range(9) for end in "CNO")
+    (tmp_path / "molecules.csv").write_text("\n".join(["smiles", *molecules]))
     rows = "".join(f'{number % 2},"{line}"\n' for number, line in enumerate(lines.splitlines()))
     for name, label in (("reviews.csv", "sentiment"), ("moods.csv", "mood")):
         (tmp_path / name).write_text(f"{label},text\n{rows}", encoding="utf-8")
