@@ -21,6 +21,7 @@ from seqvae.model.heads import ChannelHeads
 from seqvae.model.note_sets import NoteHeads, NoteSetEmbedding
 from seqvae.model.note_tables import NoteHeadTables, NoteInputTables
 
+HAS_BF16 = torch.backends.mkldnn.enabled and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 MAX_TABLE_ROWS = 1024  # above, a product of one embedding costs less than a table of them all
 
 
@@ -75,19 +76,26 @@ class Product:
 
     def __init__(self, weight: Float[Tensor, "G K"], precision: torch.dtype | None) -> None:
         """Made in this precision; None is that of the weights."""
-        self.is_rough = precision is not None
+        self.precision = precision
         # With weights (K, G), exact products of few rows are faster.
         self.weight = weight.t().contiguous() if precision is None else weight.to(precision)
+        # On a CPU, rough products are faster with weights in the layout that oneDNN chooses.
+        self.packed = self.weight.is_cpu and precision is torch.bfloat16 and HAS_BF16
+        if self.packed:
+            self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight)
 
     def __call__(
         self, addend: Float[Tensor, "*#B G"], x: Float[Tensor, "B K"], out: Float[Tensor, "B G"]
     ) -> None:
         """Write the sum to `out`, which may be the addend."""
-        if not self.is_rough:
+        if self.precision is None:
             torch.addmm(addend, x, self.weight, out=out)
             return
-        x = x.to(self.weight.dtype)
-        product = self.weight.mv(x[0])[None] if len(x) == 1 else linear(x, self.weight)
+        x = x.to(self.precision)
+        if self.packed:
+            product = torch.ops.mkldnn._linear_pointwise(x, self.weight, None, "none", [], "")
+        else:
+            product = linear(x, self.weight)
         torch.add(addend, product, out=out)
 
 
