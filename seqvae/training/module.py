@@ -30,8 +30,9 @@ from seqvae.disk import fields_of
 from seqvae.errors import InputError
 from seqvae.inference.bundle import BUNDLE, model_card, save_bundle
 from seqvae.model.objective import TargetRate, training_loss
-from seqvae.model.ranks import from_main, is_main, rank
+from seqvae.model.ranks import is_main, rank
 from seqvae.model.vae import SequenceVAE
+from seqvae.training.agreements import from_main
 from seqvae.training.averages import TrainingNats, move_average, sums_of
 from seqvae.training.checkpoint import write_checkpoint, write_metrics
 from seqvae.training.collapse import CollapseWatch

@@ -6,7 +6,8 @@ all one step later, when they have arrived: nobody waits for them, and no GPU is
 
 import time
 
-from seqvae.model.ranks import Agreement, is_main, size
+from seqvae.model.ranks import is_main, size
+from seqvae.training.agreements import Agreement
 
 
 class Requests:

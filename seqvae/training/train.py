@@ -16,9 +16,10 @@ from seqvae.errors import InputError
 from seqvae.inference.bundle import bundle_in
 from seqvae.inference.codec import Codec
 from seqvae.inference.prior import Prior, fit_prior_of
-from seqvae.model.ranks import end_in_time, from_main, is_main, one_voice
+from seqvae.model.ranks import is_main
 from seqvae.model.remedies import BetaSchedule
 from seqvae.stops import Stopped, first_to, number_of, on_signal
+from seqvae.training.agreements import from_main
 from seqvae.training.checkpoint import (
     CHECKPOINT,
     NEW_NAME,
@@ -28,6 +29,7 @@ from seqvae.training.checkpoint import (
     tidy,
 )
 from seqvae.training.config import Config
+from seqvae.training.endings import end_in_time, one_voice
 from seqvae.training.engine import join, make_trainer, quiet_lightning
 from seqvae.training.hardware import keep_freed_memory, use_gpu
 from seqvae.training.module import VAETraining
