@@ -118,6 +118,12 @@ class Evaluation:
     crossing: tuple[float, float] | None = None
     """Music with several pitched tracks: mean fraction of the steps of a window at which one sounds
     above another whose mean pitch is higher, in samples and in the split."""
+    self_similarity: tuple[float, float] | None = None
+    """Music of several bars: mean similarity of the onsets of a bar to those of the bar before, in
+    samples and in the split."""
+    copied: tuple[float, float] | None = None
+    """Music: fraction of spans of 16 steps, of those in which four or more notes begin, that stand
+    verbatim in the training split, of samples and of the split."""
     bleu: float | None = None
     """Text in words: corpus BLEU-4 (sacrebleu, 0..100) of those decodings against the
     originals."""

@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from seqvae.music.features import melody_bass_consonance, overlap, scale_share, voice_crossing
+from seqvae.music.features import (
+    bar_similarities,
+    melody_bass_consonance,
+    overlap,
+    scale_share,
+    voice_crossing,
+)
 from seqvae.music.notes import DEFAULT_QPM, Piece
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer, TextTokenizer
@@ -132,12 +138,19 @@ def sample_figures(
         "scale_share": scale_share,
         "consonance": melody_bass_consonance,
         "crossing": voice_crossing,
+        "self_similarity": _self_similarity,
     }
     for name, measure in measures.items():
         of_samples, of_data = (_mean(map(measure, pieces)) for pieces in (samples, held_out))
         if of_data is not None:
             figures[name] = (of_samples or 0.0, of_data)
     return figures
+
+
+def _self_similarity(piece: Piece) -> float:
+    """Mean similarity of successive bars; nan for a single bar and for silence."""
+    similarities = bar_similarities(piece)
+    return float(similarities.mean()) if len(similarities) else math.nan
 
 
 def _mean(values: Iterable[float]) -> float | None:

@@ -30,6 +30,7 @@ from seqvae.inference.attributes import Movement, fingerprint, fit_attributes, m
 from seqvae.inference.bundle import BUNDLE, as_path, bundle_in, open_corpus
 from seqvae.inference.clips import corner_weights, cut_to_shortest, mixed
 from seqvae.inference.codec import BATCH_SIZE, Codec, Item
+from seqvae.inference.copies import share_copied
 from seqvae.inference.directions import Directions
 from seqvae.inference.evaluation import Evaluation, evaluate
 from seqvae.inference.figures import sample_figures
@@ -410,7 +411,13 @@ class TrainedVAE:
         conditions = [ids[:, self.model.steps.num_channels :] for ids in windows]
         samples = self.codec.tokens(z, Sampling(), generator, conditions)
         collections = (samples, windows, others)
-        return sample_figures(*([self.codec.piece(ids) for ids in each] for each in collections))
+        pieces = [[self.codec.piece(ids) for ids in each] for each in collections]
+        num_channels = self.model.steps.num_channels
+        copied = tuple(
+            share_copied(ids, of_ids, train, num_channels)
+            for ids, of_ids in zip(collections[:2], pieces[:2], strict=True)
+        )
+        return sample_figures(*pieces) | ({} if None in copied else {"copied": copied})
 
 
 def _evaluated(split: Split, how: options.Evaluate) -> NDArray[np.int64] | None:

@@ -25,6 +25,8 @@ METRICS_IN = {  # unit: metrics
     "bits per byte": ("bits_per_byte",),
     "overlapping area: samples / training split": ("overlap",),
     "fraction of notes: samples / data": ("scale_share",),
+    "fraction of spans: samples / data": ("copied",),
+    "from 0 to 1: samples / data": ("self_similarity",),
     "fraction of steps: samples / data": ("consonance", "crossing"),
 }
 UNITS = {name: unit for unit, names in METRICS_IN.items() for name in names}

@@ -1,6 +1,6 @@
 /*
  * The report: its sections, filled with the data that Python has written into the page. Needs
- * elements.js, charts.js, clip.js, midi.js, synth.js, roll.js, card.js and map.js.
+ * elements.js, charts.js, clip.js, midi.js, synth.js, roll.js, card.js, map.js and listening.js.
  */
 "use strict";
 
@@ -81,6 +81,21 @@ function samplesSection() {
   const over = data.over_chords ? ", over the chords of sequences of the validation split" : "";
   return section("Samples", `Drawn from the prior at temperature 1${over}; not selected.`,
     isMusic ? clipList(named) : sentenceList(named));
+}
+
+/** Labels are hidden until a listener has guessed; names and file names say nothing either. */
+function listeningSection() {
+  if (!data.listening.length) return null;
+  const clips = data.listening.map(({ clip }) => unpackClip(clip, data.grid));
+  const layout = rollLayout(clips);
+  const named = clips.map((clip, i) => ({
+    ...data.listening[i], ...card(clip, `clip ${i + 1}`, { layout, tag: "li" }),
+  }));
+  const numSamples = data.listening.filter(({ isSample }) => isSample).length;
+  return section("Listening test",
+    `${numSamples} samples at temperature 1 and ${clips.length - numSamples} sequences of the ` +
+      "test split, shuffled; none is selected. Which are which?",
+    ...new ListeningTest(named).elements);
 }
 
 function interpolationSection() {
@@ -194,6 +209,6 @@ function formatPercentage(fraction) {
 
 document.title = `${data.title} – seqvae`;
 document.getElementById("page").append(
-  heading(), trainingSection(), metricsSection(), samplesSection(), interpolationSection(),
-  mapSection(), attributesSection(),
+  ...[heading(), trainingSection(), metricsSection(), samplesSection(), listeningSection(),
+    interpolationSection(), mapSection(), attributesSection()].filter((part) => part !== null),
   html("footer", { class: "muted" }, "Written by seqvae report. This file loads nothing."));

@@ -35,6 +35,9 @@ TEMPLATE = "report.html"
 MAX_BYTES = 5_000_000  # of a page
 MAX_POINTS = 10_000  # on the map
 NUM_SAMPLES = 8
+NUM_LISTENED = 16  # samples of the listening test, and as many sequences of the test split
+LISTENING_SEED = 1  # the samples that the page names have seed 0
+SAMPLING = Sampling(temperature=1.0)
 NUM_STEPS = 7  # of the interpolation, both ends included
 MAX_EVALUATED = 10_000  # sequences of a larger split, which stand for it
 IW_SAMPLES = 10  # a looser bound than the usual 500, in minutes instead of hours
@@ -85,6 +88,7 @@ def gather(vae: TrainedVAE, corpus: Corpus, *, history: list[dict[str, float]], 
         "kl_per_dim": plain(encoded.kl_per_dim.sort(descending=True).values),
         "over_chords": vae.tokenizer.modality == "music" and vae.tokenizer.reads_chords,
         "samples": _samples(vae, encoded),
+        "listening": _listening(vae, corpus),
         "interpolation": _interpolation(vae, encoded, plane),
         "map": _map(vae, encoded, plane) | {"total": len(corpus.splits["valid"])},
         "movement": _movement(None if vae.run is None else Movement.load(vae.run)),
@@ -123,7 +127,26 @@ def _samples(vae: TrainedVAE, encoded: Encoded) -> list[str | Data]:
     """Samples of the prior at temperature 1; where chords are given, over those of the split."""
     z = vae.prior.sample(NUM_SAMPLES, vae.codec.generator(0))
     over = [encoded.examples[i % len(encoded.examples)] for i in range(NUM_SAMPLES)]
-    return _decode(vae, z, over, Sampling(temperature=1.0), vae.codec.generator(0))
+    return _decode(vae, z, over, SAMPLING, vae.codec.generator(0))
+
+
+def _listening(vae: TrainedVAE, corpus: Corpus) -> list[Data]:
+    """Samples among sequences of the test split, in random order; none of text.
+
+    They are other samples than those that the page shows by name. Where chords are given, a sample
+    is over those of one of the sequences.
+    """
+    if vae.tokenizer.modality == "text":
+        return []
+    rng, generator = np.random.default_rng(0), vae.codec.generator(LISTENING_SEED)
+    split = corpus.splits["test"]
+    real = [Example(split[i]) for i in rng.permutation(len(split))[:NUM_LISTENED].tolist()]
+    z = vae.prior.sample(len(real), generator)
+    clips = [
+        {"clip": clip, "isSample": True} for clip in _decode(vae, z, real, SAMPLING, generator)
+    ]
+    clips += [{"clip": _pack(vae.codec.content(each.ids)), "isSample": False} for each in real]
+    return [clips[i] for i in rng.permutation(len(clips)).tolist()]
 
 
 def _interpolation(vae: TrainedVAE, encoded: Encoded, plane: Plane) -> Data:

@@ -198,3 +198,13 @@ def test_onsets_of_voices_count_whichever_voice_has_them() -> None:
     }
     ids[8] = 0
     assert music([ids], [np.zeros_like(ids)], voices) == {"onset_f1": 0}
+
+
+def test_bars_of_samples_resemble_each_other_as_measured() -> None:
+    def two_bars(*onsets: int) -> Piece:
+        return Piece(make_notes(onsets, np.array(onsets) + 1, 60), 4, num_steps=32)
+
+    alike, half = two_bars(0, 8, 16, 24), two_bars(0, 8, 16)  # 2 of 2, and 1 of 2
+    figures = sample_figures([half, alike], [alike, alike], [alike, half])
+    assert figures["self_similarity"] == (0.75, 1)
+    assert "self_similarity" not in sample_figures(C_MAJOR, C_MAJOR, OTHERS)  # single bars

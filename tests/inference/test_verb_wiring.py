@@ -16,6 +16,7 @@ from seqvae.errors import InputError
 from seqvae.inference import trained as facade
 from seqvae.inference.clips import Clip, mixed
 from seqvae.inference.codec import Codec
+from seqvae.inference.copies import share_copied
 from seqvae.inference.prior import Prior
 from seqvae.inference.trained import TrainedVAE
 from seqvae.model.config import ModelConfig, Sampling
@@ -342,6 +343,21 @@ def generator_after(vae: TrainedVAE, number: int) -> torch.Generator:
     generator = vae.codec.generator(2)
     vae.prior.sample(number, generator)
     return generator
+
+
+def test_what_is_copied_is_copied_from_the_training_split(melodies: Trained) -> None:
+    vae, corpus = melodies.vae, melodies.corpus
+    figures = vae.evaluate(corpus, split="train", iw_samples=1)
+    assert figures.copied is not None
+    assert figures.copied[1] == 1
+    figures = vae.evaluate(corpus, split="test", iw_samples=1)
+    assert figures.copied is not None
+    windows = [corpus.splits["test"][i] for i in range(len(corpus.splits["test"]))]
+    pieces = [vae.codec.piece(ids) for ids in windows]
+    expected = share_copied(windows, pieces, corpus.splits["train"], 1)
+    assert figures.copied[1] == expected
+    assert expected is not None
+    assert expected < 1
 
 
 def test_music_is_capped(

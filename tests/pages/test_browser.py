@@ -169,6 +169,34 @@ def test_an_interpolation_plays_in_turn(melody_page: Page, show: Any) -> None:
     assert tab.locator('[aria-pressed="true"]').count() == 0
 
 
+def test_what_a_clip_is_shows_once_the_listener_has_guessed(melody_page: Page, show: Any) -> None:
+    tab = show(melody_page)
+    heard = melody_page.data["listening"]
+    test = tab.locator("#listening-test")
+    clips = test.locator(".clip")
+    assert clips.count() == len(heard)
+    hidden = clips.all_inner_texts()
+    assert len({re.sub(r"\d+", "", text) for text in hidden}) == 1  # all say the same
+    for i, right in ((0, True), (1, False)):
+        is_sample = heard[i]["isSample"]
+        guess = "From the model" if is_sample == right else "From the data"
+        clips.nth(i).locator(f"text={guess}").click()
+        verdict = (
+            f"from the {'model' if is_sample else 'data'}: you are {'right' if right else 'wrong'}"
+        )
+        assert clips.nth(i).locator(".guess").inner_text() == verdict
+    score = test.locator("[role=status]").inner_text()
+    assert score.startswith("1 of 2 guesses are right")
+    test.locator("text=Show all").click()
+    labels = clips.locator(".guess").all_inner_texts()
+    shown = [label.split(":")[0] for label in labels]
+    assert shown == [f"from the {'model' if each['isSample'] else 'data'}" for each in heard]
+    assert "you are right" in labels[0]
+    assert test.locator("[role=status]").inner_text() == score
+    clips.nth(2).locator(".play").click()
+    assert clips.nth(2).locator(".play").get_attribute("aria-pressed") == "true"
+
+
 def test_every_drum_has_a_sound_of_its_own(drums_page: Page, show: Any) -> None:
     tab = show(drums_page)
     assert tab.evaluate("Object.keys(KIT)") == drums_page.data["grid"]["drums"]
@@ -366,7 +394,7 @@ def test_a_script_that_is_not_ours_does_not_run(
 NEEDS = {
     "elements.js": [], "clip.js": [], "midi.js": [], "synth.js": [],
     "charts.js": ["elements.js"], "map.js": ["elements.js"], "roll.js": ["elements.js"],
-    "card.js": ["elements.js", "midi.js", "roll.js", "synth.js"],
+    "card.js": ["elements.js", "midi.js", "roll.js", "synth.js"], "listening.js": ["elements.js"],
 }  # fmt: skip
 
 

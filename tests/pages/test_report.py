@@ -21,6 +21,7 @@ from seqvae.inference.measures import ATTRIBUTES
 from seqvae.inference.trained import TrainedVAE
 from seqvae.model.latent import slerp
 from seqvae.pages import report
+from seqvae.pages.clip import pack_clip
 from seqvae.pages.page import fill
 from seqvae.pages.plane import Plane, principal_plane
 from seqvae.tokenizers.contract import Example
@@ -101,6 +102,32 @@ def test_samples_are_those_of_the_prior_at_temperature_1(gathered: Gathered) -> 
     samples = gathered.data["samples"]
     assert samples == gathered.vae.sample(8, seed=0)
     assert samples != gathered.vae.sample(8, seed=0, temperature=0)
+
+
+def test_a_listening_test_hides_samples_among_sequences_of_the_test_split(
+    melodies: Trained, melody_page: Page
+) -> None:
+    vae, split = melodies.vae, melodies.corpus.splits["test"]
+    number = min(report.NUM_LISTENED, len(split))
+    heard = melody_page.data["listening"]
+    assert [each["isSample"] for each in heard].count(True) == number == len(heard) // 2
+    order = [each["isSample"] for each in heard]
+    assert order not in (sorted(order), sorted(order)[::-1])
+    windows = [pack_clip(vae.codec.piece(split[i])) for i in range(len(split))]
+    real = [each["clip"] for each in heard if not each["isSample"]]
+    assert all(clip in windows for clip in real)
+    assert real != windows[:number]  # not the first of the split
+    generator = vae.codec.generator(report.LISTENING_SEED)
+    z = vae.prior.sample(number, generator)
+    drawn = vae.codec.tokens(z, report.SAMPLING, generator)
+    samples = [pack_clip(vae.codec.piece(ids)) for ids in drawn]
+    written = [each["clip"] for each in heard if each["isSample"]]
+    assert sorted(map(str, written)) == sorted(map(str, samples))
+    assert not [clip for clip in written if clip in melody_page.data["samples"]]
+
+
+def test_text_has_no_listening_test(gathered: Gathered) -> None:
+    assert gathered.data["listening"] == []
 
 
 def test_the_interpolation_leads_from_its_start_to_its_end(gathered: Gathered) -> None:
