@@ -1,6 +1,6 @@
 """Train variational autoencoders of sequences, text or music, and use what they learned.
 
-vae = seqvae.load("runs/melody_2bar")
+vae = seqvae.load("drums_2bar")  # a model that ships, or a run such as "runs/my_beats"
 vae.sample(8, seed=1)
 vae.interpolate("a.mid", "b.mid", num_steps=9)
 """
@@ -27,7 +27,10 @@ def look(
 
 
 def load(folder: str | Path, device: "str | torch.device | None" = None) -> "TrainedVAE":
-    """The trained model of a run or of a bundle; by default on CUDA if that is available."""
+    """The trained model of a run, a bundle or a name that ships; by default on CUDA if it is there.
+
+    `seqvae models` lists the names.
+    """
     from seqvae.inference.trained import TrainedVAE  # here, so that `import seqvae` stays fast
 
     return TrainedVAE.load(folder, device)

@@ -175,10 +175,27 @@ def look(arguments: Sequence[str]) -> None:
         print("\n" * (number > 0) + told)
 
 
+def models(arguments: Sequence[str]) -> None:
+    """List the trained models that ship, which every command takes by name."""
+    Parser(prog="seqvae models", description=models.__doc__).parse_args(arguments)
+    from seqvae.inference.catalogue import list_models
+
+    print(list_models())
+
+
+def presets(arguments: Sequence[str]) -> None:
+    """List the presets of settings, which prepare and train take by name."""
+    Parser(prog="seqvae presets", description=presets.__doc__).parse_args(arguments)
+    from seqvae.inference.catalogue import list_presets
+
+    print(list_presets())
+
+
+LISTS = (models, presets)
 MAKING = (look, prepare, train, evaluate)
 PLAYING = (sample, reconstruct, interpolate, blend, vary, analogy, attributes, shift, score, report)
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
-    verb.__name__: verb for verb in (*MAKING, *PLAYING)
+    verb.__name__: verb for verb in (*LISTS, *MAKING, *PLAYING)
 }
 
 
@@ -313,7 +330,7 @@ def _verb_parser(kind: type) -> Parser:
     verb = kind.__name__.lower()
     parser = Parser(prog=f"seqvae {verb}", description=VERBS[verb].__doc__)
     if VERBS[verb] in PLAYING or VERBS[verb] is evaluate:
-        parser.add_argument("run", help="a run or a bundle")
+        parser.add_argument("run", help="a run, a bundle, or the name of a model that ships")
     docs, hints = options.field_docs(kind), get_type_hints(kind)
     # The fields of the verb come first, then those that it shares with others.
     order = dict.fromkeys(name for base in kind.__mro__[:-1] for name in base.__annotations__)

@@ -19,6 +19,7 @@ from seqvae.music.notes import NOTE_NAMES, Piece, bars, chord_share, pitched_not
 from seqvae.music.roles import Part, parts_of
 from seqvae.music.track_rules import parse_rules
 from seqvae.reasons import Dropped, amount, main_reason, ranked
+from seqvae.shipped import models, presets
 from seqvae.tokenizers import TOKENIZER_FILE, TOKENIZERS, load_tokenizer, make_tokenizer
 from seqvae.tokenizers.contract import MusicTokenizer
 from seqvae.tokenizers.tracks import TrackSettings, with_tracks
@@ -94,7 +95,8 @@ def look_at(
 ) -> Look | TextLook:
     """What a file holds, and what a model of this preset, or of any kind, would take of it.
 
-    `preset` is a config, a run, a bundle, a corpus, or a kind of tokenizer.
+    `preset` is the name of a preset or of a model that ships, a config, a run, a bundle, a corpus,
+    or a kind of tokenizer.
 
     Raises:
         InputError: the file cannot be read, the preset is none, or a rule for tracks is none.
@@ -176,6 +178,8 @@ def tokenizers_of(preset: str | Path | None) -> dict[str, MusicTokenizer]:
 def _tokenizer_of(preset: str | Path) -> Any:
     """The tokenizer of a config, a run, a bundle or a corpus, or that of a kind."""
     path = expanded(preset)
+    if not path.exists():
+        path = (models() | presets()).get(str(preset), path)
     if path.is_dir():
         places = [place for place in (path / "bundle", path) if (place / TOKENIZER_FILE).is_file()]
         return load_tokenizer(places[0] if places else path)

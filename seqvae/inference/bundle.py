@@ -29,11 +29,12 @@ from seqvae import __version__
 from seqvae.corpus.store import ABOUT, Corpus
 from seqvae.disk import door, fields_of, read_json, replaced_folder, write_file
 from seqvae.errors import InputError, shown
-from seqvae.files import expanded, is_folder
+from seqvae.files import expanded
 from seqvae.inference.evaluation import Evaluation
 from seqvae.inference.options import field_docs
 from seqvae.model.config import ModelConfig, Steps
 from seqvae.model.vae import SequenceVAE
+from seqvae.shipped import find_model
 from seqvae.tokenizers import AnyTokenizer, load_tokenizer, save_tokenizer
 from seqvae.tokenizers.contract import from_plain
 
@@ -58,13 +59,12 @@ def as_path(place: Any) -> Path:
 
 
 def bundle_in(folder: Path) -> Path:
-    """The bundle of a run, or the folder itself if it is a bundle.
+    """The bundle of a run or of a model that ships, or the folder itself if it is a bundle.
 
     Raises:
-        InputError: the folder is neither.
+        InputError: it is none of these.
     """
-    if not is_folder(folder):
-        raise InputError(f"{folder}: no such folder; name a run or a bundle")
+    folder = find_model(folder)
     if (folder / RUN_CONFIG).is_file() and not (folder / BUNDLE).is_dir():
         raise InputError(f"{folder}: this run has no bundle yet; let it reach a validation")
     return folder / BUNDLE if (folder / BUNDLE).is_dir() else folder

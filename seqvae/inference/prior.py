@@ -31,6 +31,7 @@ from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example
 
 FILE = "prior.safetensors"  # in a bundle
+STORED = (torch.float32, torch.float16)  # half of it in models that ship
 NUM_FITTED = 20_000  # sequences of a training split from which the distribution of codes is learned
 MAX_COMPONENTS, MIN_CODES = 50, 200  # of a mixture; codes per component, on average
 MAX_NUMBERS = 2**19  # in all covariances together: 2 MiB in a bundle
@@ -87,13 +88,13 @@ class Prior:
             shapes = {"weights": (count,), "means": (count, latent_dim)}
             shapes["scales"] = (count, latent_dim, latent_dim)
             for name, value in parts.items():
-                if tuple(value.shape) != shapes[name] or value.dtype != torch.float32:
+                if tuple(value.shape) != shapes[name] or value.dtype not in STORED:
                     raise ValueError(f"{name} of shape {tuple(value.shape)}, not {shapes[name]}")
                 if not value.isfinite().all():
                     raise ValueError(f"{name} are not finite")
             if (parts["weights"] < 0).any() or not parts["weights"].sum() > 0:
                 raise ValueError("weights below 0")
-            return cls(**parts)
+            return cls(**{name: value.float() for name, value in parts.items()})
 
 
 def fit_prior_of(codec: Codec, split: Split, *, seed: int = 0) -> Prior:

@@ -43,6 +43,7 @@ from seqvae.model.config import Sampling
 from seqvae.model.latent import INTERPOLATIONS, DiagonalGaussian, weighted
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.notes import Piece
+from seqvae.shipped import tell_which_model
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, Ids
 
@@ -84,13 +85,14 @@ class TrainedVAE:
 
     @classmethod
     def load(cls, folder: str | Path, device: str | torch.device | None = None) -> "TrainedVAE":
-        """Read a run or a bundle; by default the model goes to CUDA if that is available.
+        """Read a run, a bundle or a model that ships; by default it goes to CUDA if that is there.
 
         Raises:
-            InputError: the folder is neither, a file of it is missing or damaged, or there is no
+            InputError: the folder is none of these, a file of it is missing or damaged, or there is no
                 such device.
         """
         folder = as_path(folder)
+        tell_which_model(folder)
         bundle = bundle_in(folder)
         codec = Codec.load(bundle, device)
         return cls(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from seqvae.errors import SHOWN, InputError, in_words
-from seqvae.files import expanded
+from seqvae.shipped import find_preset
 
 if TYPE_CHECKING:
     from seqvae.training.config import Config
@@ -39,12 +39,12 @@ def parse_config(
     jsonargparse.set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = jsonargparse.ArgumentParser(
         prog=f"seqvae {verb}",
-        usage=f"seqvae {verb} CONFIG.yaml [--data.source FOLDER] [--SECTION.FIELD VALUE ...]",
+        usage=f"seqvae {verb} PRESET [--data.source FOLDER] [--SECTION.FIELD VALUE ...]",
         description=about,
         exit_on_error=False,
         allow_abbrev=False,
     )
-    parser.add_argument("--config", action="config", help="a YAML file; it may stand first, alone")
+    parser.add_argument("--config", action="config", help="a preset (seqvae presets) or a YAML file; it may stand first, alone")
     parser.add_class_arguments(Config)
     parser.add_argument("--dedupe", action="store_true", help="short for --data.dedupe true")
     if verb == "train":
@@ -55,7 +55,7 @@ def parse_config(
         print(parser.format_help(), tokenizer_help(), sep="\n", end="")
         sys.exit(0)
     if not words:
-        raise InputError(f"give a config, such as seqvae {verb} configs/melody_2bar.yaml")
+        raise InputError(f"give a preset or a config, such as seqvae {verb} melody_2bar")
     if not words[0].startswith("-"):
         words.insert(0, "--config")
     words, places = _without_places(_with_settings(words))
@@ -79,9 +79,9 @@ def _with_settings(words: list[str]) -> list[str]:
     read: list[str] = []
     for word in words:
         if read and read[-1] == "--config":
-            read[-1] = f"--config={read_settings(expanded(word))}"
+            read[-1] = f"--config={read_settings(find_preset(word))}"
         elif word.startswith("--config="):
-            read.append(f"--config={read_settings(expanded(word.removeprefix('--config=')))}")
+            read.append(f"--config={read_settings(find_preset(word.removeprefix('--config=')))}")
         else:
             read.append(word)
     return read

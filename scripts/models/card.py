@@ -1,0 +1,124 @@
+"""The cards of the models that ship: YAML as model hubs read it, then prose, sources and figures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from seqvae.corpus.config import DataConfig
+from seqvae.corpus.prepare import prepare
+from seqvae.disk import write_file
+from seqvae.inference.catalogue import FENCE
+from seqvae.inference.evaluation import Evaluation
+from seqvae.inference.options import field_docs
+
+SHOWN = (  # figures of `seqvae evaluate` that a card states
+    "num_sequences", "neg_elbo", "kl", "iw_nll", "active_units", "latent_dim",
+    "accuracy_teacher_forced", "accuracy_free_running", "accuracy_constant", "exact_match",
+    "onset_f1", "velocity_error", "timing_error_ms", "word_perplexity", "bleu",
+)  # fmt: skip
+CLIPS_SHARES = {"valid_share": 0.05, "test_share": 0.9}  # of the files of data/clips
+
+
+def write(
+    bundle: Path,
+    name: str,
+    recipes: dict[str, Any],
+    figures: dict[str, Evaluation],
+    rows: list[dict[str, str]],
+) -> None:
+    """Write the card of a bundle; `figures` are by the data that they were measured on."""
+    recipe = recipes["models"][name]
+    head = {
+        "library_name": "seqvae",
+        "license": recipe["licence"],
+        "tags": ["seqvae", "vae", *recipe["tags"]],
+        "model-index": [{"name": name, "results": [result(on, of) for on, of in figures.items()]}],
+    }
+    config = json.loads((bundle / "config.json").read_text(encoding="utf-8"))
+    epochs = config["training"]["trainer"]["max_epochs"]
+    credits_ = "\n".join(
+        f"| {recipes['sources'][row['source']]['what']} | {row['address']} | {row['licence']} | "
+        f"{row['files']} | {row['windows']} |" for row in rows
+    )  # fmt: skip
+    text = f"""{FENCE}{yaml.safe_dump(head, sort_keys=False)}{FENCE}# {name}
+
+{recipe["what"]}.
+
+```python
+import seqvae
+
+vae = seqvae.load("{name}")
+{"print(vae.sample(8, seed=1))" if recipe["preset"] == "text" else USE}
+```
+
+{recipe.get("listening", "").strip()}
+
+Trained for {epochs} epochs on one CPU core, with the preset `{recipe["preset"]}` in a smaller size.
+The weights are stored in float16; the figures were measured after that.
+
+## Licence and sources
+
+The weights are under {recipe["licence"]}. They were trained on these data, whose authors do not
+endorse them:
+
+| source | address | licence | files | sequences |
+|---|---|---|---|---|
+{credits_}
+
+## Figures
+
+{table(figures)}
+
+`data/models/SOURCES.tsv` has the commit of each source and the hash of the list of its files.
+`scripts/models/build.py` makes this model again.
+"""
+    write_file(bundle / "README.md", text.replace("\n\n\n\n", "\n\n"))
+
+
+USE = """for number, clip in enumerate(vae.sample(8, temperature=0.8, seed=1)):
+    clip.write(f"{number}.mid")"""
+
+
+def result(on: str, figures: Evaluation) -> dict[str, Any]:
+    """An entry of a model index."""
+    metrics = [
+        {"type": key, "value": round(float(value), 4)} for key, value in shown(figures).items()
+    ]
+    return {
+        "task": {"type": "other", "name": "reconstruction"},
+        "dataset": {"name": named(on), "type": "other"},
+        "metrics": metrics,
+    }
+
+
+def table(figures: dict[str, Evaluation]) -> str:
+    """A row a figure, a column for the data it was measured on."""
+    meanings = field_docs(Evaluation)
+    columns = {named(on): shown(of) for on, of in figures.items()}
+    head = f"| figure | {' | '.join(columns)} | meaning |\n|---|{'---|' * len(columns)}---|\n"
+    keys = next(iter(columns.values()))
+    return head + "\n".join(
+        f"| `{key}` | {' | '.join(f'{of[key]:.4g}' for of in columns.values())} | "
+        f"{meanings[key]} |" for key in keys
+    )  # fmt: skip
+
+
+def shown(figures: Evaluation) -> dict[str, float]:
+    """The figures that a card states."""
+    return {key: getattr(figures, key) for key in SHOWN if getattr(figures, key) is not None}
+
+
+def named(on: str) -> str:
+    """How a card calls the data."""
+    return "test split" if on == "test" else f"data/clips/{on}"
+
+
+def prepare_clips(bundle: Path, clips: Path, corpus: Path) -> None:
+    """A corpus of clips that ship, nearly all of it in the test split, as a model reads them."""
+    settings = json.loads((bundle / "config.json").read_text(encoding="utf-8"))["training"]
+    data = DataConfig(
+        source=str(clips), tokenizer=settings["data"]["tokenizer"], num_workers=1, **CLIPS_SHARES
+    )
+    prepare(data, corpus)

@@ -1,0 +1,79 @@
+"""What ships with seqvae, by name: presets and trained models.
+
+The build puts them inside the package; a checkout has them beside it.
+"""
+
+import logging
+from pathlib import Path
+
+from seqvae.errors import InputError
+from seqvae.files import expanded, is_file, is_folder
+
+PACKAGE = Path(__file__).parent
+INSTALLED = PACKAGE / "data"
+
+logger = logging.getLogger(__name__)
+
+
+def presets_folder() -> Path:
+    """The folder of the presets, one YAML file each."""
+    return _folder(INSTALLED / "configs", PACKAGE.parent / "configs")
+
+
+def models_folder() -> Path:
+    """The folder of the trained models, one bundle each."""
+    return _folder(INSTALLED / "models", PACKAGE.parent / "data" / "models")
+
+
+def presets() -> dict[str, Path]:
+    """The file of each preset."""
+    return {file.stem: file for file in sorted(presets_folder().glob("*.yaml"))}
+
+
+def models() -> dict[str, Path]:
+    """The bundle of each model that ships."""
+    files = sorted(models_folder().glob("*/config.json"))
+    return {file.parent.name: file.parent for file in files}
+
+
+def find_preset(place: str | Path) -> Path:
+    """A file of settings: the one at a place, or else the preset of that name.
+
+    Raises:
+        InputError: there is neither.
+    """
+    path, shipped = expanded(place), presets().get(str(place))
+    if is_file(path):
+        if shipped is not None:
+            logger.info("%s: taking the file here, not the preset that ships", place)
+        return path
+    if shipped is None:
+        raise InputError(f"{place}: no such config file, and no preset (seqvae presets lists them)")
+    return shipped
+
+
+def find_model(place: Path) -> Path:
+    """The folder of a run or a bundle: the one at a place, or else the model of that name.
+
+    Raises:
+        InputError: there is neither.
+    """
+    if is_folder(place):
+        return place
+    shipped = models().get(str(place))
+    if shipped is None:
+        raise InputError(
+            f"{place}: no such folder; name a run, a bundle, or a model that ships "
+            "(seqvae models lists them)"
+        )
+    return shipped
+
+
+def tell_which_model(place: Path) -> None:
+    """Say so where a folder has the name of a model that ships: the folder is taken."""
+    if is_folder(place) and str(place) in models():
+        logger.info("%s: taking the folder here, not the model that ships", place)
+
+
+def _folder(installed: Path, beside: Path) -> Path:
+    return installed if installed.is_dir() else beside
