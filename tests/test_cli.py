@@ -146,7 +146,7 @@ def test_the_verbs_write_midi_that_can_be_read(
         ("sample nowhere", "nowhere: no such folder"),
         ("sample .", "is this a seqvae bundle?"),
         ("sample", "required: run"),
-        ("train", "give a config, such as"),
+        ("train", "give a preset or a config, such as"),
         ("report . --out report.pdf", "is missing"),
         ("train tiny.yaml --data.source lines.txt --trainer.accelerator gpu", "no GPU"),
         ("sample . -n two", "invalid int value: 'two'"),

@@ -4,6 +4,7 @@ import io
 import re
 import shlex
 import sys
+import tomllib
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -130,6 +131,7 @@ def test_every_command_and_the_python_of_the_readmes_run(
         )
     }
     without_arguments = "scripts/tables.py", "scripts/rolls_picture.py"
+    built = tomllib.loads((ROOT / "scripts/models/models.toml").read_text(encoding="utf-8"))
     every = [command for text in READMES.values() for command in commands_of(text)]
     # Examples come last: another README trains the models.
     for command in sorted(dict.fromkeys(every), key=lambda command: "make_examples" in command):
@@ -140,6 +142,8 @@ def test_every_command_and_the_python_of_the_readmes_run(
             assert set(arguments[4:]) <= {"all", *known_rows[arguments[1]]}
         elif arguments[1] == "scripts/mutate.py":
             mutation.choose(mutation.read_lists(ROOT / "scripts/mutations"), arguments[2:])
+        elif arguments[1] == "scripts/models/build.py":
+            assert {*arguments[6:]} <= {*built["models"]}
         elif arguments[1] in without_arguments:
             assert arguments[2:] == []
         elif "demo/" in command:

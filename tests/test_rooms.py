@@ -9,8 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "seqvae"
 ROOMS = (
-    "errors", "reasons", "stops", "disk", "files", "shipped", "model", "music", "tokenizers", "corpus",
-    "inference", "training", "exchange", "pages", "serving", "cli", "__main__",
+    "errors", "reasons", "stops", "disk", "files", "shipped", "model", "music", "tokenizers",
+    "corpus", "inference", "training", "exchange", "pages", "serving", "cli", "__main__",
 )  # fmt: skip
 LIBRARIES = {  # where each may be imported, inside functions too
     "torch": ("__init__", "model", "corpus/batches", "inference", "training", "pages"),

@@ -36,7 +36,6 @@ MODELS, CLIPS = ROOT / "data" / "models", ROOT / "data" / "clips"
 RECIPES = Path(__file__).with_name("models.toml")
 COLUMNS = ("model", "source", "address", "commit", "licence", "files", "windows", "sha256")
 HELD_OUT = 20  # of 256: the share of the files that go to validation, and again to the test
-IW_SAMPLES = 20
 MAX_MEGABYTES = 8.0
 
 Recipe = dict[str, Any]
@@ -72,7 +71,7 @@ def build(name: str, recipes: Recipe, sources: Path, work: Path) -> None:
     bundle.mkdir(parents=True)
     round_weights(work / "runs" / name / "bundle", bundle, sources, work)
     vae = seqvae.load(bundle, "cpu")
-    figures = {"test": vae.evaluate(corpus, iw_samples=IW_SAMPLES)}
+    figures = {"test": vae.evaluate(corpus, iw_samples=card.IW_SAMPLES)}
     if recipe.get("clips"):
         figures[recipe["clips"]] = on_clips(vae, bundle, recipe["clips"], work / "clips" / name)
     rows = list(source_rows(name, recipes, corpus, sources, work))
@@ -139,7 +138,7 @@ def round_weights(trained: Path, bundle: Path, sources: Path, work: Path) -> Non
 def on_clips(vae: Any, bundle: Path, clips: str, corpus: Path) -> Evaluation:
     """The figures on the clips that ship; a test makes them again."""
     card.prepare_clips(bundle, CLIPS / clips, corpus)
-    figures: Evaluation = vae.evaluate(corpus, iw_samples=IW_SAMPLES)
+    figures: Evaluation = vae.evaluate(corpus, **card.ON_CLIPS)
     return figures
 
 

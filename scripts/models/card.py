@@ -1,4 +1,4 @@
-"""The cards of the models that ship: YAML as model hubs read it, then prose, sources and figures."""
+"""The cards of the models that ship: YAML as hubs read it, prose, sources and figures."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,12 @@ SHOWN = (  # figures of `seqvae evaluate` that a card states
     "accuracy_teacher_forced", "accuracy_free_running", "accuracy_constant", "exact_match",
     "onset_f1", "velocity_error", "timing_error_ms", "word_perplexity", "bleu",
 )  # fmt: skip
-CLIPS_SHARES = {"valid_share": 0.05, "test_share": 0.9}  # of the files of data/clips
+IW_SAMPLES = 5  # draws of z per sequence
+ON_CLIPS: dict[str, Any] = {"iw_samples": IW_SAMPLES, "max_sequences": 150}
+CLIPS_SHARES: dict[str, Any] = {
+    "valid_share": 0.05,
+    "test_share": 0.9,
+}  # of the files of data/clips
 
 
 def write(
@@ -101,7 +106,7 @@ def table(figures: dict[str, Evaluation]) -> str:
     keys = next(iter(columns.values()))
     return head + "\n".join(
         f"| `{key}` | {' | '.join(f'{of[key]:.4g}' for of in columns.values())} | "
-        f"{meanings[key]} |" for key in keys
+        f"{meanings[key].replace('|', '&#124;')} |" for key in keys
     )  # fmt: skip
 
 

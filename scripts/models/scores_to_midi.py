@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from symusic import Note, Score, Tempo, TimeSignature, Track
@@ -79,17 +80,17 @@ def score_of(file: Path) -> ElementTree.Element:
         return ElementTree.fromstring(packed.read(path))
 
 
-def to_midi(root: ElementTree.Element) -> Score:
+def to_midi(root: ElementTree.Element) -> Any:
     """The score as MIDI: parts, tempo and metres."""
     names = {one.get("id"): one.findtext("part-name") or "" for one in root.iter("score-part")}
     parts = [Part(names[one.get("id")], one.findall("measure")) for one in root.findall("part")]
-    made = Score(TICKS)
+    made: Any = Score(TICKS)
     tempo = next((float(one.get("tempo", 0)) for one in root.iter("sound") if one.get("tempo")), 0)
     made.tempos.append(Tempo(0, qpm=tempo or 100.0))
     for start, metre in _play(parts):
         made.time_signatures.append(TimeSignature(_ticks(start), *metre))
     for part in parts:
-        track = Track(part.name)
+        track: Any = Track(part.name)
         for start, end, pitch in part.notes:
             if 0 <= pitch < 128 and end > start:
                 track.notes.append(Note(_ticks(start), _ticks(end - start), pitch, VELOCITY))
@@ -105,7 +106,9 @@ def _play(parts: list[Part]) -> Iterator[tuple[Fraction, tuple[int, int]]]:
     start, metre = Fraction(0), (4, 4)
     for number in range(min(len(part.measures) for part in parts)):
         signs = (part.measures[number].find("attributes/time") for part in parts)
-        sign = next((sign for sign in signs if sign is not None and sign.find("beats") is not None), None)
+        sign = next(
+            (sign for sign in signs if sign is not None and sign.find("beats") is not None), None
+        )
         if sign is not None:
             beats = sum(int(beat) for beat in (sign.findtext("beats") or "4").split("+"))
             metre = (beats, int(sign.findtext("beat-type") or 4))

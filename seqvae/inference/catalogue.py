@@ -39,8 +39,8 @@ def list_presets() -> str:
     titles = ("preset", "million weights", "minutes", "hardware", "on", "what")
     rows = []
     for name, preset in presets().items():
-        row = took[name]
-        numbers = (row[key] for key in ("million_weights", "minutes", "hardware", "data"))
+        row = took.get(name, {})
+        numbers = (row.get(key, "-") for key in ("million_weights", "minutes", "hardware", "data"))
         rows.append((name, *numbers, about_preset(preset)))
     return _aligned([titles, *rows])
 

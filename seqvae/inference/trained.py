@@ -88,8 +88,8 @@ class TrainedVAE:
         """Read a run, a bundle or a model that ships; by default it goes to CUDA if that is there.
 
         Raises:
-            InputError: the folder is none of these, a file of it is missing or damaged, or there is no
-                such device.
+            InputError: the folder is none of these, a file of it is missing or damaged, or there is
+                no such device.
         """
         folder = as_path(folder)
         tell_which_model(folder)

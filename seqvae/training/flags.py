@@ -44,7 +44,11 @@ def parse_config(
         exit_on_error=False,
         allow_abbrev=False,
     )
-    parser.add_argument("--config", action="config", help="a preset (seqvae presets) or a YAML file; it may stand first, alone")
+    parser.add_argument(
+        "--config",
+        action="config",
+        help="a preset (seqvae presets) or a YAML file; it may stand first, alone",
+    )
     parser.add_class_arguments(Config)
     parser.add_argument("--dedupe", action="store_true", help="short for --data.dedupe true")
     if verb == "train":

@@ -1,0 +1,169 @@
+"""Presets and trained models that ship: found by name, installed, and as good as they say."""
+
+import csv
+import json
+import logging
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import card
+import pytest
+import torch
+import yaml
+
+import seqvae
+from seqvae import cli, shipped
+from seqvae.errors import InputError
+from seqvae.inference import catalogue
+from seqvae.model.config import ModelConfig
+from seqvae.model.vae import SequenceVAE
+from seqvae.tokenizers import make_tokenizer
+from seqvae.training.flags import parse_config
+
+ROOT = Path(__file__).parents[1]
+MODELS = shipped.models()
+RECIPES = tomllib.loads((ROOT / "scripts/models/models.toml").read_text(encoding="utf-8"))
+FREE = {"cc-by-4.0", "cc-by-2.0", "cc0-1.0", "bsd-3-clause", "cc-by-sa-4.0"}
+MEGABYTE = 1e6
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_names_of_presets_and_models_work_in_any_folder() -> None:
+    config, _ = parse_config("prepare", ["drums_2bar", "--data.source", "x"])
+    assert config.data.tokenizer["kind"] == "drums"
+    assert parse_config("prepare", ["--config", "piano_2bar"])[0].name == "piano_2bar"
+    vae = seqvae.load("drums_2bar", "cpu")
+    assert vae.bundle == MODELS["drums_2bar"]
+    assert len(vae.sample(2, seed=1)) == 2
+
+
+def test_a_file_or_folder_of_that_name_wins_and_says_so(
+    elsewhere: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    (elsewhere / "drums_2bar").write_text("name: ours\n")
+    assert parse_config("prepare", ["drums_2bar"])[0].name == "ours"
+    assert "drums_2bar: taking the file here, not the preset" in caplog.text
+    (elsewhere / "drums_2bar").unlink()
+    (elsewhere / "drums_2bar").mkdir()
+    with pytest.raises(InputError, match="is this a seqvae bundle"):
+        seqvae.load("drums_2bar")
+    assert caplog.text.count("drums_2bar: taking the folder here, not the model") == 1
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_an_unknown_name_is_refused_with_the_command_that_lists_names() -> None:
+    with pytest.raises(InputError, match=r"drums_3bar: .*seqvae models lists them"):
+        seqvae.load("drums_3bar")
+    with pytest.raises(InputError, match=r"drums_3bar: .*seqvae presets lists them"):
+        parse_config("train", ["drums_3bar"])
+
+
+def test_look_takes_the_names_too(elsewhere: Path) -> None:
+    from seqvae.corpus.look import tokenizers_of
+
+    assert tokenizers_of("groove_2bar")["groove_2bar"].kind == "groove"
+    (elsewhere / "groove_2bar").write_text("data: {tokenizer: {kind: melody}}\n")
+    assert tokenizers_of("groove_2bar")["groove_2bar"].kind == "melody"
+
+
+def test_an_installed_package_has_them_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    inside = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert {ROOT / place for place in inside} == {shipped.presets_folder(), shipped.models_folder()}
+    for place, target in inside.items():
+        (tmp_path / target).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / target).symlink_to(ROOT / place)
+    monkeypatch.setattr(shipped, "INSTALLED", tmp_path / "seqvae/data")
+    monkeypatch.setattr(shipped, "PACKAGE", tmp_path / "nowhere/seqvae")
+    assert shipped.presets().keys() == {file.stem for file in (ROOT / "configs").glob("*.yaml")}
+    assert shipped.models().keys() == MODELS.keys()
+
+
+def test_the_list_of_presets_has_their_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.presets([])
+    listed = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert listed.keys() == {"preset", *shipped.presets()}
+    assert "23 " in listed["drums_2bar"]
+    assert "MusicVAE" in listed["drums_2bar"]
+    with (ROOT / "configs" / catalogue.TRAINED).open(encoding="utf-8") as opened:
+        rows = {row["preset"]: row for row in csv.DictReader(opened, delimiter="\t")}
+    assert rows.keys() <= shipped.presets().keys()
+    for name in ("drums_2bar", "groove_2bar", "piano_2bar"):
+        settings = yaml.safe_load(shipped.presets()[name].read_text(encoding="utf-8"))
+        steps = make_tokenizer(settings["data"]["tokenizer"]).steps
+        with torch.device("meta"):
+            model = SequenceVAE(ModelConfig(**settings["model"]), steps)
+        count = sum(weight.numel() for weight in model.parameters())
+        assert float(rows[name]["million_weights"]) == round(count / 1e6, 1), name
+
+
+def test_the_list_of_models_says_size_licence_and_figures(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cli.models([])
+    listed = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert listed.keys() == {"model", *MODELS}
+    assert "cc-by-4.0" in listed["drums_2bar"]
+    assert "of the tokens right" in listed["drums_2bar"]
+
+
+def test_lists_are_printed_without_torch() -> None:
+    code = (
+        "import sys; from seqvae import cli; cli.models([]); cli.presets([]); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_models_are_small_and_carry_licence_and_sources() -> None:
+    with (ROOT / "data/models/SOURCES.tsv").open(encoding="utf-8") as opened:
+        rows = list(csv.DictReader(opened, delimiter="\t"))
+    assert {row["model"] for row in rows} == MODELS.keys()
+    sizes = []
+    for name, bundle in MODELS.items():
+        sizes.append(sum(file.stat().st_size for file in bundle.iterdir()) / MEGABYTE)
+        head, body = catalogue.read_card(bundle / "README.md")
+        assert head["license"] in FREE
+        for row in rows:
+            if row["model"] == name:
+                assert row["licence"] in body
+                assert row["address"] in body
+                assert len(row["sha256"]) == 64
+                assert int(row["windows"]) > 0
+        written = json.loads((bundle / "config.json").read_text(encoding="utf-8"))
+        assert not any(written["training"]["data"][place] for place in ("source", "train", "table"))
+        assert name in RECIPES["models"]
+    assert max(sizes) <= 8
+    assert sum(sizes) <= 30
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_figures_on_a_card_are_those_of_evaluate(name: str, tmp_path: Path) -> None:
+    head, body = catalogue.read_card(MODELS[name] / "README.md")
+    for entry in head["model-index"][0]["results"]:
+        for metric in entry["metrics"]:
+            assert f"`{metric['type']}`" in body
+    clips = ROOT / "data/clips" / str(RECIPES["models"][name].get("clips"))
+    if not clips.is_dir():
+        pytest.skip("no clips of its test split ship")
+    (entry,) = (
+        entry for entry in head["model-index"][0]["results"]
+        if entry["dataset"]["name"] == f"data/clips/{clips.name}"
+    )  # fmt: skip
+    stated = {metric["type"]: metric["value"] for metric in entry["metrics"]}
+    card.prepare_clips(MODELS[name], clips, tmp_path / "corpus")
+    vae = seqvae.load(name, "cpu")
+    measured = card.shown(vae.evaluate(tmp_path / "corpus", **card.ON_CLIPS))
+    assert measured == pytest.approx(stated, rel=0.01)
