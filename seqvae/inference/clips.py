@@ -48,6 +48,12 @@ def in_key(clip: Clip, key: Key) -> Clip:
     return Clip(windows, clip.z)
 
 
+def from_key(clip: Clip, found: Key | None, key: Key) -> Clip:
+    """A clip whose outputs, which suggest the key `found`, are moved to another."""
+    way = nearest_way(to_common_key(key) - to_common_key(found)) if found else 0
+    return Clip([replace(window, key=key, moved=way) for window in clip.windows], clip.z)
+
+
 def cut_to_shortest(clips: Sequence[Clip]) -> list[Clip]:
     """Clips cut to the number of windows of the shortest; a warning says so."""
     depths = [len(clip.z) for clip in clips]

@@ -7,6 +7,7 @@ Axes: N windows or codes, W windows of a clip, B sequences of a batch, T steps, 
 conditions, Z latent.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,17 +15,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
 from seqvae.corpus.batches import Batch
 from seqvae.errors import InputError
+from seqvae.inference.bounds import allowed_tokens, pitch_classes_of
 from seqvae.inference.bundle import as_path, bundle_in, load_bundle
-from seqvae.inference.clips import Clip, in_key, in_style_of
+from seqvae.inference.clips import Clip, from_key, in_key, in_style_of
 from seqvae.inference.inputs import Opened, listed_sources, open_inputs, windows_of
 from seqvae.inference.metrics import unpadded
-from seqvae.inference.options import Drawing, Reading, Source, check_seed
+from seqvae.inference.options import SEED_END, Drawing, Reading, Source, check_seed
 from seqvae.inference.streaming import Drawn, bars, words
 from seqvae.model.config import Sampling
 from seqvae.model.decoding import GREEDY
@@ -33,15 +36,17 @@ from seqvae.model.noise import row_seeds
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.chord_names import parse_chords
 from seqvae.music.chords import transpose_chords
-from seqvae.music.keys import in_key as piece_in_key
-from seqvae.music.keys import parse_key
-from seqvae.music.notes import DEFAULT_QPM, Key, Piece, join, parse_metre
+from seqvae.music.keys import NUM_PITCHES, find_key, parse_key
+from seqvae.music.notes import DEFAULT_QPM, Key, Notes, Piece, join, parse_metre, pitched_notes
+from seqvae.music.scales import Scale, parse_scale, suggested_scale
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.keys import KeySettings
 
 BATCH_SIZE = 256  # codes or sequences that are computed together
 AS_IS = Reading()
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from seqvae.music.midi import PrettyMIDI
@@ -165,18 +170,20 @@ class Codec:
         sampling: Sampling = GREEDY,
         generator: torch.Generator | None = None,
         conditions: Sequence[Ids] | None = None,
+        pitch_classes: Sequence[NDArray[np.bool_]] | None = None,
     ) -> list[Ids]:
         """Tokens for each code, in order, with its conditions (T, K) as the last columns.
 
-        `generator` seeds the draws; without one they differ each time, unless greedy.
+        `generator` seeds the draws; without one they differ each time, unless greedy. The notes
+        of each code have the `pitch_classes` that are given for it, (12,).
         """
         ids: list[Ids] = []
-        batches = self._batches_of_codes(z, sampling, generator, conditions)
+        batches = self._batches_of_codes(z, sampling, generator, conditions, pitch_classes)
         total = -(-len(z) // BATCH_SIZE)
-        for codes, seeds, columns in tqdm(
+        for codes, how in tqdm(
             batches, desc="decode", total=total, leave=False, disable=None, delay=1
         ):
-            ids += unpadded(self.model.decode(codes, sampling, seeds, conditions=columns))
+            ids += unpadded(self.model.decode(codes, sampling, **how))
         return ids
 
     def _batches_of_codes(
@@ -185,17 +192,21 @@ class Codec:
         sampling: Sampling,
         generator: torch.Generator | None,
         conditions: Sequence[Ids] | None,
-    ) -> Iterator[tuple[Float[Tensor, "B Z"], Sequence[int] | None, Int[Tensor, "B T K"] | None]]:
-        """Codes that are decoded together, with the seeds of their draws and their conditions."""
+        pitch_classes: Sequence[NDArray[np.bool_]] | None,
+    ) -> Iterator[tuple[Float[Tensor, "B Z"], dict[str, Any]]]:
+        """Codes that are decoded together: seeds of their draws, conditions, allowed tokens."""
         seeds = None
         if sampling.temperature > 0:
             seeds = row_seeds(len(z), generator or self.generator(None))
         for start in range(0, len(z), BATCH_SIZE):
             chunk = slice(start, start + BATCH_SIZE)
-            columns = None
+            how: dict[str, Any] = {"seeds": None if seeds is None else seeds[chunk]}
             if conditions is not None and self.model.steps.condition_sizes:
-                columns = torch.from_numpy(np.stack(conditions[chunk])).to(self.device)
-            yield z[chunk], None if seeds is None else seeds[chunk], columns
+                how["conditions"] = torch.from_numpy(np.stack(conditions[chunk])).to(self.device)
+            if pitch_classes is not None:
+                assert isinstance(self.tokenizer, KeySettings)
+                how["allowed"] = allowed_tokens(self.tokenizer, pitch_classes[chunk], self.device)
+            yield z[chunk], how
 
     # Clips -> outputs
 
@@ -231,42 +242,34 @@ class Codec:
         Each output has the tempo and program of its clip, and its key and chords unless `drawing`
         names others.
         """
-        key = self.key(drawing)
-        if key is not None and self._normalises_keys:
-            clips = [in_key(clip, key) for clip in clips]
-            key = None  # they are
-        windows = [window for clip in clips for window in clip.windows]
-        z = torch.cat([clip.z for clip in clips])
-        conditions = self._conditions(windows, drawing.chords)
-        generator = self.generator(drawing.seed)
-        drawn = iter(self.tokens(z, sampling_of(drawing), generator, conditions))
+        drawing = self._seeded(drawing)
+        placed, drawn = self._placed(clips, drawing)
+        if drawn is None or drawing.scale is not None:
+            drawn = self._drawn(placed, drawing, self._pitch_classes(placed, drawing))
+        rest = iter(drawn)
         return [
-            self._item([replace(window, ids=next(drawn)) for window in clip.windows], key)
-            for clip in clips
+            self._item([replace(window, ids=next(rest)) for window in clip.windows])
+            for clip in placed
         ]
 
     def stream(self, clip: Clip, drawing: Drawing) -> Iterator[str | Piece]:
         """What `render` makes of one clip, while it is decoded: words, or bars.
 
         Raises:
-            InputError: a text has several codes, or the key depends on the whole clip.
+            InputError: a text has several codes.
         """
         if self.tokenizer.modality == "text" and len(clip.z) > 1:
             raise InputError(f"{len(clip.z)} codes; a text has one: stream each for itself")
-        if (key := self.key(drawing)) is not None:
-            if not self._normalises_keys:
-                raise InputError(
-                    f"key is {drawing.key!r}, which is reached from the key of the whole clip: "
-                    "decode it instead"
-                )
-            clip = in_key(clip, key)
+        drawing = self._seeded(drawing)
+        (placed,), _ = self._placed([clip], drawing)
         rows = self._rows(
             clip.z,
             sampling_of(drawing),
             self.generator(drawing.seed),
-            self._conditions(clip.windows, drawing.chords),
+            self._conditions(placed.windows, drawing.chords),
+            self._pitch_classes([placed], drawing),
         )
-        return self._parts(clip.windows, rows)
+        return self._parts(placed.windows, rows)
 
     def _rows(
         self,
@@ -274,13 +277,86 @@ class Codec:
         sampling: Sampling,
         generator: torch.Generator,
         conditions: Sequence[Ids],
+        pitch_classes: Sequence[NDArray[np.bool_]] | None,
     ) -> Iterator[Iterator[Ids]]:
         """The steps of each code in order, as they are drawn."""
-        for codes, seeds, columns in self._batches_of_codes(z, sampling, generator, conditions):
-            steps = self.model.stream(codes, sampling, seeds, conditions=columns)
-            drawn = Drawn(steps, self.model.steps.eos_id)
+        for codes, how in self._batches_of_codes(z, sampling, generator, conditions, pitch_classes):
+            drawn = Drawn(self.model.stream(codes, sampling, **how), self.model.steps.eos_id)
             for number in range(len(codes)):
                 yield drawn.row(number)
+
+    def _seeded(self, drawing: Drawing) -> Drawing:
+        """The same with a seed, so that it may be drawn from twice."""
+        if drawing.seed is not None:
+            return drawing
+        return replace(drawing, seed=torch.Generator().seed() % SEED_END)
+
+    def _drawn(
+        self,
+        clips: Sequence[Clip],
+        drawing: Drawing,
+        pitch_classes: Sequence[NDArray[np.bool_]] | None = None,
+    ) -> list[Ids]:
+        """The tokens of the windows of clips."""
+        windows = [window for clip in clips for window in clip.windows]
+        return self.tokens(
+            torch.cat([clip.z for clip in clips]),
+            sampling_of(drawing),
+            self.generator(drawing.seed),
+            self._conditions(windows, drawing.chords),
+            pitch_classes,
+        )
+
+    def _placed(
+        self, clips: Sequence[Clip], drawing: Drawing
+    ) -> tuple[list[Clip], list[Ids] | None]:
+        """Clips that are moved to the key that is asked for, or to that of a scale.
+
+        A scale alone moves what is made of no input. How far a model of keys as they are written
+        has to be moved depends on what it draws: those tokens are returned, too.
+        """
+        key, scale = self.key(drawing), self.scale(drawing)
+        keys = [
+            key or (scale.key if scale and not len(self._notes(clip)) else None) for clip in clips
+        ]
+        pairs = [*zip(clips, keys, strict=True)]
+        if self._normalises_keys or not any(keys):
+            return [in_key(clip, to) if to else clip for clip, to in pairs], None
+        drawn = self._drawn(clips, drawing)
+        rest = iter(drawn)
+        placed = []
+        for clip, to in pairs:
+            written = [replace(window, ids=next(rest)) for window in clip.windows]
+            found = find_key(self._notes(replace(clip, windows=written)))
+            placed.append(from_key(clip, found, to) if to else clip)
+        return placed, drawn
+
+    def _notes(self, clip: Clip) -> Notes:
+        """The notes with pitches of the windows of a clip, as the model reads them."""
+        assert self.tokenizer.modality == "music"
+        pieces = [self.tokenizer.decode(window) for window in clip.windows]
+        return np.concatenate([pitched_notes(piece) for piece in pieces])
+
+    def _pitch_classes(
+        self, clips: Sequence[Clip], drawing: Drawing
+    ) -> list[NDArray[np.bool_]] | None:
+        """Those that a scale leaves to each window of clips, (12,); None without a scale."""
+        key, scale = self.key(drawing), self.scale(drawing)
+        if scale is None:
+            return None
+        classes: list[NDArray[np.bool_]] = []
+        heard: dict[str, None] = {}
+        for clip in clips:
+            signature = 0 if self._normalises_keys else None
+            is_asked = scale.is_open and key is None
+            found = suggested_scale(self._notes(clip), signature) if is_asked else None
+            holds, of_clip = pitch_classes_of(clip, scale, key, found)
+            classes += [holds] * len(clip.windows)
+            if found is not None:
+                heard[str(of_clip)] = None
+        if heard:
+            logger.info("scale: %s", ", ".join(heard))
+        return classes
 
     def _parts(
         self, windows: Sequence[Example], rows: Iterator[Iterator[Ids]]
@@ -306,6 +382,22 @@ class Codec:
             )
         return parse_key(drawing.key)
 
+    def scale(self, drawing: Drawing) -> Scale | None:
+        """The scale that is asked for.
+
+        Raises:
+            InputError: it is none, or the outputs of this model cannot keep to one.
+        """
+        if drawing.scale is None:
+            return None
+        scale = parse_scale(drawing.scale)
+        if not isinstance(self.tokenizer, KeySettings):
+            raise InputError(
+                f"scale is {drawing.scale!r}; a model of {self.tokenizer.kind} has no scales"
+            )
+        self.tokenizer.tokens_within(np.ones(NUM_PITCHES, np.bool_))
+        return scale
+
     def _conditions(self, windows: list[Example], chords: str | None) -> list[Ids]:
         """The condition columns (T, K) of each window; named chords share a window equally."""
         columns = [window.ids[:, self.model.steps.num_channels :] for window in windows]
@@ -325,15 +417,14 @@ class Codec:
             for given, moved in zip(columns, moves, strict=True)
         ]
 
-    def _item(self, windows: list[Example], key: Key | None) -> Item:
-        """One output from its windows, in a key if one is asked for."""
+    def _item(self, windows: list[Example]) -> Item:
+        """One output from its windows."""
         if self.tokenizer.modality == "text":
             return self.tokenizer.decode(windows[0].ids)
         from seqvae.music.midi import to_pretty_midi
 
         pieces = [in_style_of(window, self.tokenizer.decode(window)) for window in windows]
-        whole = replace(join(pieces), key=windows[0].key)
-        return to_pretty_midi(whole if key is None else piece_in_key(whole, key))
+        return to_pretty_midi(replace(join(pieces), key=windows[0].key))
 
     # Tokens -> contents
 

@@ -90,8 +90,11 @@ class Drawing(Sampling):
     chords: str | None = None
     """Chords to play over, such as "C Am F G"; they share each window equally."""
     key: str | None = None
-    """Key of the outputs, such as "E minor"; by default that of the input. An input in
-    major comes into a minor key as its relative, and the other way round."""
+    """Key that the outputs are moved to, such as "E minor"; by default that of the input. An input
+    in major comes into a minor key as its relative, and the other way round."""
+    scale: str | None = None
+    """Scale of which alone notes are written, such as "D dorian". Without a tonic, as "blues", it
+    stands on that of --key or of the input; auto is the scale of that key."""
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""

@@ -167,8 +167,7 @@ class TrainedVAE:
         `"".join(words)`, or `join(bars)` of `seqvae.music.notes`.
 
         Raises:
-            InputError: as `decode` does; a text has several codes; or a `key` is asked for that
-                can only be reached from the key of the whole clip.
+            InputError: as `decode` does; or a text has several codes.
         """
         return self.codec.stream(self.codec.blank(self._codes(how.z), how.qpm, how.metre), how)
 
@@ -193,7 +192,7 @@ class TrainedVAE:
 
     @verb(options.Sample)
     def sample(self, how: options.Sample) -> list[Item]:
-        """Outputs from codes drawn from the prior; in the mode of a key that is asked for."""
+        """Outputs from codes drawn from the prior, in the mode of the key or scale asked for."""
         generator = self.codec.generator(how.seed)
 
         def draw() -> list[Item]:
@@ -201,7 +200,9 @@ class TrainedVAE:
             clips = [self.codec.blank(code[None], how.qpm, how.metre) for code in z]
             return self.codec.render(clips, how)
 
-        key = self.codec.key(how)
+        key, scale = self.codec.key(how), self.codec.scale(how)
+        if key is None and scale is not None and scale.has_mode:
+            key = scale.key
         return draw() if key is None else in_mode_of(key, draw, how.n)
 
     @verb(options.Reconstruct)

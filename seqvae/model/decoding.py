@@ -9,12 +9,13 @@ Axes: B sequences, R those that go on, T steps, C channels, K conditions, U segm
 code, V vocabulary.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from seqvae.model import cuda_graph
@@ -26,6 +27,10 @@ GREEDY = Sampling(temperature=0.0)
 LEAVE_SHARE = 4  # ended rows leave the batch once they are 1 in this many: leaving costs a copy
 GPU_PATIENCE = 8  # steps between two looks at who has ended, each of which waits for the GPU
 
+
+Allowed: TypeAlias = Mapping[int, Bool[Tensor, "B V"]]
+"""For some channels, which of their tokens each row may have, one at least."""
+EVERYTHING: Allowed = MappingProxyType({})
 
 Draw = Callable[[Float[Tensor, "B V"], int], Int[Tensor, " B"]]
 """Logits of a channel, and its number -> a token for each row."""
@@ -97,9 +102,12 @@ def draw_tokens(
 class Draws:
     """Draws of the tokens of one step after another."""
 
-    def __init__(self, sampling: Sampling, noise: GumbelNoise | None) -> None:
-        """Noise may be missing where the sampling is greedy."""
+    def __init__(
+        self, sampling: Sampling, noise: GumbelNoise | None, allowed: Allowed = EVERYTHING
+    ) -> None:
+        """Noise may be missing where the sampling is greedy. Only `allowed` tokens are drawn."""
         self.sampling, self.noise, self.step = sampling, noise, 0
+        self.allowed = allowed
         self.held: dict[int, Float[Tensor, "B V"]] = {}
         """Of each channel, the noise of this step at an address that does not change."""
 
@@ -116,6 +124,8 @@ class Draws:
 
     def __call__(self, logits: Float[Tensor, "B V"], channel: int) -> Int[Tensor, " B"]:
         """The tokens of a channel of this step."""
+        if (allowed := self.allowed.get(channel)) is not None:
+            logits = logits.masked_fill(~allowed, -torch.inf)
         if self.noise is None:
             return draw_tokens(logits, self.sampling, None)
         noise = self.held.get(channel)
@@ -133,6 +143,7 @@ class Draws:
     def keep(self, rows: Int[Tensor, " R"]) -> None:
         """Go on with these rows alone."""
         self.held = {}
+        self.allowed = {channel: allowed[rows] for channel, allowed in self.allowed.items()}
         if self.noise is not None:
             self.noise.keep(rows)
 
@@ -177,13 +188,15 @@ def decode_steps(
     sampling: Sampling = GREEDY,
     seeds: Sequence[int] | None = None,
     conditions: Int[Tensor, "B T K"] | None = None,
+    allowed: Allowed = EVERYTHING,
 ) -> Iterator[Int[Tensor, "B C"]]:
     """Yield the tokens of one step after another, until every row has drawn `eos_id`.
 
     Whatever is yielded of a row that has ended has no meaning. `seeds` has one number per row, and
     may be left out where the sampling is greedy.
     """
-    draws = Draws(sampling, None if seeds is None else GumbelNoise(seeds, z.device))
+    noise = None if seeds is None else GumbelNoise(seeds, z.device)
+    draws = Draws(sampling, noise, allowed)
     with torch.inference_mode():  # not as a decorator: callers run between the steps
         codes = decoder.codes(z)
     segment_length = decoder.segment_length or num_steps
@@ -232,6 +245,7 @@ def decode(
     sampling: Sampling = GREEDY,
     seeds: Sequence[int] | None = None,
     conditions: Int[Tensor, "B T K"] | None = None,
+    allowed: Allowed = EVERYTHING,
 ) -> Sequences:
     """Whole sequences, with their conditions as the last columns.
 
@@ -240,7 +254,7 @@ def decode(
     """
     steps = decode_steps(
         decoder, z, num_steps=num_steps, eos_id=eos_id, sampling=sampling, seeds=seeds,
-        conditions=conditions,
+        conditions=conditions, allowed=allowed,
     )  # fmt: skip
     ids = torch.stack(list(steps), dim=1)
     if conditions is not None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from seqvae.model.config import ModelConfig, Sampling, Steps
 from seqvae.model.decoder import DECODERS, FlatDecoder
-from seqvae.model.decoding import GREEDY, Sequences, decode, decode_steps
+from seqvae.model.decoding import EVERYTHING, GREEDY, Allowed, Sequences, decode, decode_steps
 from seqvae.model.encoder import ENCODERS
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.objective import NegativeELBO, over_sequence
@@ -68,15 +68,17 @@ class SequenceVAE(nn.Module):
         seeds: Sequence[int] | None = None,
         *,
         conditions: Int[Tensor, "B T K"] | None = None,
+        allowed: Allowed = EVERYTHING,
     ) -> Sequences:
         """Free-running sequences from codes; `seeds` has one number per row, unless greedy.
 
         Under autocast the LSTM's products are made in its precision, all else in float32.
-        A model with conditions reads zeros, such as "no chord", where none are passed.
+        A model with conditions reads zeros, such as "no chord", where none are passed. Only
+        `allowed` tokens are drawn.
         """
         stepper, settings = self._decoding(z, sampling, seeds, conditions)
         with plain_precision(z):
-            return decode(stepper, z, **settings)
+            return decode(stepper, z, allowed=allowed, **settings)
 
     def stream(
         self,
@@ -85,13 +87,15 @@ class SequenceVAE(nn.Module):
         seeds: Sequence[int] | None = None,
         *,
         conditions: Int[Tensor, "B T K"] | None = None,
+        allowed: Allowed = EVERYTHING,
     ) -> Iterator[Int[Tensor, "B _"]]:
         """The steps (B, C + K) of `decode`, each when it is asked for.
 
         What is yielded of a sequence after its end has no meaning.
         """
         stepper, settings = self._decoding(z, sampling, seeds, conditions)
-        steps, conditions = decode_steps(stepper, z, **settings), settings["conditions"]
+        steps = decode_steps(stepper, z, allowed=allowed, **settings)
+        conditions = settings["conditions"]
         for step in itertools.count():
             with plain_precision(z):  # which callers, who run between the steps, do not want
                 tokens = next(steps, None)

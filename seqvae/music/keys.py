@@ -27,17 +27,22 @@ NAME = re.compile(r"([A-G]|[a-g](?=.*m))([#b]?)[ -]*(|m|min|minor|maj|major)")
 NUM_PITCHES = 128
 
 
-def find_key(notes: Notes) -> Key | None:
+def find_key(notes: Notes, num_sharps: int | None = None) -> Key | None:
     """The key whose profile correlates best with the notes; None if there are none.
 
-    Each pitch class counts by the square root of the time that it sounds, so that a few long notes
-    do not outweigh the rest. Notes should have pitches: no drums.
+    Where the signature is known, it is one of the two keys that have it. Each pitch class counts by
+    the square root of the time that it sounds, so that a few long notes do not outweigh the rest.
+    Notes should have pitches: no drums.
     """
     time = np.bincount(notes["pitch"] % 12, notes["end"] - notes["start"], minlength=12)
     weights = np.sqrt(time)
     if not len(notes) or np.ptp(weights) == 0:
         return None
-    is_minor, tonic = divmod(int((DEVIATIONS @ weights).argmax()), 12)
+    fits = DEVIATIONS @ weights
+    if num_sharps is not None:
+        known = [12 * is_minor + tonic_of(Key(num_sharps, is_minor)) for is_minor in (False, True)]
+        fits[np.setdiff1d(np.arange(len(fits)), known)] = -np.inf
+    is_minor, tonic = divmod(int(fits.argmax()), 12)
     return key_on(tonic, is_minor=bool(is_minor))
 
 
@@ -45,6 +50,16 @@ def key_on(tonic: int, *, is_minor: bool) -> Key:
     """The key on a pitch class, with five flats to six sharps."""
     relative_major = tonic + 3 * is_minor
     return Key((7 * relative_major + 5) % 12 - 5, is_minor)
+
+
+def tonic_of(key: Key) -> int:
+    """The pitch class on which a key stands."""
+    return (7 * key.num_sharps - 3 * key.is_minor) % 12
+
+
+def in_ascii(name: str) -> str:
+    """The name of a key or a scale with # and b for the signs of sharps and flats."""
+    return name.replace("\u266f", "#").replace("\u266d", "b")
 
 
 def key_name(key: Key) -> str:
@@ -60,9 +75,12 @@ def parse_key(text: str) -> Key:
     Raises:
         InputError: it is none.
     """
-    match = NAME.fullmatch(text.strip())
+    match = NAME.fullmatch(in_ascii(text).strip())
     if match is None:
-        raise InputError(f"key is {text[:40]!r}; write it as 'E minor', 'Em' or 'Bb major'")
+        raise InputError(
+            f"key is {text[:40]!r}; write it as 'E minor', 'Em' or 'Bb major'; other scales are "
+            "for --scale"
+        )
     letter, accidental, mode = match.groups()
     is_minor = mode in ("m", "min", "minor")
     num_sharps = FIFTHS.index(letter.upper()) - 1 - 3 * is_minor
@@ -109,16 +127,6 @@ def in_common_key(
     fits = [way for way in ways if low + way in pitches and high + way in pitches]
     semitones = (fits or ways)[0]
     return replace(transposed(piece, semitones, kits), moved=semitones)
-
-
-def in_key(piece: Piece, key: Key) -> Piece:
-    """A piece with the signature of `key`, moved to it the nearest way from the one it suggests.
-
-    A piece in minor comes into a major key as its relative minor, and the other way round.
-    """
-    found = find_key(pitched_notes(piece)) or key
-    semitones = nearest_way(to_common_key(found) - to_common_key(key))
-    return replace(transposed(piece, semitones), key=key)
 
 
 def transposed(piece: Piece, semitones: int, kits: Collection[int] = ()) -> Piece:

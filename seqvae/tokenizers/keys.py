@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from seqvae.errors import InputError, at_least, one_of
 from seqvae.music.keys import NUM_PITCHES, in_common_key, parse_key
 from seqvae.music.notes import Key, Piece
@@ -46,6 +49,14 @@ class KeySettings(TrackSettings):
     def pitches(self) -> range:
         """The MIDI pitches that there are tokens for."""
         return range(NUM_PITCHES)
+
+    def tokens_within(self, pitches: NDArray[np.bool_]) -> dict[int, NDArray[np.bool_]]:
+        """Of each channel that writes pitches, which tokens write none or one of these (128,).
+
+        Raises:
+            InputError: a pitch of the tokens may be a drum.
+        """
+        raise NotImplementedError
 
     def in_common_key(self, piece: Piece, key: Key | None = None) -> Piece:
         """A piece as it is read, from `key` or the one that is found in it.

@@ -72,6 +72,17 @@ class LineSettings(KeySettings):
         return FIRST_PITCH + self.max_pitch - self.min_pitch + 1
 
     @property
+    def num_lines(self) -> int:
+        """How many lines there are; they are the first channels."""
+        return 1
+
+    def tokens_within(self, pitches: NDArray[np.bool_]) -> dict[int, NDArray[np.bool_]]:
+        """Of each line, which events are no onset or one of these pitches."""
+        no_onset = np.ones(FIRST_PITCH, np.bool_)
+        within = np.concatenate([no_onset, pitches[self.min_pitch : self.max_pitch + 1]])
+        return dict.fromkeys(range(self.num_lines), within)
+
+    @property
     def pitches(self) -> range:
         """The MIDI pitches of the vocabulary."""
         return range(self.min_pitch, self.max_pitch + 1)
@@ -150,16 +161,13 @@ def line_symbols(tokens: NDArray[np.int64], min_pitch: int) -> list[str]:
 
 
 def randomly_transposed(
-    ids: NDArray[np.int64],
-    num_lines: int,
-    chords: slice,
-    settings: LineSettings,
-    rng: np.random.Generator,
+    ids: NDArray[np.int64], chords: slice, settings: LineSettings, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Windows (N, T, C + K), each with its lines and its chords moved by the same interval.
 
-    The lines are the first channels, the chords the columns at `chords`.
+    The chords are the columns at `chords`.
     """
+    num_lines = settings.num_lines
     lines = ids[..., :num_lines]
     semitones = transpositions(lines, settings.num_events, settings.transposes_by, rng)
     moved = ids.copy()

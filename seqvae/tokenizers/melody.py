@@ -97,4 +97,4 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Transpose each window (N, T, 1 + K), as far as its pitches stay in the vocabulary."""
-        return randomly_transposed(ids, 1, self.chord_columns(ids), self, rng)
+        return randomly_transposed(ids, self.chord_columns(ids), self, rng)

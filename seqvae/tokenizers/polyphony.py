@@ -123,6 +123,15 @@ class PolyphonyTokenizer(KeySettings, TrackSettings, GridSettings, MusicTokenize
         """Velocity, where there are bins of it."""
         return frozenset({"velocity"} if self.num_velocity_bins else ())
 
+    def tokens_within(self, pitches: NDArray[np.bool_]) -> dict[int, NDArray[np.bool_]]:
+        """Of the pitch of each slot, which tokens are none or one of these pitches."""
+        if self.programs:
+            raise InputError(
+                "a model with programs writes drums among its pitches; it cannot keep to a scale"
+            )
+        width, within = len(self.slot_sizes), np.append(True, pitches)
+        return {slot * width + PITCH: within for slot in range(self.max_notes)}
+
     def takes(self, part: Part) -> bool:
         """Whether a track is taken: all but drums, where notes have no program."""
         return part.role != "none" and (self.programs or part.role != "drums")

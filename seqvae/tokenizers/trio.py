@@ -76,6 +76,11 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
         """Events of the melody, events of the bass, sets of drums."""
         return self.num_events, self.num_events, NUM_SETS
 
+    @property
+    def num_lines(self) -> int:
+        """Melody and bass."""
+        return 2
+
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of melody, bass and kit; of all pairs where rules name several."""
         piece = self.in_common_key(piece)
@@ -148,7 +153,7 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Transpose melody, bass and chords of each window (N, T, 3 + K) by the same interval."""
-        return randomly_transposed(ids, 2, self.chord_columns(ids), self, rng)
+        return randomly_transposed(ids, self.chord_columns(ids), self, rng)
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Windows (N, T, 3 + K) of which a share has voices of some bars from another.

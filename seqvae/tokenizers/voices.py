@@ -79,6 +79,11 @@ class VoicesTokenizer(LineSettings, GridSettings, MusicTokenizer):
         """Events of each voice."""
         return (self.num_events,) * self.num_voices
 
+    @property
+    def num_lines(self) -> int:
+        """All voices."""
+        return self.num_voices
+
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of a piece of so many voices."""
         piece = self.in_common_key(piece)
@@ -171,7 +176,7 @@ class VoicesTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Transpose all voices and chords of each window (N, T, C + K) by the same interval."""
-        return randomly_transposed(ids, self.num_voices, self.chord_columns(ids), self, rng)
+        return randomly_transposed(ids, self.chord_columns(ids), self, rng)
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Windows (N, T, C + K) of which a share has all voices of some bars from another."""

@@ -232,7 +232,8 @@ def test_two_streams_at_once_do_not_disturb_each_other() -> None:
         (codes(1) * torch.nan, {}, "not finite"),
         (codes(1), {"qpm": 0.1}, "qpm is 0.1"),
         (codes(1), {"metre": "3/4"}, "this model knows 4/4"),
-        (codes(1), {"key": "E minor"}, "reached from the key of the whole clip"),
+        (codes(1), {"key": "E dorian"}, "key is 'E dorian'; .* other scales are for --scale"),
+        (codes(1), {"scale": "blues"}, "no input to find its key in: write a tonic before it"),
         (codes(1), {"chords": "C"}, "knows no chords"),
     ],
 )

@@ -10,7 +10,6 @@ from seqvae.music.chord_names import parse_chords
 from seqvae.music.keys import (
     find_key,
     in_common_key,
-    in_key,
     key_name,
     nearest_way,
     parse_key,
@@ -133,13 +132,15 @@ def test_the_range_is_kept_where_another_way_keeps_it() -> None:
     assert in_common_key(low, pitches=range(61, 128)).moved == 11
 
 
-def test_a_piece_comes_into_the_key_that_is_asked_for() -> None:
-    piece = Piece(cadence(60, is_minor=False), 4)
-    assert in_key(piece, Key(0)).notes.tolist() == piece.notes.tolist()
-    moved = in_key(piece, parse_key("E minor"))
-    assert moved.key == Key(1, True)
-    assert find_key(moved.notes) == Key(1)  # G major is its relative
-    assert int(moved.notes["pitch"][0]) == 55
+def test_of_a_known_signature_the_mode_is_found() -> None:
+    major, minor = cadence(67, is_minor=False), cadence(64, is_minor=True)
+    for num_sharps in range(-6, 7):
+        for notes in (major, minor):
+            found = find_key(notes, num_sharps)
+            assert found is not None
+            assert (found.num_sharps - num_sharps) % 12 == 0
+    assert find_key(major, 1) == Key(1)
+    assert find_key(minor, 1) == Key(1, True)
 
 
 def test_no_note_leaves_what_midi_has() -> None:
