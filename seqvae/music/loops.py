@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from seqvae.music.notes import Piece, join, steps_per_bar
+from seqvae.music.notes import Piece, Tempo, changes_of_tempo, steps_per_bar
 from seqvae.reasons import Dropped, Reason, amount
 
 
@@ -48,15 +48,22 @@ def repeated(piece: Piece, num_steps: int) -> Piece:
     if times < 2 or rest:
         return piece
     end = num_bars * bar
-    notes = piece.notes.copy()
+    begins = range(0, times * end, end)
+    notes = np.concatenate([piece.notes] * times)
     notes["end"] = np.minimum(notes["end"], end)
-    loop = replace(
+    moved_by = np.array(begins, np.int32).repeat(len(piece.notes))
+    notes["start"] += moved_by
+    notes["end"] += moved_by
+    tempos = [tempo for tempo in piece.tempos if tempo.start_step < end]
+    chords = [chord for chord in piece.chords if chord[0] < end]
+    return replace(
         piece,
         notes=notes,
         metres=piece.metres[:1],
-        tempos=tuple(tempo for tempo in piece.tempos if tempo.start_step < end),
-        num_steps=end,
-        chords=tuple(chord for chord in piece.chords if chord[0] < end),
+        tempos=changes_of_tempo(
+            Tempo(begin + tempo.start_step, tempo.qpm) for begin in begins for tempo in tempos
+        ),
+        num_steps=times * end,
+        chords=tuple((begin + start, number) for begin in begins for start, number in chords),
+        noted=piece.noted | Dropped({a_loop(num_bars): 1}),
     )
-    noted = piece.noted | Dropped({a_loop(num_bars): 1})
-    return replace(join([loop] * times), noted=noted, key=piece.key)

@@ -155,10 +155,10 @@ def make_notes(
 
 def sort_notes(notes: Notes) -> Notes:
     """Sort by start, then pitch; the same array where they are in that order."""
-    keys = notes["start"].astype(np.int64) * 1024 + notes["pitch"]  # faster than two keys
+    keys = notes["start"] * np.int64(1024) + notes["pitch"]  # faster than two keys
     if (keys[1:] >= keys[:-1]).all():
         return notes
-    ordered: Notes = notes.take(np.argsort(keys, kind="stable"))  # faster than notes[...]
+    ordered: Notes = notes.take(keys.argsort(kind="stable"))  # faster than notes[...]
     return ordered
 
 
@@ -324,6 +324,15 @@ def changes_of_metre(metres: Iterable[Metre], steps_per_quarter: int) -> tuple[M
     return tuple(kept)
 
 
+def changes_of_tempo(tempos: Iterable[Tempo]) -> tuple[Tempo, ...]:
+    """Drop tempos that change nothing."""
+    kept: list[Tempo] = []
+    for tempo in tempos:
+        if not kept or tempo.qpm != kept[-1].qpm:
+            kept.append(tempo)
+    return tuple(kept)
+
+
 def velocity_bins(notes: Notes, num_bins: int) -> NDArray[np.int64]:
     """The velocity of each note as one of `num_bins` bins of equal width, from 0."""
     bins: NDArray[np.int64] = (notes["velocity"].astype(np.int64) - 1) * num_bins // NUM_VELOCITIES
@@ -357,14 +366,12 @@ def join(pieces: Sequence[Piece]) -> Piece:
         chords += [(start + begin, number) for start, number in piece.chords]
         noted |= piece.noted
         metres += [replace(metre, start_step=metre.start_step + begin) for metre in piece.metres]
-        for tempo in piece.tempos:
-            if not tempos or tempo.qpm != tempos[-1].qpm:
-                tempos.append(replace(tempo, start_step=tempo.start_step + begin))
+        tempos += [Tempo(tempo.start_step + begin, tempo.qpm) for tempo in piece.tempos]
     return Piece(
         np.concatenate(notes),
         pieces[0].steps_per_quarter,
         changes_of_metre(metres, pieces[0].steps_per_quarter),
-        tuple(tempos),
+        changes_of_tempo(tempos),
         begins[-1],
         tuple(chords),
         max((piece.tracks for piece in pieces), key=len),

@@ -8,6 +8,7 @@ melody, and the lowest is the bass if it lies below C4 most of the time.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -82,13 +83,13 @@ def parts_of(
     is_only = len(notes_of) == 1
     parts = []
     for number, notes in notes_of.items():
-        part = _part(piece, number, notes)
-        part = _ruled(part, rules, piece.name) or _judged(
-            part, piece, wanted, max_chord_share, is_only=is_only
+        track = _track(piece, number, notes)
+        verdict = _ruled(number, track, rules, piece.name) or _judged(
+            track, notes, piece, wanted, max_chord_share, is_only=is_only
         )
-        if part.claim == "bass" and "bass" not in wanted:
-            part = replace(part, claim=None, rank=LOW)
-        parts.append(part)
+        if verdict.claim == "bass" and "bass" not in wanted:
+            verdict = verdict._replace(claim=None, rank=LOW)
+        parts.append(Part(number, track, notes, *verdict))
     for role in ("melody", "bass"):
         if role in wanted and any(part.role == "line" for part in parts):
             parts = _picked(parts, role, rules)
@@ -107,59 +108,75 @@ def _notes_of_tracks(notes: Notes) -> dict[int, Notes]:
     return {number: by_track[end - size : end] for number, (end, size) in enumerate(places) if size}
 
 
-def _part(piece: Piece, number: int, notes: Notes) -> Part:
-    """A track without a role."""
+def _track(piece: Piece, number: int, notes: Notes) -> Track:
+    """What is known of a track."""
     if number < len(piece.tracks):
-        return Part(number, piece.tracks[number], notes)
-    return Part(number, Track(program=int(notes["program"][0])), notes)
+        return piece.tracks[number]
+    return Track(program=int(notes["program"][0]))
 
 
-def _ruled(part: Part, rules: Sequence[Rule], file_name: str) -> Part | None:
-    """A track as the first rule has it that fits it; None if none does."""
+class Verdict(NamedTuple):
+    """What a track is by itself: the fields of a part of these names."""
+
+    role: str = "line"
+    reason: str = "another line"
+    claim: str | None = None
+    by_rule: bool = False
+    rank: int = LEAD
+
+
+def _ruled(number: int, track: Track, rules: Sequence[Rule], file_name: str) -> Verdict | None:
+    """What a track is by the first rule that fits it; None if none does."""
     for rule in rules:
-        if rule.fits(part.number, part.track, file_name):
-            return _claimed(replace(part, by_rule=True), rule.role, f"by the rule {str(rule)!r}")
+        if rule.fits(number, track, file_name):
+            return _claimed(rule.role, f"by the rule {str(rule)!r}")._replace(by_rule=True)
     return None
 
 
 def _judged(
-    part: Part, piece: Piece, wanted: Sequence[str], max_chord_share: float, *, is_only: bool
-) -> Part:
-    """A track with the role, or the claim, that it has by itself."""
-    program, channel = part.track.program, part.track.channel
-    if np.count_nonzero(part.notes["is_drum"]):
-        return _claimed(part, "drums", "channel 10" if channel == DRUM_CHANNEL else "a drum kit")
-    said, reason = _said(part, piece.name if is_only else "")
+    track: Track,
+    notes: Notes,
+    piece: Piece,
+    wanted: Sequence[str],
+    max_chord_share: float,
+    *,
+    is_only: bool,
+) -> Verdict:
+    """What a track is by what is known of it, and by its notes."""
+    program, channel = track.program, track.channel
+    if np.count_nonzero(notes["is_drum"]):
+        return _claimed("drums", "channel 10" if channel == DRUM_CHANNEL else "a drum kit")
+    said, reason = _said(track, piece.name if is_only else "")
     if said in ("drums", "melody", "bass"):
-        return _claimed(part, said, reason)
+        return _claimed(said, reason)
     is_plain = said is None and program in UNNAMED_PROGRAMS
     if is_only and is_plain and tuple(wanted) == ("drums",):
-        return _claimed(part, "drums", "the only track, and drums are wanted")
+        return _claimed("drums", "the only track, and drums are wanted")
     if "melody" not in wanted and "bass" not in wanted:
-        return part
+        return Verdict()
     if program in BASS_PROGRAMS and said is None:
-        return _claimed(part, "bass", f"program {program}")
-    share = chord_share(part.notes, piece)
+        return _claimed("bass", f"program {program}")
+    share = chord_share(notes, piece)
     if share > max_chord_share:
-        return _claimed(part, "chords", f"{share:.0%} of its onsets are chords")
+        return _claimed("chords", f"{share:.0%} of its onsets are chords")
     if said == "accompaniment":
-        return replace(part, rank=ACCOMPANIMENT, reason=reason)
+        return Verdict(rank=ACCOMPANIMENT, reason=reason)
     for rank, programs in RANKED_PROGRAMS.items():
         if program in programs:
-            return replace(part, rank=rank, reason=f"program {program}")
-    return part
+            return Verdict(rank=rank, reason=f"program {program}")
+    return Verdict()
 
 
-def _claimed(part: Part, role: str, reason: str) -> Part:
-    """A track with a role; of a line, which has yet to be chosen, it is a claim."""
+def _claimed(role: str, reason: str) -> Verdict:
+    """A role; of a line, which has yet to be chosen, it is a claim."""
     if role in ("melody", "bass"):
-        return replace(part, claim=role, reason=reason)
-    return replace(part, role=role, reason=reason)
+        return Verdict(claim=role, reason=reason)
+    return Verdict(role, reason)
 
 
-def _said(part: Part, file_name: str) -> tuple[str | None, str]:
+def _said(track: Track, file_name: str) -> tuple[str | None, str]:
     """What the name of a track, or else of its file, says; and where."""
-    if (role := role_in_name(part.track.name)) is not None:
+    if (role := role_in_name(track.name)) is not None:
         return role, "by its name"
     return role_in_name(file_name, of_file=True), "by the name of its file"
 

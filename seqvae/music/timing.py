@@ -48,12 +48,10 @@ SHORT_NOTES = Reason(
 )
 OFF_GRID = Reason("file", "mostly off the sixteenths, and rounded to steps", "--data.beats")
 
-# Grids that hold what lies between sixteenths: steps per quarter, the places there that are no
-# sixteenths, and the share of the onsets in question that must lie close to those places.
-FINER_GRIDS = {
-    TRIPLETS: (12, np.array([1, 2]) / 3, 0.5),
-    SHORT_NOTES: (8, np.array([1, 3, 5, 7]) / 8, 0.75),
-}
+# Grids that hold what lies between sixteenths: steps per quarter; the places there, so many
+# sixteenths before and after the middle of each span of so many; and the share of the onsets in
+# question that must lie close to those places.
+FINER_GRIDS = {TRIPLETS: (12, 2 / 3, 4, 0.5), SHORT_NOTES: (8, 0, 1, 0.75)}
 
 
 def on_sixteenths(piece: Piece) -> bool:
@@ -88,7 +86,7 @@ def has_grid(piece: Piece, *, by_beats: bool = False) -> bool:
 
     `by_beats` says that a beat file gave its quarters.
     """
-    if len(piece.notes) < MIN_NOTES or on_sixteenths(piece):
+    if len(piece.notes) < MIN_NOTES:
         return True
     says_nothing = all(str(metre) == "4/4" for metre in piece.metres) and all(
         abs(tempo.qpm - DEFAULT_QPM) < 0.1 for tempo in piece.tempos
@@ -99,17 +97,24 @@ def has_grid(piece: Piece, *, by_beats: bool = False) -> bool:
     return concentration(quarters(piece)) >= bound
 
 
+def _sixteenths_away(piece: Piece) -> NDArray[np.float64]:
+    """How far each onset lies from the nearest sixteenth, in sixteenths."""
+    if piece.steps_per_quarter == 4:
+        return np.abs(piece.notes["offset"].astype(np.float64))
+    onsets = 4 * quarters(piece)
+    return np.abs(onsets - np.floor(onsets + 0.5))
+
+
 def off_grid(piece: Piece) -> Reason | None:
     """How most of the onsets leave the sixteenths, if they do: one of the three reasons above."""
-    if on_sixteenths(piece):
+    is_off = _sixteenths_away(piece) > OFF_SIXTEENTHS
+    num_off = np.count_nonzero(is_off)
+    if num_off <= MAX_SHARE_OFF * len(is_off):
         return None
-    onsets = quarters(piece)
-    distances = np.abs(4 * onsets - np.floor(4 * onsets + 0.5))
-    off = onsets[distances > OFF_SIXTEENTHS]
-    if len(off) <= MAX_SHARE_OFF * len(onsets):
-        return None
-    for reason, (steps_per_quarter, places, min_share) in FINER_GRIDS.items():
-        nearest = 4 * np.abs(off[:, None] % 1 - places).min(axis=1)
-        if (nearest < OFF_SIXTEENTHS).mean() > min_share:
+    off = 4 * quarters(piece).compress(is_off)
+    for reason, (steps_per_quarter, place, span, min_share) in FINER_GRIDS.items():
+        from_middle = np.abs(off - span * np.floor(off / span) - span / 2)
+        num_near = np.count_nonzero(np.abs(from_middle - place) < OFF_SIXTEENTHS)
+        if num_near > min_share * num_off:
             return reason if piece.steps_per_quarter % steps_per_quarter else None
     return OFF_GRID

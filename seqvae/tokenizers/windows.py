@@ -324,9 +324,8 @@ def _usable(
     """Which windows nothing rules out; others are counted under the first reason that does."""
     is_refused = np.zeros(num_windows, np.bool_)
     for reason, which in refused.items():
-        newly = which & ~is_refused
-        if newly.any():
-            dropped[reason] += int(newly.sum())
+        if num_newly := int(np.count_nonzero(which & ~is_refused)):
+            dropped[reason] += num_newly
         is_refused |= which
     usable: list[bool] = (~is_refused).tolist()
     return usable

@@ -12,6 +12,7 @@ from seqvae.music.timing import (
     concentration,
     has_grid,
     off_grid,
+    on_sixteenths,
 )
 from seqvae.reasons import Reason
 
@@ -87,6 +88,13 @@ def test_concentration_has_its_closed_form() -> None:
     assert concentration(seven_eighths) == pytest.approx(np.sin(phase) / phase, abs=0.01)
 
 
+def test_most_files_need_no_closer_look() -> None:
+    assert on_sixteenths(piece(EIGHTHS))
+    assert on_sixteenths(piece(np.append(EIGHTHS, EIGHTHS[:45] + 0.06)))  # 82 % are close
+    assert not on_sixteenths(piece(np.append(EIGHTHS, EIGHTHS[:60] + 0.06)))  # 77 %
+    assert not on_sixteenths(piece(EIGHTHS, steps_per_quarter=12))
+
+
 @pytest.mark.parametrize(
     ("onsets", "steps_per_quarter", "expected"),
     [
@@ -100,7 +108,10 @@ def test_concentration_has_its_closed_form() -> None:
         (SWING, 6, TRIPLETS),
         (np.arange(200) / 8, 4, SHORT_NOTES),
         (np.arange(200) / 8, 8, None),
+        (EIGHTHS + 0.06, 12, OFF_GRID),
+        (EIGHTHS + 0.25, 6, None),
         (EIGHTHS + 0.06, 4, OFF_GRID),
+        (np.arange(200) + 0.56, 4, OFF_GRID),
         (by_hand(EIGHTHS, 0.1), 4, OFF_GRID),
         (np.append(EIGHTHS, EIGHTHS[:80] + 0.06), 4, None),  # 29 % of them
         (np.append(EIGHTHS, EIGHTHS[:90] + 0.06), 4, OFF_GRID),  # 31 %

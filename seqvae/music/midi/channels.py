@@ -20,7 +20,7 @@ NUM_CHANNELS = 16
 DRUM_CHANNEL = 9
 META, END_OF_TRACK, SYSEX, ESCAPE = 0xFF, 0x2F, 0xF0, 0xF7
 CONTROL_CHANGE, PROGRAM_CHANGE, CHANNEL_PRESSURE = 0xB, 0xC, 0xD
-TRACK_NAME, INSTRUMENT_NAME = 0x03, 0x04
+NAMES = b"\xff\x03", b"\xff\x04"  # of a track, of an instrument
 NAMES_END = 1024  # bytes of a track chunk among which its names are
 HIGH_CONTROLS = re.compile(rb"[\x80-\x9f]")
 BANK_SELECT = 0  # the controller with the upper seven bits of the bank
@@ -122,8 +122,9 @@ def _changes(track: bytes, last: int) -> Iterator[Change]:
                 raise ValueError("a program or a bank above 127")
             if known.get((channel, is_bank)) != number:
                 known[channel, is_bank] = number
-                tick += _time(b"".join(skipped))
-                skipped.clear()
+                if skipped:
+                    tick += _time(b"".join(skipped))
+                    skipped.clear()
             yield Change(tick, channel, is_bank, number, at)
         place += 1 if kind in (PROGRAM_CHANGE, CHANNEL_PRESSURE) else 2
         if status in RUNS and (run := RUNS[status].match(track, place, last)):
@@ -173,8 +174,8 @@ def written_name(track: bytes) -> str:
 
     Texts that are not UTF-8 are Shift JIS where they hold bytes that no Latin-1 text has.
     """
-    for kind in (TRACK_NAME, INSTRUMENT_NAME):
-        place = track.find(bytes([META, kind]), 8, NAMES_END)
+    for name in NAMES:
+        place = track.find(name, 8, NAMES_END)
         if place >= 0 and track[place + 2] < 0x80:
             raw = track[place + 3 : place + 3 + track[place + 2]]
             for encoding in ("utf-8", "cp932" if HIGH_CONTROLS.search(raw) else "latin-1"):

@@ -18,7 +18,7 @@ from seqvae.music.midi.channels import Channels, written_name
 from seqvae.music.midi.container import read_bytes
 from seqvae.music.midi.mending import MAX_TICK, MAX_TRACKS, Suspicion, track_chunks
 from seqvae.music.midi.song import Song, checked_resolution, places, room_for
-from seqvae.music.midi.tracks import ReadTrack, ReadTracks, read_tracks
+from seqvae.music.midi.tracks import ReadTrack, ReadTracks, items, read_tracks
 from seqvae.music.notes import Key, Track
 from seqvae.reasons import Dropped, Reason
 
@@ -151,8 +151,12 @@ def _song(path: Path, resolution: int, read: ReadTracks) -> Song:
         resolution,
         notes,
         ticks,
-        [(m.time, m.numerator, m.denominator) for score in scores for m in score.time_signatures],
-        [(t.time, t.qpm) for score in scores for t in score.tempos],
+        [
+            (metre.time, metre.numerator, metre.denominator)
+            for score in scores
+            for metre in items(score.time_signatures)
+        ],
+        [(tempo.time, tempo.qpm) for score in scores for tempo in items(score.tempos)],
         [part.track for part in parts],
         path.name,
         end_tick=max((track.end_tick for track in read.tracks), default=0),
@@ -163,7 +167,7 @@ def _song(path: Path, resolution: int, read: ReadTracks) -> Song:
 def _first_key(scores: Sequence[Any]) -> Key | None:
     """The first key signature that there is on paper, with up to seven sharps or flats."""
     for score in scores:
-        for signature in score.key_signatures:
+        for signature in items(score.key_signatures):
             if abs(signature.key) <= MAX_SHARPS:
                 return Key(signature.key, signature.tonality == 1)
     return None

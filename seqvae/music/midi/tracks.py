@@ -91,7 +91,7 @@ def _read_together(resolution: int, chunks: Sequence[bytes]) -> ReadTracks:
         named = [changes(chunk) for chunk in group]
         score = _score(resolution, list(map(with_channels_as_programs, group, named, NUMBERS)))
         playing: list[list[tuple[int, Any]]] = [[] for _ in group]
-        for track in score.tracks:
+        for track in items(score.tracks):
             if not track.note_num():
                 raise ValueError("lyrics")
             number, channel = divmod(track.program, NUM_CHANNELS)
@@ -109,7 +109,7 @@ def _end_tick(chunk: bytes, playing: Sequence[tuple[int, Any]], score: Any) -> i
         return 0
     ends = [track.end() for _, track in playing]
     for kind in {*BESIDE_TRACK.findall(chunk)}:
-        ends += [event.time for event in getattr(score, BESIDE_TRACKS[kind])]
+        ends += [event.time for event in items(getattr(score, BESIDE_TRACKS[kind]))]
     return max(ends, default=0) + delta
 
 
@@ -138,9 +138,14 @@ def _read_sound_track(resolution: int, chunk: bytes) -> tuple[ReadTrack, Any]:
     """
     named = changes(chunk)
     score = _score(resolution, [with_channels_as_programs(chunk, named)])
-    playing = [(track.program, track) for track in score.tracks if track.note_num()]
+    playing = [(track.program, track) for track in items(score.tracks) if track.note_num()]
     delta = last_delta(chunk)
     return ReadTrack(chunk, named, playing, score.end() + delta if delta else 0), score
+
+
+def items(of_symusic: Any) -> list[Any]:
+    """A list of symusic as one of Python: its iterators take longer to make than to run through."""
+    return [of_symusic[number] for number in range(len(of_symusic))]
 
 
 def _score(resolution: int, chunks: Sequence[bytes]) -> Any:
