@@ -1,0 +1,189 @@
+"""The page of `play`: a model as an instrument, in one file that needs neither network nor Python.
+
+`play.html` has the engine, which encodes and decodes, and the instrument around it. Here stands
+what they are given. Axes: N codes, Z latent.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from seqvae.corpus.store import Corpus
+from seqvae.disk import require_folder, write_file
+from seqvae.errors import InputError
+from seqvae.inference.bundle import CARD, open_corpus
+from seqvae.inference.directions import Directions
+from seqvae.inference.measures import ATTRIBUTES
+from seqvae.inference.prior import Prior
+from seqvae.inference.trained import TrainedVAE
+from seqvae.pages.clip import grid_data
+from seqvae.pages.model_data import Weights, model_data
+from seqvae.pages.page import Data, fill, plain
+from seqvae.pages.plane import principal_plane
+from seqvae.tokenizers import AnyTokenizer
+from seqvae.tokenizers.contract import Example
+from seqvae.tokenizers.kits import CLASS_OF, CLASSES, WRITTEN
+
+TEMPLATE = "play.html"
+NUM_POINTS = 400  # on the map
+SETTINGS = (  # of a tokenizer, as far as it has them
+    "num_bars", "steps_per_quarter", "min_pitch", "max_pitch", "keys", "num_velocity_bins",
+    "num_offset_bins", "encoder_sees", "max_notes",
+)  # fmt: skip
+FIGURE = re.compile(r"^\| (onset_f1|accuracy_free_running) \| ([\d.]+)", re.MULTILINE)
+HEAD = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+
+
+def write_play(model: str | Path, out: Path, title: str) -> None:
+    """Write the page of a run or a bundle.
+
+    Raises:
+        InputError: there is no such model, it has no music or no code, or `out` is no .html file.
+    """
+    if out.suffix.lower() != ".html":
+        raise InputError(f"{out}: the instrument is a web page; give a name that ends in .html")
+    require_folder(out.parent)
+    vae = TrainedVAE.load(model, device="cpu")
+    if vae.tokenizer.modality == "text":
+        raise InputError(f"{model}: a model of text; the page plays music")
+    if vae.model.config.latent_dim == 0:
+        raise InputError(f"{model}: a language model (latent_dim 0) has no latent space to play")
+    write_file(out, fill(TEMPLATE, gather(vae, title)))
+
+
+def gather(vae: TrainedVAE, title: str) -> Data:
+    """All that the page holds."""
+    card = _card(vae)
+    points, names = map_points(vae)
+    directions = _directions(vae)
+    weights = {**_prior(vae.prior), "points": points}
+    if directions is not None:
+        weights |= _scores(directions.score)
+    model = model_data(vae.model, weights)
+    model["grid"] = play_grid(vae.tokenizer)
+    model["directions"] = directions and {"names": directions.names, "gap": plain(directions.gap)}
+    return {
+        "title": title,
+        "kind": vae.tokenizer.kind,
+        "grid": grid_data(vae.tokenizer) | {"metre": next(iter(vae.tokenizer.bar_numbers))},
+        "figures": {name: float(value) for name, value in FIGURE.findall(card)},
+        "licence": _licence(card),
+        "map": {
+            "points": plain(principal_plane(points).place(points)),
+            "names": names,
+            "attributes": _attributes(vae, points),
+        },
+        "model": model,
+    }
+
+
+def play_grid(tokenizer: AnyTokenizer) -> Data:
+    """What the engine must know to make tokens of notes, and notes of tokens."""
+    numbers = tokenizer.bar_numbers
+    fields: dict[str, Any] = {
+        name: getattr(tokenizer, name) for name in SETTINGS if hasattr(tokenizer, name)
+    }
+    return fields | {
+        "kind": tokenizer.kind,
+        "bar": tokenizer.model_bars[0],
+        "model_bar": tokenizer.steps_per_bar,
+        "metres": [metre for metre, number in numbers.items() if number == 0],
+        "num_conditions": len(tokenizer.condition_sizes),
+        "num_voices": getattr(tokenizer, "num_voices", 1),
+        "slot_size": tokenizer.steps.slot_size,
+        "has_programs": bool(getattr(tokenizer, "programs", False)),
+        "classes": [*CLASSES],
+        "written": WRITTEN.tolist(),
+        "class_of": CLASS_OF.tolist(),
+    }
+
+
+def map_points(vae: TrainedVAE) -> tuple[Float[Tensor, "N Z"], list[str]]:
+    """Codes for the map: of held-out sequences with their names, or else of samples."""
+    corpus = _corpus(vae)
+    if corpus is None or not len(corpus.splits["valid"]):
+        return vae.prior.sample(NUM_POINTS, torch.Generator().manual_seed(0)), []
+    split, sources = corpus.splits["valid"], _sources(corpus)
+    chosen = np.random.default_rng(0).permutation(len(split))[:NUM_POINTS].tolist()
+    means = vae.codec.posterior([Example(split[i]) for i in chosen]).mean
+    return means, [sources[i] for i in chosen] if sources else []
+
+
+def _corpus(vae: TrainedVAE) -> Corpus | None:
+    """The corpus of a run, where it is still there."""
+    if vae.run is None:
+        return None
+    try:
+        corpus = open_corpus(vae.run)
+    except InputError:
+        return None
+    return corpus if corpus.tokenizer.of_tokens() == vae.tokenizer.of_tokens() else None
+
+
+def _sources(corpus: Corpus) -> list[str]:
+    """The file that each validation sequence comes from; empty where that is not known."""
+    try:
+        manifest = corpus.manifest()
+    except InputError:  # codes are enough to play
+        return []
+    rows = [(Path(row.source).stem, row.taken.get("valid", 0)) for row in manifest]
+    names = [name for name, count in rows for _ in range(count)]
+    return names if len(names) == len(corpus.splits["valid"]) else []
+
+
+def _attributes(vae: TrainedVAE, points: Float[Tensor, "N Z"]) -> list[Data]:
+    """What points decode to, measured: the attributes that vary."""
+    pieces = [vae.codec.content(ids) for ids in vae.codec.tokens(points)]
+    measured = {
+        name: [measure(piece) for piece in pieces] for name, measure in ATTRIBUTES["music"].items()
+    }
+    return [
+        {"name": name, "values": plain(values)}
+        for name, values in measured.items()
+        if min(values) < max(values)
+    ]
+
+
+def _directions(vae: TrainedVAE) -> Directions | None:
+    """Those of the run or the bundle, if some were fitted to this model."""
+    try:
+        return vae.directions
+    except InputError:
+        return None
+
+
+def _scores(score: nn.Module) -> Weights:
+    layers = [layer for layer in score.modules() if isinstance(layer, nn.Linear)]
+    return {
+        f"directions.{number}.{kind}": weight
+        for number, layer in enumerate(layers)
+        for kind, weight in layer.named_parameters()
+    }
+
+
+def _prior(prior: Prior) -> Weights:
+    return {f"prior.{name}": value for name, value in vars(prior).items()}
+
+
+def _card(vae: TrainedVAE) -> str:
+    file = None if vae.bundle is None else vae.bundle / CARD
+    if file is None or not file.is_file():
+        return ""
+    return file.read_text(encoding="utf-8", errors="replace")
+
+
+def _licence(card: str) -> str | None:
+    """The licence that the head of a model card states."""
+    head = HEAD.match(card)
+    try:
+        fields = yaml.safe_load(head[1]) if head else None
+    except yaml.YAMLError:
+        return None
+    licence = fields.get("license") if isinstance(fields, dict) else None
+    return licence if isinstance(licence, str) else None

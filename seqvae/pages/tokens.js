@@ -1,0 +1,288 @@
+/*
+ * Notes of a window <-> tokens, as the tokenizers of Python make them. Needs nothing else; clip.js
+ * describes a note, which here has the number of its voice, too.
+ *
+ *   tokensFor(grid)       the representation of a kind, from the settings that Python writes
+ *     .notes(ids)         the notes of a window, or of the first steps of one
+ *     .ids(notes)         the tokens of a window, one array a step
+ *     .program(voice)     what a new note of a voice is played by
+ *     .voices             names of the voices
+ */
+"use strict";
+
+const NOTE_OFF = 1;
+const FIRST_PITCH = 2;
+const BASS_PROGRAM = 33; // electric bass, fingered
+const DEFAULT_VELOCITY = 80;
+const TAPPED = 3; // the open hi-hat, on which models of taps are played
+const LOUDEST = 127;
+
+function tokensFor(grid) {
+  return new {
+    melody: LineTokens, trio: TrioTokens, voices: LineTokens, drums: KitTokens,
+    groove: GrooveTokens, polyphony: NoteSetTokens,
+  }[grid.kind](grid);
+}
+
+class Tokens {
+  constructor(grid) {
+    this.grid = grid;
+    this.numSteps = grid.num_bars * grid.bar;
+  }
+
+  program() { return 0; }
+
+  /** The rows of a window that sound: others fill up its bars. */
+  sounding(ids) {
+    const { bar, model_bar: modelBar } = this.grid;
+    return ids.filter((_, step) => step % modelBar < bar);
+  }
+
+  /** The other way round: rows of silence fill up the bars; conditions are 0. */
+  filled(rows) {
+    const { bar, model_bar: modelBar, num_bars: numBars, num_conditions: num } = this.grid;
+    const none = new Array(num).fill(0);
+    return Array.from({ length: numBars * modelBar }, (_, step) => {
+      const place = Math.floor(step / modelBar) * bar + step % modelBar;
+      const row = step % modelBar < bar ? rows[place] : rows[0].map(() => 0);
+      return [...row, ...none];
+    });
+  }
+
+  rows(makeRow) {
+    return Array.from({ length: this.numSteps }, (_, step) => makeRow(step));
+  }
+}
+
+/** Lines of notes: a channel each; of a choir the lowest comes first. */
+class LineTokens extends Tokens {
+  get voices() {
+    const count = this.grid.num_voices;
+    return count === 1 ? ["melody"] : Array.from({ length: count }, (_, i) =>
+      (i === 0 ? "lowest voice" : i === count - 1 ? "highest voice" : `voice ${i + 1}`));
+  }
+
+  notes(ids) {
+    const rows = this.sounding(ids);
+    return inOrder(this.voices.flatMap((_, voice) =>
+      lineNotes(rows.map((row) => row[voice]), this.grid, { voice, program: 0 })));
+  }
+
+  ids(notes) {
+    const lines = this.voices.map((_, voice) =>
+      lineEvents(notes.filter((note) => note.voice === voice), this.numSteps, this.grid,
+        voice === 0 && this.voices.length > 1));
+    return this.filled(this.rows((step) => lines.map((line) => line[step])));
+  }
+}
+
+class TrioTokens extends Tokens {
+  voices = ["melody", "bass", "drums"];
+
+  program(voice) { return voice === 1 ? BASS_PROGRAM : 0; }
+
+  notes(ids) {
+    const rows = this.sounding(ids);
+    const lines = [0, 1].flatMap((voice) => lineNotes(rows.map((row) => row[voice]), this.grid,
+      { voice, program: this.program(voice) }));
+    return inOrder([...lines, ...kitNotes(rows.map((row) => row[2]), this.grid, 2)]);
+  }
+
+  ids(notes) {
+    const of = (voice) => notes.filter((note) => note.voice === voice);
+    const [melody, bass] = [0, 1].map((voice) =>
+      lineEvents(of(voice), this.numSteps, this.grid, voice === 1));
+    const sets = kitSets(of(2), this.numSteps, this.grid);
+    return this.filled(this.rows((step) => [melody[step], bass[step], sets[step]]));
+  }
+}
+
+class KitTokens extends Tokens {
+  voices = ["drums"];
+
+  notes(ids) {
+    return inOrder(kitNotes(this.sounding(ids).map(([set]) => set), this.grid, 0));
+  }
+
+  ids(notes) {
+    const sets = kitSets(notes, this.numSteps, this.grid);
+    return this.filled(this.rows((step) => [sets[step]]));
+  }
+}
+
+/** Drums with the loudness and the timing of each hit, in bins. */
+class GrooveTokens extends KitTokens {
+  notes(ids) {
+    const { num_velocity_bins: numVelocities, num_offset_bins: numOffsets } = this.grid;
+    const count = this.grid.classes.length;
+    const rows = this.sounding(ids);
+    return inOrder(kitNotes(rows.map(([set]) => set), this.grid, 0).map((note) => {
+      const row = rows[note.start];
+      const velocity = row[1 + note.class] || 1 + Math.floor(numVelocities / 2);
+      const offset = row[1 + count + note.class];
+      const width = LOUDEST / numVelocities;
+      return {
+        ...note,
+        velocity: Math.ceil(1 + (velocity - 1) * width + (width - 1) / 2),
+        start: note.start + (offset ? (offset - 0.5) / numOffsets - 0.5 : 0),
+      };
+    }));
+  }
+
+  ids(notes) {
+    const { num_velocity_bins: numVelocities, num_offset_bins: numOffsets } = this.grid;
+    const count = this.grid.classes.length;
+    const rows = this.rows(() => new Array(1 + 2 * count).fill(0));
+    for (const note of notes.toSorted((a, b) => a.velocity - b.velocity)) {
+      const step = Math.floor(note.start + 0.5);
+      const which = classOf(note.pitch, this.grid);
+      if (which < 0 || !rows[step]) continue;
+      const bin = Math.floor((note.start - step + 0.5) * numOffsets);
+      rows[step][0] |= 1 << which;
+      rows[step][1 + which] = 1 + Math.floor((note.velocity - 1) * numVelocities / LOUDEST);
+      rows[step][1 + count + which] = 1 + Math.min(Math.max(bin, 0), numOffsets - 1);
+    }
+    return this.filled(rows);
+  }
+
+  /** What the encoder reads: a model may not see velocity and timing, nor which drum. */
+  seen(ids) {
+    const { encoder_sees: view, classes } = this.grid;
+    if (view === "performance") return ids;
+    const hidden = 1 + 2 * classes.length;
+    return ids.map((row) => row.map((token, i) => {
+      if (i > 0) return i < hidden ? 0 : token;
+      return view === "taps" && token ? 1 << TAPPED : token;
+    }));
+  }
+}
+
+/** Any notes at once: of each step a set, from low to high. */
+class NoteSetTokens extends Tokens {
+  voices = ["notes"];
+
+  notes(ids) {
+    const { slot_size: size, num_velocity_bins: numBins, has_programs: hasPrograms } = this.grid;
+    const rows = this.sounding(ids);
+    const notes = rows.flatMap((row, start) => {
+      const found = [];
+      for (let i = 0; i < this.grid.max_notes * size && row[i]; i += size) {
+        const program = hasPrograms ? row[i + size - 1] : 0;
+        const isDrum = program === 128;
+        const width = LOUDEST / numBins;
+        found.push({
+          start, length: Math.min(row[i + 1] + 1, rows.length - start), pitch: row[i] - 1,
+          velocity: numBins ? Math.ceil(1 + row[i + 2] * width + (width - 1) / 2)
+            : DEFAULT_VELOCITY,
+          program: isDrum ? 0 : program, voice: 0,
+          drum: isDrum ? drumName(row[i] - 1, this.grid) : null,
+        });
+      }
+      return found;
+    });
+    return withoutOverlaps(notes);
+  }
+
+  ids(notes) {
+    const { slot_size: size, num_velocity_bins: numBins, has_programs: hasPrograms } = this.grid;
+    const rows = this.rows(() => new Array(this.grid.max_notes * size).fill(0));
+    const byStep = this.rows(() => []);
+    for (const note of withoutOverlaps(notes)) byStep[Math.floor(note.start + 0.5)]?.push(note);
+    byStep.forEach((all, step) => {
+      outer(all, this.grid.max_notes).forEach((note, slot) => {
+        const tokens = [note.pitch + 1, Math.min(note.length, this.numSteps - step) - 1];
+        if (numBins) tokens.push(Math.floor((note.velocity - 1) * numBins / LOUDEST));
+        if (hasPrograms) tokens.push(note.drum === null ? note.program : 128);
+        tokens.forEach((token, i) => { rows[step][slot * size + i] = token; });
+      });
+    });
+    return this.filled(rows);
+  }
+}
+
+// Lines: 0 goes on, 1 ends a note, from 2 on come the onsets of pitches
+
+function lineNotes(events, { min_pitch: lowest }, { voice, program }) {
+  const notes = [];
+  events.forEach((event, start) => {
+    if (event < FIRST_PITCH) return;
+    const next = events.findIndex((other, step) => step > start && other > 0);
+    const length = (next < 0 ? events.length : next) - start;
+    const pitch = event - FIRST_PITCH + lowest;
+    notes.push({ start, length, pitch, velocity: DEFAULT_VELOCITY, program, drum: null, voice });
+  });
+  return notes;
+}
+
+/** Of notes struck together the highest counts, or the lowest of a bass; each ends the one before. */
+function lineEvents(notes, numSteps, { min_pitch: lowest, max_pitch: highest }, isLow) {
+  const events = new Array(numSteps).fill(0);
+  const line = [];
+  for (const note of notes.toSorted((a, b) => a.start - b.start
+      || (isLow ? a.pitch - b.pitch : b.pitch - a.pitch))) {
+    if (!line.length || note.start > line[line.length - 1].start) line.push(note);
+  }
+  line.forEach((note, i) => {
+    const next = i + 1 < line.length ? line[i + 1].start : Infinity;
+    const end = Math.min(note.start + note.length, next);
+    if (end < numSteps) events[end] = NOTE_OFF;
+  });
+  for (const { start, pitch } of line) {
+    if (pitch < lowest || pitch > highest) throw new Error(`a note outside ${lowest}..${highest}`);
+    if (start < numSteps) events[start] = pitch - lowest + FIRST_PITCH;
+  }
+  return events;
+}
+
+// Kits: bit i of a set is class i
+
+function kitNotes(sets, grid, voice) {
+  return sets.flatMap((set, start) => grid.classes.flatMap((drum, which) => (set >> which & 1
+    ? [{ start, length: 1, pitch: grid.written[which], velocity: DEFAULT_VELOCITY, program: 0,
+      drum, voice, class: which }] : [])));
+}
+
+function kitSets(notes, numSteps, grid) {
+  const sets = new Array(numSteps).fill(0);
+  for (const { start, pitch } of notes) {
+    const which = classOf(pitch, grid);
+    const step = Math.floor(start + 0.5);
+    if (which >= 0 && step < numSteps) sets[step] |= 1 << which;
+  }
+  return sets;
+}
+
+function classOf(pitch, { class_of: classes }) { return classes[pitch]; }
+
+function drumName(pitch, grid) {
+  return grid.classes[classOf(pitch, grid)] ?? "other percussion";
+}
+
+// Sets of notes
+
+/** At most so many notes of a step: of more, the lowest and the highest. */
+function outer(notes, most) {
+  const below = Math.floor(most / 2);
+  return notes.filter((_, i) => i < below || notes.length - 1 - i < most - below);
+}
+
+/** A note ends where its pitch is struck again; of several struck at once the longest stays. */
+function withoutOverlaps(notes) {
+  const sound = ({ pitch, program, drum }) => pitch * 129 + (drum === null ? program : 128);
+  const kept = [];
+  const last = new Map();
+  for (const note of notes.toSorted((a, b) => a.start - b.start || sound(a) - sound(b)
+      || b.length - a.length)) {
+    const before = last.get(sound(note));
+    if (before && before.start === note.start) continue;
+    if (before) before.length = Math.min(before.length, note.start - before.start);
+    const copy = { ...note };
+    last.set(sound(note), copy);
+    kept.push(copy);
+  }
+  return kept;
+}
+
+function inOrder(notes) {
+  return notes.sort((a, b) => a.start - b.start || a.pitch - b.pitch);
+}
