@@ -159,6 +159,29 @@ def report(arguments: Sequence[str]) -> None:
     print(out)
 
 
+def play(arguments: Sequence[str]) -> None:
+    """Write a page on which a model of music is played, and open it in the browser."""
+    parser = Parser(prog="seqvae play", description=play.__doc__)
+    parser.add_argument("run", help="a run or a bundle")
+    parser.add_argument(
+        "--out", help="the HTML file; by default play.html in the run, or here for a bundle"
+    )
+    parser.add_argument("--no_open", action="store_true", help="write the page alone")
+    chosen = parser.parse_args(arguments)
+    import webbrowser
+
+    from seqvae.inference.bundle import BUNDLE, bundle_in
+    from seqvae.pages.play import write_play
+
+    run = expanded(chosen.run)
+    is_run = bundle_in(run) == run / BUNDLE
+    out = expanded(chosen.out or (run / "play.html" if is_run else "play.html"))
+    write_play(run, out)
+    print(out)
+    if not chosen.no_open:
+        webbrowser.open(out.resolve().as_uri())
+
+
 def look(arguments: Sequence[str]) -> None:
     """Show what files hold, and how each track of MIDI files is heard."""
     chosen = vars(_verb_parser(options.Look).parse_args(arguments))
@@ -193,7 +216,9 @@ def presets(arguments: Sequence[str]) -> None:
 
 LISTS = (models, presets)
 MAKING = (look, prepare, train, evaluate)
-PLAYING = (sample, reconstruct, interpolate, blend, vary, analogy, attributes, shift, score, report)
+PLAYING = (
+    sample, reconstruct, interpolate, blend, vary, analogy, attributes, shift, score, report, play,
+)  # fmt: skip
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     verb.__name__: verb for verb in (*LISTS, *MAKING, *PLAYING)
 }

@@ -264,6 +264,7 @@ def test_an_output_folder_that_cannot_be_written_is_one_line(
         (["sample", "--seed", 10**30], "seed is"),
         (["sample", "--temperature", "inf"], "temperature is inf"),
         (["report", "--out", "picture.xyz"], "ends in .html"),
+        (["play", "--out", "picture.xyz"], "ends in .html"),
         (["evaluate", "--iw_samples", 0], "iw_samples is 0; it must be 1 or more"),
         (["evaluate", "--iw_samples", -1, "--json", "f.json"], "iw_samples is -1; it must"),
         (["evaluate", "--iw_samples", "many"], "invalid int value: 'many'"),
@@ -461,6 +462,32 @@ def test_the_flags_of_report_reach_the_page(
         sentences.corpus.folder, sentences.run / "report.html",
     )  # fmt: skip
     assert calls == [(sentences.run, *expected)]
+
+
+@pytest.mark.parametrize(
+    ("model", "flags", "out", "is_opened"),
+    [
+        ("", (), "{run}/play.html", True),
+        ("", ("--no_open",), "{run}/play.html", False),
+        ("bundle", ("--no_open",), "play.html", False),
+        ("", ("--out", "page.html"), "page.html", True),
+    ],
+)
+def test_play_writes_its_page_beside_the_run_and_opens_it(
+    melodies: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], model: str, flags: tuple[str, ...], out: str,
+    is_opened: bool,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    written: list[tuple[Path, Path]] = []
+    opened: list[str] = []
+    monkeypatch.setattr("seqvae.pages.play.write_play", lambda *given: written.append(given))
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    assert run(monkeypatch, "play", melodies.run / model, *flags) == 0
+    file = Path(out.format(run=melodies.run))
+    assert written == [(melodies.run / model, file)]
+    assert capsys.readouterr().out == f"{file}\n"
+    assert opened == [file.resolve().as_uri()] * is_opened
 
 
 class Recorder:

@@ -103,6 +103,7 @@ def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(f"{label},text\n{rows}", encoding="utf-8")
     monkeypatch.setattr(generation, "MAX_MUSIC_WINDOWS", 40)
     monkeypatch.setattr(directions, "STEPS", 20)
+    monkeypatch.setattr("webbrowser.open", lambda url: True)
     monkeypatch.setattr(make_examples, "EXAMPLES", tmp_path / "examples")
     return tmp_path
 

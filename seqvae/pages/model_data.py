@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from seqvae.errors import InputError
-from seqvae.model.decoder import FlatDecoder
+from seqvae.model.decoder import FlatDecoder, HierarchicalDecoder
 from seqvae.model.embedding import StepEmbedding
 from seqvae.model.encoder import Encoder, NormalisedMeans
 from seqvae.model.heads import ChannelHeads
@@ -127,7 +127,7 @@ def decoder_weights(decoder: FlatDecoder) -> Weights:
         weights |= _tables("conditions", decoder.conditions)
     for number, layer in enumerate(decoder.layers):
         weights |= _lstm(f"layers.{number}", layer)
-    if hasattr(decoder, "conductor"):
+    if isinstance(decoder, HierarchicalDecoder):
         weights |= _both_ways("conductor", decoder.conductor)
     for name in ("initial_state", "skip", "project"):
         weights |= _linear(name, getattr(decoder, name))

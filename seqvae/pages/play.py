@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from seqvae.corpus.store import Corpus
 from seqvae.disk import require_folder, write_file
 from seqvae.errors import InputError
-from seqvae.inference.bundle import CARD, open_corpus
+from seqvae.inference.bundle import BUNDLE, CARD, open_corpus
 from seqvae.inference.directions import Directions
 from seqvae.inference.measures import ATTRIBUTES
 from seqvae.inference.prior import Prior
@@ -26,7 +26,6 @@ from seqvae.pages.clip import grid_data
 from seqvae.pages.model_data import Weights, model_data
 from seqvae.pages.page import Data, fill, plain
 from seqvae.pages.plane import principal_plane
-from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example
 from seqvae.tokenizers.kits import CLASS_OF, CLASSES, WRITTEN
 
@@ -40,7 +39,7 @@ FIGURE = re.compile(r"^\| (onset_f1|accuracy_free_running) \| ([\d.]+)", re.MULT
 HEAD = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
 
-def write_play(model: str | Path, out: Path, title: str) -> None:
+def write_play(model: Path, out: Path) -> None:
     """Write the page of a run or a bundle.
 
     Raises:
@@ -54,6 +53,8 @@ def write_play(model: str | Path, out: Path, title: str) -> None:
         raise InputError(f"{model}: a model of text; the page plays music")
     if vae.model.config.latent_dim == 0:
         raise InputError(f"{model}: a language model (latent_dim 0) has no latent space to play")
+    folder = model.resolve()
+    title = folder.parent.name if folder.name == BUNDLE else folder.name
     write_file(out, fill(TEMPLATE, gather(vae, title)))
 
 
@@ -68,10 +69,11 @@ def gather(vae: TrainedVAE, title: str) -> Data:
     model = model_data(vae.model, weights)
     model["grid"] = play_grid(vae.tokenizer)
     model["directions"] = directions and {"names": directions.names, "gap": plain(directions.gap)}
+    tokenizer: Any = vae.tokenizer
     return {
         "title": title,
-        "kind": vae.tokenizer.kind,
-        "grid": grid_data(vae.tokenizer) | {"metre": next(iter(vae.tokenizer.bar_numbers))},
+        "kind": tokenizer.kind,
+        "grid": grid_data(tokenizer) | {"metre": next(iter(tokenizer.bar_numbers))},
         "figures": {name: float(value) for name, value in FIGURE.findall(card)},
         "licence": _licence(card),
         "map": {
@@ -83,7 +85,7 @@ def gather(vae: TrainedVAE, title: str) -> Data:
     }
 
 
-def play_grid(tokenizer: AnyTokenizer) -> Data:
+def play_grid(tokenizer: Any) -> Data:
     """What the engine must know to make tokens of notes, and notes of tokens."""
     numbers = tokenizer.bar_numbers
     fields: dict[str, Any] = {

@@ -96,7 +96,7 @@ function blendPoints({ numbers, weights }) {
 
 const ANSWERS = { start, play, encode, read, draw, vary, blend, blendPoints };
 
-onmessage = async ({ data }) => {
+globalThis.onmessage = async ({ data }) => {
   const { id, ask } = data;
   try {
     const answer = await ANSWERS[ask](data);

@@ -1,7 +1,9 @@
 """Pages that several test files look at, each written once a session."""
 
+import contextlib
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +11,39 @@ from typing import Any
 
 import pytest
 import torch
+from tiny import randomised
+from torch import nn
 from trained import Trained, band, train_tiny
 
+import seqvae
 from seqvae.inference import trained as generation
 from seqvae.inference.attributes import Movement
 from seqvae.inference.codec import Codec
+from seqvae.inference.trained import TrainedVAE
+from seqvae.model.embedding import Members
+from seqvae.model.vae import SequenceVAE
 from seqvae.music.midi import to_pretty_midi
+from seqvae.pages.page import fill
+from seqvae.pages.play import TEMPLATE, gather
 from seqvae.pages.report import write_report
 
 EVIL = "</script><script>document.title = 'evil'</script><img src=x onerror=\"alert(1)\"><!--"
 DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
+
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+)  # fmt: skip
+RECORD_SOURCES = """
+    window.started = [];
+    const { start } = AudioScheduledSourceNode.prototype;
+    for (const kind of [OscillatorNode, AudioBufferSourceNode]) {
+      kind.prototype.start = function (time) {
+        window.started.push({ kind: kind.name, time, frequency: this.frequency?.value });
+        return start.call(this, time);
+      };
+    }
+"""
 
 
 @dataclass(frozen=True)
@@ -74,3 +99,92 @@ def evil_page(sentences: Trained, tmp_path_factory: pytest.TempPathFactory) -> P
         patch.setattr(Movement, "load", lambda folder: movement)
         patch.setattr(Codec, "content", lambda *given: content(*given) + EVIL)
         return write(sentences, tmp_path_factory.mktemp("sentences"))
+
+
+@torch.no_grad()
+def as_shipped(model: SequenceVAE) -> SequenceVAE:
+    """The model with weights that float16 holds, which a page does not change."""
+    for module in model.modules():
+        if isinstance(module, nn.LSTM):  # whose two biases are one there
+            for name, bias in module.named_parameters():
+                if name.startswith("bias_hh"):
+                    bias.zero_()
+        if isinstance(module, Members):
+            module.vectors.zero_()
+    for weight in model.parameters():
+        weight.copy_(weight.half())
+    return model
+
+
+@dataclass(frozen=True)
+class Instrument(Page):
+    """A page of `play`, and its model."""
+
+    vae: TrainedVAE
+
+
+@pytest.fixture(scope="session")
+def melody_instrument(melodies: Trained, tmp_path_factory: pytest.TempPathFactory) -> Instrument:
+    """A model whose every code plays something else."""
+    vae = seqvae.load(melodies.run)
+    as_shipped(randomised(vae.model, std=0.7))
+    file = tmp_path_factory.mktemp("instrument") / "play.html"
+    file.write_text(fill(TEMPLATE, gather(vae, "tiny")))
+    return Instrument(file, vae)
+
+
+# A browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
+        yield opened
+        opened.close()
+
+
+@contextlib.contextmanager
+def watched(browser: Any) -> Iterator[Any]:
+    """Opens pages; at the end nothing must have gone wrong in them, or come from elsewhere."""
+    contexts, wrong = [], []
+
+    def log(request: Any) -> None:
+        if not request.url.startswith(("file:", "blob:")):
+            wrong.append(request.url)
+
+    def show(page: Page, **settings: Any) -> Any:
+        context = browser.new_context(**settings)
+        contexts.append(context)
+        context.add_init_script(RECORD_SOURCES)
+        tab = context.new_page()
+        tab.on("console", lambda message: wrong.append(message.text))
+        tab.on("pageerror", lambda error: wrong.append(str(error)))
+        tab.on("request", log)
+        tab.goto(page.file.as_uri())
+        return tab
+
+    yield show
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+@pytest.fixture
+def show(browser: Any) -> Iterator[Any]:
+    """Opens pages for one test."""
+    with watched(browser) as opened:
+        yield opened
+
+
+def until(tab: Any, expression: str) -> None:
+    """Wait until it is true; Playwright's own way needs eval, which the page forbids."""
+    for _ in range(400):
+        if tab.evaluate(expression):
+            return
+        tab.wait_for_timeout(20)
+    pytest.fail(f"never came true: {expression}")

@@ -1,9 +1,7 @@
 """The page in a real browser, as a person meets it."""
 
-import contextlib
 import io
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,26 +10,12 @@ import mido
 import numpy as np
 import pretty_midi
 import pytest
-from conftest import EVIL, Page
+from conftest import EVIL, Page, until, watched
 
 from seqvae.music.notes import Piece, Tempo, make_notes
 from seqvae.pages.clip import pack_clip
 from seqvae.pages.page import FOLDER
 
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-)  # fmt: skip
-RECORD_SOURCES = """
-    window.started = [];
-    const { start } = AudioScheduledSourceNode.prototype;
-    for (const kind of [OscillatorNode, AudioBufferSourceNode]) {
-      kind.prototype.start = function (time) {
-        window.started.push({ kind: kind.name, time, frequency: this.frequency?.value });
-        return start.call(this, time);
-      };
-    }
-"""
 # Two programs, a drum that is late, a chord, and a sound without a drum class.
 PIECE = Piece(
     make_notes(
@@ -44,64 +28,10 @@ PIECE = Piece(
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        yield opened
-        opened.close()
-
-
-@contextlib.contextmanager
-def watched(browser: Any) -> Iterator[Any]:
-    """Opens pages; at the end nothing must have gone wrong in them, or come from elsewhere."""
-    contexts, wrong = [], []
-
-    def log(request: Any) -> None:
-        if not request.url.startswith(("file:", "blob:")):
-            wrong.append(request.url)
-
-    def show(page: Page, **settings: Any) -> Any:
-        context = browser.new_context(**settings)
-        contexts.append(context)
-        context.add_init_script(RECORD_SOURCES)
-        tab = context.new_page()
-        tab.on("console", lambda message: wrong.append(message.text))
-        tab.on("pageerror", lambda error: wrong.append(str(error)))
-        tab.on("request", log)
-        tab.goto(page.file.as_uri())
-        return tab
-
-    yield show
-    for context in contexts:
-        context.close()
-    assert wrong == []
-
-
-@pytest.fixture
-def show(browser: Any) -> Iterator[Any]:
-    """Opens pages for one test."""
-    with watched(browser) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def melody_tab(browser: Any, melody_page: Page) -> Iterator[Any]:
     """A page that is looked at by several tests, none of which changes it."""
     with watched(browser) as opened:
         yield opened(melody_page)
-
-
-def until(tab: Any, expression: str) -> None:
-    """Wait until it is true; Playwright's own way needs eval, which the page forbids."""
-    for _ in range(400):
-        if tab.evaluate(expression):
-            return
-        tab.wait_for_timeout(20)
-    pytest.fail(f"never came true: {expression}")
 
 
 def num_started(tab: Any) -> int:
@@ -395,12 +325,24 @@ NEEDS = {
     "elements.js": [], "clip.js": [], "midi.js": [], "synth.js": [],
     "charts.js": ["elements.js"], "map.js": ["elements.js"], "roll.js": ["elements.js"],
     "card.js": ["elements.js", "midi.js", "roll.js", "synth.js"], "listening.js": ["elements.js"],
+    "tensors.js": [], "noise.js": [], "tokens.js": [], "keys.js": [], "midi_reader.js": [],
+    "lstm.js": ["tensors.js"], "step_vectors.js": ["tensors.js"],
+    "encoder.js": ["tensors.js", "lstm.js", "step_vectors.js"],
+    "heads.js": ["tensors.js", "step_vectors.js"],
+    "decoder.js": ["tensors.js", "lstm.js", "step_vectors.js", "heads.js", "noise.js"],
+    "codes.js": ["tensors.js", "lstm.js", "noise.js"],
+    "hearing.js": ["tokens.js", "midi_reader.js"],
+    "engine.js": [], "midi_out.js": [], "link.js": [], "wav.js": ["synth.js"],
+    "looper.js": ["synth.js", "midi_out.js"], "pad.js": ["elements.js", "map.js"],
+    "editor.js": ["elements.js", "roll.js"], "instrument.js": ["engine.js", "looper.js"],
 }  # fmt: skip
 
 
 def test_each_script_needs_the_files_that_its_header_names_and_no_page(browser: Any) -> None:
     """It loads beside them and defines all that the first list of its header offers."""
-    assert {*NEEDS, "report.js"} == {file.name for file in FOLDER.glob("*.js")}
+    assert {*NEEDS, "report.js", "play.js", "worker.js"} == {
+        file.name for file in FOLDER.glob("*.js")
+    }
     tab = browser.new_page()
     wrong: list[str] = []
     tab.on("pageerror", lambda error: wrong.append(str(error)))

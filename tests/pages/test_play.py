@@ -1,0 +1,73 @@
+"""What the page of `play` holds."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import DATA, Instrument
+from trained import Trained
+
+from seqvae.errors import InputError
+from seqvae.pages import play
+from seqvae.pages.play import write_play
+
+
+def test_its_map_has_held_out_sequences_with_their_names(
+    melodies: Trained, melody_instrument: Instrument
+) -> None:
+    data = melody_instrument.data
+    count = min(len(melodies.corpus.splits["valid"]), play.NUM_POINTS)
+    shown = data["map"]
+    assert len(shown["points"]) == len(shown["names"]) == count
+    assert data["model"]["shapes"]["points"] == [count, melodies.vae.model.config.latent_dim]
+    assert all(name.startswith("tune_") for name in shown["names"])
+    assert shown["attributes"]
+    assert all(len(attribute["values"]) == count for attribute in shown["attributes"])
+    assert data["title"] == "tiny"
+    assert data["figures"]["onset_f1"] > 0
+    assert data["licence"] is None
+
+
+def test_a_bundle_alone_is_enough(melodies: Trained, tmp_path: Path) -> None:
+    bundle = tmp_path / "mine"
+    shutil.copytree(melodies.run / "bundle", bundle)
+    card = bundle / "README.md"
+    card.write_text("---\nlicense: cc-by-4.0\n---\n" + card.read_text())
+    write_play(bundle, tmp_path / "page.html")
+    (text,) = DATA.findall((tmp_path / "page.html").read_text())
+    data = json.loads(text)
+    assert data["title"] == "mine"
+    assert data["licence"] == "cc-by-4.0"
+    assert data["map"]["names"] == []
+    assert len(data["map"]["points"]) == play.NUM_POINTS
+
+
+def test_names_belong_to_their_points(melodies: Trained) -> None:
+    points, names = play.map_points(melodies.vae)
+    split = melodies.corpus.splits["valid"]
+    rows = {row.source: row.taken.get("valid", 0) for row in melodies.corpus.manifest()}
+    for stem in {*names}:
+        files = [source for source in rows if Path(source).stem == stem]
+        assert names.count(stem) == sum(rows[file] for file in files)
+    first = next(source for source, count in rows.items() if count)
+    means = melodies.vae.encode(str(melodies.source / Path(first).name)).mean
+    mine = points[[name == Path(first).stem for name in names]]
+    assert torch.cdist(means[:1], mine).min() < 1e-4
+    assert len(split) == len(names)
+
+
+@pytest.mark.parametrize(
+    "head", ["", "---\nlicense: [\n---\n", "---\n- a\n---\n", "---\nx: 1\n---\n"]
+)
+def test_a_card_without_a_licence_states_none(head: str) -> None:
+    assert play._licence(head + "# model\n") is None
+
+
+def test_what_cannot_be_played_is_refused(sentences: Trained, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"ends in \.html"):
+        write_play(sentences.run, tmp_path / "a.pdf")
+    with pytest.raises(InputError, match="a model of text; the page plays music"):
+        write_play(sentences.run, tmp_path / "a.html")
+    assert not list(tmp_path.iterdir())
