@@ -16,8 +16,9 @@ class DataConfig:
     """Where the data come from and how they become sequences."""
 
     source: str | list[str] | None = None
-    """Folders, files or globs, to be split by source file (fewer than three files of text: by line,
-    all copies of a line into the same split)."""
+    """Folders, files or globs, to be split by source file; all files of music that play the same
+    tune, in whatever key or arrangement, go into the same split. Fewer than three files of text are
+    split by line, all copies of a line into the same split."""
     train: str | list[str] | None = None
     """The training files or folders, where the data come in splits; then `valid` and `test` too."""
     valid: str | list[str] | None = None

@@ -9,7 +9,7 @@ from seqvae.corpus.config import DataConfig
 from seqvae.corpus.digests import Digests
 from seqvae.corpus.scores import prepare_scores
 from seqvae.corpus.sources import Sources, find_sources, fingerprint_of, has_sources, in_words
-from seqvae.corpus.spool import Chosen, drop_leaks, write_corpus
+from seqvae.corpus.spool import Chosen, Unusable, drop_leaks, write_corpus
 from seqvae.corpus.store import ABOUT, MANIFEST, SPLITS, Corpus, SourceRow, write_manifest
 from seqvae.corpus.summary import left_out_of, summary
 from seqvae.corpus.texts import prepare_texts
@@ -96,7 +96,11 @@ def _made(
     """A corpus that takes the place of the one before."""
     with replaced_folder(folder) as beside:
         if tokenizer.modality == "text":
-            splits, manifest = prepare_texts(data, tokenizer, sources, beside)
+            try:
+                splits, manifest = prepare_texts(data, tokenizer, sources, beside)
+            except Unusable as error:
+                _keep_manifest(error.manifest, folder)
+                raise
         else:
             splits, manifest = prepare_scores(data, tokenizer, sources, beside)
         splits, num_leaked = drop_leaks(splits, drop=data.dedupe)

@@ -4,17 +4,19 @@ import hashlib
 import logging
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.sources import Sources, assign_splits
 from seqvae.corpus.spool import Chosen, Packed, Prepared, Spool, pack_sequences
 from seqvae.corpus.store import SPLITS, SourceRow
+from seqvae.corpus.tunes import NO_TUNE, Signature, same_tunes, signature
 from seqvae.corpus.workers import BYTES_PER_WORKER, read_files
 from seqvae.errors import InputError
 from seqvae.music.beat_files import beats_beside, file_beside, read_beats
@@ -31,10 +33,13 @@ from seqvae.music.timing import (
 )
 from seqvae.reasons import Dropped, Reason, main_reason
 from seqvae.tokenizers.contract import Extraction, MusicTokenizer
+from seqvae.tokenizers.keys import KeySettings
 
 logger = logging.getLogger(__name__)
 
 NO_CHORD_FILE = Reason("file", "no chord file: the notes suggest the chords")
+SAME_TUNE = Reason("file", "a tune that other files play, too: they are in one split")
+TUNE_OF_EARLIER_SPLIT = Reason("file", "a tune that an earlier split has, too")
 FILES_SEARCHED = 20  # for beat files beside them
 
 
@@ -47,6 +52,8 @@ class FileResult:
     extraction: Extraction
     refusal: str | None = None
     """Why the file could not be read."""
+    tune: Signature = field(default_factory=lambda: NO_TUNE)
+    """What its melody is known by, where tokens hold pitches."""
 
     @classmethod
     def refused(cls, reason: str) -> "FileResult":
@@ -92,7 +99,8 @@ def extract_file(
     if any(ids.dtype != dtype for ids in extraction.sequences[:1]):  # they go between processes
         narrow = [ids.astype(dtype) for ids in extraction.sequences]
         extraction = replace(extraction, sequences=narrow)
-    return FileResult(played.hexdigest(), extraction)
+    tune = signature(piece) if isinstance(tokenizer, KeySettings) else NO_TUNE
+    return FileResult(played.hexdigest(), extraction, tune=tune)
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,13 +113,16 @@ class PackedResult:
     dropped: Dropped
     noted: Dropped
     refusal: str | None
+    tune: Signature
 
     @classmethod
     def of(cls, result: FileResult, tokenizer: MusicTokenizer) -> "PackedResult":
         """The result of a file, packed."""
         extraction = result.extraction
         packed = pack_sequences(extraction.sequences, tokenizer)
-        return cls(result.digest, packed, extraction.dropped, extraction.noted, result.refusal)
+        return cls(
+            result.digest, packed, extraction.dropped, extraction.noted, result.refusal, result.tune
+        )
 
 
 def _about(message: str, path: Path, *patterns: str | None) -> str:
@@ -160,7 +171,7 @@ def _extract_packed(path: Path, tokenizer: MusicTokenizer, **settings: Any) -> P
 def prepare_scores(
     data: DataConfig, tokenizer: MusicTokenizer, sources: Sources, folder: Path
 ) -> Prepared:
-    """Read and tokenize files in parallel, leave out copies, then split by file.
+    """Read and tokenize files in parallel, leave out copies, then split by tune.
 
     Raises:
         InputError: worker processes cannot run here.
@@ -170,10 +181,11 @@ def prepare_scores(
     spool = Spool(folder, tokenizer)
     manifest = [SourceRow("")] * len(paths)
     digests = [""] * len(paths)
+    signatures = [NO_TUNE] * len(paths)
     sequences = [range(0)] * len(paths)  # numbers in the spool
 
     def take(index: int, result: PackedResult) -> None:
-        digests[index] = result.digest
+        digests[index], signatures[index] = result.digest, result.tune
         sequences[index] = spool.add_packed(result.packed)
         dropped, reason = result.dropped, result.refusal
         if reason is None and not sequences[index]:
@@ -195,16 +207,48 @@ def prepare_scores(
         _hint_at_beats(manifest)
     _refuse_copies(manifest, digests)
     usable = [index for index, row in enumerate(manifest) if row.reason is None]
+    tunes = same_tunes([signatures[index] for index in usable])
     if "source" in sources.splits:
-        splits = assign_splits([len(sequences[index]) for index in usable], data)
+        splits = _splits_by_tune([len(sequences[index]) for index in usable], tunes, data)
     else:
         splits = [named_splits[index] for index in usable]
+    _note_tunes(manifest, usable, tunes, splits)
     numbers = {split: array("q") for split in SPLITS}
     for index, split in zip(usable, splits, strict=True):
         numbers[split].extend(sequences[index])
         manifest[index].taken[split] = len(sequences[index])
     chosen = {split: Chosen(spool, np.array(numbers[split], np.int64)) for split in SPLITS}
     return chosen, manifest
+
+
+def _splits_by_tune(sizes: list[int], tunes: NDArray[np.int64], data: DataConfig) -> list[str]:
+    """A split for each file, the same for all that play a tune; by file if all play one or two."""
+    known, tune_of = np.unique(tunes, return_inverse=True)
+    if len(known) < len(SPLITS):
+        return assign_splits(sizes, data)
+    totals = np.bincount(tune_of, sizes).astype(np.int64)
+    splits = assign_splits(totals.tolist(), data)
+    return [splits[tune] for tune in tune_of.tolist()]
+
+
+def _note_tunes(
+    manifest: list[SourceRow], usable: list[int], tunes: NDArray[np.int64], splits: list[str]
+) -> None:
+    """Say in the rows of usable files which of them play the same tune."""
+    is_shared = np.bincount(tunes, minlength=len(usable))[tunes] > 1
+    earliest: dict[int, int] = {}
+    for tune, split in zip(tunes.tolist(), splits, strict=True):
+        earliest[tune] = min(earliest.get(tune, len(SPLITS)), SPLITS.index(split))
+    for place in np.flatnonzero(is_shared).tolist():
+        index, tune = usable[place], int(tunes[place])
+        is_leaked = SPLITS.index(splits[place]) > earliest[tune]
+        manifest[index].noted[TUNE_OF_EARLIER_SPLIT if is_leaked else SAME_TUNE] = 1
+        manifest[index] = replace(manifest[index], tune=manifest[usable[tune]].source)
+    if is_shared.any():
+        logger.info(
+            "tunes: %d are played by several files each, %d files in all",
+            len(np.unique(tunes[is_shared])), np.count_nonzero(is_shared),
+        )  # fmt: skip
 
 
 def _hint_at_beats(manifest: list[SourceRow]) -> None:

@@ -21,6 +21,7 @@ from seqvae.files import Found, expanded, find_files
 from seqvae.music.beat_files import file_beside
 from seqvae.music.midi import MIDI_SUFFIXES
 from seqvae.tokenizers import AnyTokenizer, make_tokenizer
+from seqvae.tokenizers.keys import KeySettings
 
 SPLIT_NAMES = {"train": "train", "validation": "valid", "valid": "valid", "test": "test"}
 TEXT_SUFFIXES = (".txt", ".text", ".md")
@@ -179,8 +180,9 @@ def fingerprint_of(data: DataConfig, sources: Sources, digests: Digests) -> str:
     Files count by their bytes, their order and their names within the folder that holds them all,
     not by where that folder lies or when they were written.
     """
+    tokenizer = make_tokenizer(data.tokenizer)
     about: dict[str, Any] = {
-        "tokenizer": make_tokenizer(data.tokenizer).of_tokens(),
+        "tokenizer": tokenizer.of_tokens(),
         "split": [data.valid_share, data.test_share, data.split_seed, data.dedupe],
         "sources": {split: len(paths) for split, paths in sources.splits.items()},
     }
@@ -189,6 +191,8 @@ def fingerprint_of(data: DataConfig, sources: Sources, digests: Digests) -> str:
             about[name] = getattr(data, name)
     if data.grid != "checked":
         about["grid"] = data.grid
+    if "source" in sources.splits and isinstance(tokenizer, KeySettings):
+        about["split_by"] = "tune"
     parts = [json.dumps(about, sort_keys=True).encode()]
     for paths in sources.splits.values():
         parts += [os.fsencode("\0".join(_names(paths))), digests.of(paths)]

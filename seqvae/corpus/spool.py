@@ -25,6 +25,7 @@ from seqvae.corpus.store import (
     write_manifest,
 )
 from seqvae.disk import naming, write_file
+from seqvae.errors import InputError
 from seqvae.tokenizers import AnyTokenizer, save_tokenizer
 from seqvae.tokenizers.contract import Tokenizer
 
@@ -177,6 +178,16 @@ class Chosen:
 
 Prepared: TypeAlias = tuple[dict[str, Chosen], list[SourceRow]]
 """What `prepare_texts` and `prepare_scores` make: the splits and the manifest."""
+
+
+class Unusable(InputError):
+    """Sources that make no corpus, with a manifest of what became of each."""
+
+    def __init__(self, message: str, manifest: list[SourceRow]) -> None:
+        super().__init__(message)
+        self.manifest = [
+            row if row.reason or row.taken else replace(row, reason=message) for row in manifest
+        ]
 
 
 def drop_leaks(

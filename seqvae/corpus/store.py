@@ -48,6 +48,8 @@ class SourceRow:
     """What was left out of it."""
     noted: Dropped = field(default_factory=Dropped)
     """What was taken otherwise than it is written."""
+    tune: str | None = None
+    """The first source that plays its tune, where several do."""
 
     def to_json(self) -> dict[str, Any]:
         """A line of the manifest."""
@@ -57,6 +59,7 @@ class SourceRow:
             "reason": self.reason,
             "dropped": _counts_to_json(self.dropped),
             "noted": _counts_to_json(self.noted),
+            **({"tune": self.tune} if self.tune else {}),
         }
 
     @classmethod

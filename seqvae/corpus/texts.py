@@ -23,7 +23,7 @@ from seqvae.corpus.labels import Labels
 from seqvae.corpus.line_split import LineSplit, split_lines
 from seqvae.corpus.lines import read_blocks
 from seqvae.corpus.sources import Sources, assign_splits
-from seqvae.corpus.spool import Chosen, Packed, Prepared, Spool, pack
+from seqvae.corpus.spool import Chosen, Packed, Prepared, Spool, Unusable, pack
 from seqvae.corpus.store import SPLITS, SourceRow
 from seqvae.corpus.survey import Survey, survey
 from seqvae.corpus.workers import in_order
@@ -46,9 +46,20 @@ def prepare_texts(
     """Look at the sources, split their lines, train the tokenizer on training lines, encode all.
 
     Raises:
-        InputError: no source can be read, or there is no line to train on.
+        Unusable: no source can be read, or there is no line to train on.
     """
-    surveys, rows = _look_at(sources, data)
+    rows: Rows = {}
+    try:
+        return _prepared(data, tokenizer, sources, folder, rows)
+    except InputError as error:
+        raise Unusable(str(error), [*rows.values()]) from error
+
+
+def _prepared(
+    data: DataConfig, tokenizer: TextTokenizer, sources: Sources, folder: Path, rows: Rows
+) -> Prepared:
+    """The same; what becomes of each source is noted in `rows`."""
+    surveys = _look_at(sources, data, rows)
     if "source" not in sources.splits:
         divided: Divided = [
             (path, split)
@@ -66,14 +77,13 @@ def prepare_texts(
         surveys = usable
 
 
-def _look_at(sources: Sources, data: DataConfig) -> tuple[Surveys, Rows]:
-    """The sources that hold lines, and a row for each of all.
+def _look_at(sources: Sources, data: DataConfig, rows: Rows) -> Surveys:
+    """The sources that hold lines. Each of all sources gets a row.
 
     Raises:
         InputError: none holds any, or the labels cannot be used.
     """
     surveys: Surveys = {}
-    rows: Rows = {}
     refusals: list[InputError] = []
     digests: set[bytes] = set()
     may_have_copies = "source" in sources.splits and len(sources.files) > 1
@@ -102,7 +112,7 @@ def _look_at(sources: Sources, data: DataConfig) -> tuple[Surveys, Rows]:
         )
     if data.label_column:
         _scale_of(surveys)
-    return surveys, rows
+    return surveys
 
 
 def _scale_of(surveys: Surveys) -> Callable[[str], float]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from corpora import MELODY, WORDS, assert_adds_up, prepare_in, write_lines, write_tune
 
+from seqvae.corpus import sources
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.digests import Digests
 from seqvae.corpus.sources import assign_splits, find_sources, fingerprint_of, read_table
@@ -217,6 +218,15 @@ def test_names_and_folders_within_the_data_count(data: Path, old: str, new: str)
     first = fingerprint(data)
     (data / old).rename(data / new)
     assert fingerprint(data) != first
+
+
+@pytest.mark.parametrize(("tokenizer", "counts"), [(MELODY, True), ({"kind": "drums"}, False)])
+def test_a_corpus_that_was_split_by_file_is_not_one_by_tune(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, tokenizer: dict[str, Any], *, counts: bool
+) -> None:
+    by_tune = fingerprint(tree, tokenizer)
+    monkeypatch.setattr(sources, "KeySettings", ())
+    assert (fingerprint(tree, tokenizer) != by_tune) == counts
 
 
 def test_the_order_of_the_files_counts(data: Path) -> None:

@@ -1,5 +1,6 @@
 """Text: how it is split, what is left out, and files as they come."""
 
+import json
 import logging
 import shutil
 import tracemalloc
@@ -161,6 +162,27 @@ def test_too_few_distinct_lines_are_an_input_error(
     source = write_lines(tmp_path / "a.txt", lines)
     with pytest.raises(InputError, match=rf"a\.txt: {reason}; give at least 3 different lines"):
         prepare_in(tmp_path / "corpus", WORDS, source=source)
+    (row,) = _manifest_in(tmp_path / "corpus")
+    assert reason in str(row["reason"])
+
+
+def _manifest_in(folder: Path) -> list[dict[str, object]]:
+    lines = (folder / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_what_became_of_each_source_is_said_where_none_is_usable(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "empty.txt").write_bytes(b"\n")
+    (tmp_path / "data" / "pdf.txt").write_bytes(b"%PDF-1.4" + bytes(range(256)) * 9)
+    with pytest.raises(InputError):
+        prepare_in(tmp_path / "corpus", WORDS, source=str(tmp_path / "data"))
+    rows = _manifest_in(tmp_path / "corpus")
+    assert [Path(str(row["source"])).name for row in rows] == ["empty.txt", "pdf.txt"]
+    assert all(row["reason"] for row in rows)
+    write_lines(tmp_path / "data" / "more.txt", ["one", "two", "three"])
+    corpus = prepare_in(tmp_path / "corpus", WORDS, source=str(tmp_path / "data"))
+    assert corpus.num_sequences == {"train": 1, "valid": 1, "test": 1}
 
 
 @pytest.mark.parametrize("tokenizer", [WORDS, {"kind": "text"}])
