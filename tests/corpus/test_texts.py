@@ -297,7 +297,8 @@ def test_a_source_that_changes_meanwhile_is_an_input_error(
     monkeypatch.setattr(WordTokenizer, "train", spy)
     with pytest.raises(InputError, match=r"a\.txt: changed while it was read; start again"):
         prepare_in(tmp_path / "corpus", WORDS, source=str(source))
-    assert not (tmp_path / "corpus").exists()
+    (row,) = _manifest_in(tmp_path / "corpus")
+    assert "changed while it was read" in str(row["reason"])
 
 
 def test_labels_that_change_meanwhile_are_an_input_error(
