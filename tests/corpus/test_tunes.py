@@ -74,6 +74,14 @@ def tune_of(pitches: np.ndarray) -> Piece:
     return Piece(line(pitches), 4)
 
 
+def test_agreement_in_a_pair_of_numbers_is_not_enough() -> None:
+    one, other = np.arange(64, dtype=np.uint32), np.arange(100, 164, dtype=np.uint32)
+    other[:18] = one[:18]  # 0.28 of them
+    assert same_tunes([one, other]).tolist() == [0, 1]
+    other[:20] = one[:20]  # 0.31
+    assert same_tunes([one, other]).tolist() == [0, 0]
+
+
 def test_many_files_of_a_tune_are_joined_with_the_first() -> None:
     signatures = [signature(tune(seed % 5, seed % 7)) for seed in range(60)]
     assert same_tunes(signatures).tolist() == [seed % 5 for seed in range(60)]
