@@ -34,7 +34,8 @@ import seqvae
 from seqvae.corpus.store import Corpus, Split
 from seqvae.errors import InputError
 from seqvae.inference.bundle import open_corpus
-from seqvae.inference.trained import TrainedVAE, sequence_nats
+from seqvae.inference.likelihood import sequence_nats
+from seqvae.inference.trained import TrainedVAE
 from seqvae.model.latent import INTERPOLATIONS
 from seqvae.music.notes import Piece
 from seqvae.tokenizers.contract import Example, Ids

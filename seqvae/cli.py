@@ -113,6 +113,11 @@ def vary(arguments: Sequence[str]) -> None:
     _generate(options.Vary, arguments)
 
 
+def complete(arguments: Sequence[str]) -> None:
+    """Keep a part of a sentence or MIDI file, and write the rest so that it fits."""
+    _generate(options.Complete, arguments)
+
+
 def analogy(arguments: Sequence[str]) -> None:
     """Apply the difference between two sentences or MIDI files to a third: a - b + c."""
     _generate(options.Analogy, arguments)
@@ -217,7 +222,8 @@ def presets(arguments: Sequence[str]) -> None:
 LISTS = (models, presets)
 MAKING = (look, prepare, train, evaluate)
 PLAYING = (
-    sample, reconstruct, interpolate, blend, vary, analogy, attributes, shift, score, report, play,
+    sample, complete, reconstruct, interpolate, blend, vary, analogy, attributes, shift, score,
+    report, play,
 )  # fmt: skip
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     verb.__name__: verb for verb in (*LISTS, *MAKING, *PLAYING)
@@ -320,7 +326,7 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
     if is_music:
         from seqvae.inference.inputs import Opened
 
-        read = [value for name in INPUTS if name in chosen for value in _as_list(chosen[name])]
+        read = [value for name in INPUTS for value in _as_list(chosen.get(name, []))]
         inputs = [value.source if isinstance(value, Opened) else value for value in read]
         _write_music(results, kind, inputs, folder, audio=audio)
         return
@@ -369,7 +375,8 @@ def _verb_parser(kind: type) -> Parser:
 
 def _flag(field: Field[Any]) -> tuple[str, ...]:
     """The name of a field on the command line; inputs and lists of names have no dashes."""
-    if not field.kw_only and (field.default is MISSING or field.default == ()):
+    may_miss = field.default == () or field.name in INPUTS
+    if not field.kw_only and (field.default is MISSING or may_miss):
         return (field.name,)
     return (f"-{field.name}",) if len(field.name) == 1 else (f"--{field.name}",)
 
@@ -391,6 +398,8 @@ def _flag_settings(field: Field[Any], hint: Any, doc: str) -> dict[str, Any]:
             | ({"nargs": "+"} if many else {})
             | ({"required": True} if field.kw_only else {})
         )
+    if field.name in INPUTS:
+        return settings | {"nargs": "?"}
     if field.default not in (None, ()):
         settings["help"] = f"{text} (default {field.default})"
     return settings | {"default": field.default} | ({"nargs": "*"} if many else {})
@@ -408,7 +417,7 @@ def _refuse_flags_of_music(vae: Any, kind: type, chosen: dict[str, Any]) -> None
     if vae.tokenizer.modality == "music":
         return
     defaults = {field.name: field.default for field in fields(kind)} | {"audio": False}
-    of_files = ("bar", "beats", "beats_metre", "chord_file", "tracks")
+    of_files = ("bar", "beats", "beats_metre", "chord_file", "tracks", "keep", "fill", "bars")
     for name in ("qpm", "metre", *of_files, "chords", "audio"):
         if name in chosen and chosen[name] != defaults[name]:
             raise InputError(f"--{name} is for music; this model takes text")

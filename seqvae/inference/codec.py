@@ -245,7 +245,7 @@ class Codec:
         drawing = self._seeded(drawing)
         placed, drawn = self._placed(clips, drawing)
         if drawn is None or drawing.scale is not None:
-            drawn = self._drawn(placed, drawing, self._pitch_classes(placed, drawing))
+            drawn = self._drawn(placed, drawing, self.pitch_classes(placed, drawing))
         rest = iter(drawn)
         return [
             self._item([replace(window, ids=next(rest)) for window in clip.windows])
@@ -267,7 +267,7 @@ class Codec:
             sampling_of(drawing),
             self.generator(drawing.seed),
             self._conditions(placed.windows, drawing.chords),
-            self._pitch_classes([placed], drawing),
+            self.pitch_classes([placed], drawing),
         )
         return self._parts(placed.windows, rows)
 
@@ -337,7 +337,7 @@ class Codec:
         pieces = [self.tokenizer.decode(window) for window in clip.windows]
         return np.concatenate([pitched_notes(piece) for piece in pieces])
 
-    def _pitch_classes(
+    def pitch_classes(
         self, clips: Sequence[Clip], drawing: Drawing
     ) -> list[NDArray[np.bool_]] | None:
         """Those that a scale leaves to each window of clips, (12,); None without a scale."""

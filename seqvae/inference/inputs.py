@@ -12,10 +12,12 @@ from typing import TypeGuard
 
 from seqvae.errors import InputError
 from seqvae.files import expanded, is_file, is_folder
-from seqvae.inference.options import INPUTS, Reading, Source, as_inputs
+from seqvae.inference.options import INPUTS, Hearing, Reading, Source, as_inputs
 from seqvae.music.beat_files import beats_beside, file_beside, read_beats
+from seqvae.music.beats import BeatTrack
 from seqvae.music.chords import read_chords
 from seqvae.music.loops import repeated
+from seqvae.music.notes import Piece
 from seqvae.music.timing import NO_GRID, OTHER_BEATS, has_grid
 from seqvae.reasons import amount, in_words
 from seqvae.tokenizers import AnyTokenizer
@@ -142,21 +144,12 @@ def _sentence(tokenizer: TextTokenizer, source: Source) -> Example:
 
 def _clip(tokenizer: MusicTokenizer, source: Source, reading: Reading) -> list[Example]:
     """The windows of a MIDI file or object."""
-    from seqvae.music.midi import read_midi
-
-    is_file = isinstance(source, str | Path)
     heard = with_tracks(tokenizer, reading.tracks)
-    beats = chords = None
-    if reading.beats is not None or reading.chord_file is not None:
-        if not is_file:
-            raise InputError("beats and chords lie beside a file; a PrettyMIDI object has none")
-        path = expanded(source)
-        if reading.beats is not None:
-            beats = read_beats(file_beside(path, reading.beats), reading.beats_metre)
-        if reading.chord_file is not None:
-            chords = read_chords(file_beside(path, reading.chord_file))
-    piece = read_midi(source, tokenizer.steps_per_quarter, beats, chords)
-    name = source if is_file else "the PrettyMIDI object"
+    beats = None
+    if reading.beats is not None:
+        beats = read_beats(_beside(source, reading.beats), reading.beats_metre)
+    piece = _piece(tokenizer, source, reading, beats)
+    name = name_of(source)
     whole = repeated(piece, tokenizer.window_steps(piece.metres[0]))
     if whole.noted:
         logger.warning("%s: %s", name, in_words(whole.noted))
@@ -169,6 +162,52 @@ def _clip(tokenizer: MusicTokenizer, source: Source, reading: Reading) -> list[E
     except InputError as error:
         hint = "" if beats else _beats_beside(source)
         raise InputError(f"{name}: {error}{hint}") from error
+
+
+def read_clip(
+    tokenizer: MusicTokenizer, source: Source, hearing: Hearing
+) -> tuple[MusicTokenizer, Piece]:
+    """The tokenizer by the rules for the tracks of a clip, and the clip as long as it is.
+
+    Raises:
+        InputError: the clip cannot be read, or a rule is none.
+    """
+    if not isinstance(source, str | Path):
+        from seqvae.music.midi import PrettyMIDI
+
+        if not isinstance(source, PrettyMIDI):
+            raise TypeError(f"an input is a {type(source).__name__}; {INPUTS}")
+    heard = with_tracks(tokenizer, hearing.tracks)
+    piece = _piece(tokenizer, source, hearing)
+    if piece.noted:
+        logger.warning("%s: %s", name_of(source), in_words(piece.noted))
+    if not has_grid(piece):
+        logger.warning("%s: %s, so that its bars mean nothing", name_of(source), NO_GRID.text)
+    return heard, in_said_key(heard, piece, hearing.input_key)
+
+
+def _piece(
+    tokenizer: MusicTokenizer, source: Source, hearing: Hearing, beats: BeatTrack | None = None
+) -> Piece:
+    """A MIDI file or object on the grid of a tokenizer, with its chords if they are named."""
+    from seqvae.music.midi import read_midi
+
+    chords = None
+    if hearing.chord_file is not None:
+        chords = read_chords(_beside(source, hearing.chord_file))
+    return read_midi(source, tokenizer.steps_per_quarter, beats, chords)
+
+
+def _beside(source: Source, name: str) -> Path:
+    """A file beside a MIDI file."""
+    if not isinstance(source, str | Path):
+        raise InputError("beats and chords lie beside a file; a PrettyMIDI object has none")
+    return file_beside(expanded(source), name)
+
+
+def name_of(source: Source) -> str:
+    """What messages call an input."""
+    return str(source) if isinstance(source, str | Path) else "the PrettyMIDI object"
 
 
 def _beats_beside(source: Source) -> str:

@@ -59,7 +59,21 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class Hearing:
+    """How the tracks, chords and keys of a MIDI file are heard."""
+
+    chord_file: str | None = None
+    """Name of the chord file beside each MIDI file, such as chord_midi.txt."""
+    tracks: str | None = None
+    """Rules for which tracks are what, such as "drums: name=drum*; melody: highest; bass:
+    channel=2"; by default those of the model. seqvae look shows how tracks are heard."""
+    input_key: str | None = None
+    """Key of the inputs, such as "E minor", where the one that seqvae look shows is wrong. It
+    matters to models that read all clips in a common key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading(Hearing):
     """How a MIDI file becomes windows."""
 
     bar: int | None = None
@@ -69,14 +83,6 @@ class Reading:
     own bars mean nothing; {stem} stands for the name of the MIDI file."""
     beats_metre: str | None = None
     """Metre of beat files that name none, such as 6/8, where a beat is a dotted quarter."""
-    chord_file: str | None = None
-    """Name of the chord file beside each MIDI file, such as chord_midi.txt."""
-    tracks: str | None = None
-    """Rules for which tracks are what, such as "drums: name=drum*; melody: highest; bass:
-    channel=2"; by default those of the model. seqvae look shows how tracks are heard."""
-    input_key: str | None = None
-    """Key of the inputs, such as "E minor", where the one that seqvae look shows is wrong. It
-    matters to models that read all clips in a common key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,6 +238,41 @@ class Vary(Reading, Drawing):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Complete(Hearing, Drawing):
+    """Keep a part of a sentence or MIDI file, and write the rest so that it fits."""
+
+    source: Source | None = field(default=None, kw_only=False)
+    """A MIDI file, or a sentence with ___ for what is to be written, as in A man ___ a boat."""
+    prefix: str | None = None
+    """Beginning of a sentence, which goes on; the same as a gap at its end."""
+    keep: str | None = None
+    """Bars and parts to keep, such as 1-4 or 1-4,drums; the parts of a trio are melody, bass and
+    drums. By default all, and the clip goes on."""
+    fill: str | None = None
+    """Bars to write anew, such as 3 or 3,7-8; all others are kept."""
+    bars: int | None = None
+    """Bars of the output, where the clip goes on."""
+    n: int = 8
+    """Number of outputs."""
+    choose: int | None = None
+    """Draw so many candidates, and return the n that the model finds most likely."""
+    temperature: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        super().__post_init__()
+        at_least(self, 1, "n")
+        at_most(self, MAX_OUTPUTS, "n")
+        if self.choose is not None:
+            at_least(self, self.n, "choose")
+            at_most(self, MAX_OUTPUTS, "choose")
+        if self.bars is not None:
+            at_least(self, 1, "bars")
+        if self.source is not None and self.prefix is not None:
+            raise InputError("prefix and an input are both given; one of them is enough")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Analogy(Reading, Drawing):
     """Apply the difference between two sentences or MIDI files to a third: a - b + c."""
 
@@ -354,10 +395,15 @@ def taken(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     made = dict(values)
     for name, value in values.items():
         if name in ONE_INPUT:
-            made[name] = as_input(value)
+            made[name] = None if value is None and _may_miss(kind, name) else as_input(value)
         elif name == "inputs":
             made[name] = as_inputs(value)
     return made | checked(kind, made)
+
+
+def _may_miss(kind: Any, name: str) -> bool:
+    """Whether a verb does without an input."""
+    return inspect.signature(kind).parameters[name].default is None
 
 
 def as_inputs(inputs: Any) -> list[Any]:

@@ -9,7 +9,7 @@ Axes: N windows or codes, W windows of a clip, Z latent.
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from seqvae.corpus.batches import held_out_loader
 from seqvae.corpus.store import Corpus, Split
@@ -34,8 +33,9 @@ from seqvae.inference.copies import share_copied
 from seqvae.inference.directions import Directions
 from seqvae.inference.evaluation import Evaluation, evaluate
 from seqvae.inference.figures import sample_figures
+from seqvae.inference.gaps import complete_sentence
 from seqvae.inference.labels import read_labels
-from seqvae.inference.metrics import importance_weighted_nll
+from seqvae.inference.likelihood import sequence_nats
 from seqvae.inference.modes import in_mode_of
 from seqvae.inference.options import verb
 from seqvae.inference.prior import Prior
@@ -45,7 +45,7 @@ from seqvae.model.vae import SequenceVAE
 from seqvae.music.notes import Piece
 from seqvae.shipped import tell_which_model
 from seqvae.tokenizers import AnyTokenizer
-from seqvae.tokenizers.contract import Example, Ids
+from seqvae.tokenizers.contract import Example
 
 MAX_MUSIC_WINDOWS = 1000  # samples that are compared with as many windows of a split
 LARGE_AMOUNT = 2.0  # a shift by more leaves the region of the data
@@ -257,6 +257,22 @@ class TrainedVAE:
         ]
         return self.codec.render(clips, how)
 
+    @verb(options.Complete)
+    def complete(self, how: options.Complete) -> list[Item]:
+        """Outputs that keep a part of an input as it is, with the rest written so that it fits.
+
+        Of a clip, notes that are kept stay to the tick, and so does all that is not heard. Where
+        all of it is kept, it goes on: to the end of the model's window, or by half a window.
+
+        Raises:
+            InputError: the input cannot be read, or what is asked of it is impossible.
+        """
+        if self.tokenizer.modality == "text":
+            return [*complete_sentence(self.codec, self.prior, how)]
+        from seqvae.inference.completion import complete_clip  # it reads MIDI
+
+        return [*complete_clip(self.codec, self.prior, how)]
+
     @verb(options.Analogy)
     def analogy(self, how: options.Analogy) -> list[Item]:
         """`a` changed by what distinguishes `c` from `b`: the code a - b + c."""
@@ -433,20 +449,6 @@ def _evaluated(split: Split, how: options.Evaluate) -> NDArray[np.int64] | None:
     )  # fmt: skip
     rng = np.random.default_rng(how.seed)
     return np.sort(rng.choice(len(split), how.max_sequences, replace=False))
-
-
-@torch.no_grad()
-def sequence_nats(
-    codec: Codec, sequences: Sequence[Ids], iw_samples: int, *, seed: int = 0
-) -> list[float]:
-    """-log p(x) of each sequence in nats, importance-weighted."""
-    generator = codec.generator(seed)
-    nats: list[float] = []
-    total = -(-len(sequences) // BATCH_SIZE)
-    batches = codec.batches(sequences)
-    for batch in tqdm(batches, desc="score", total=total, leave=False, disable=None, delay=1):
-        nats += importance_weighted_nll(codec.model, batch, iw_samples, generator).nll.tolist()
-    return nats
 
 
 def warn_of_large_amount(amount: float) -> None:

@@ -3,7 +3,7 @@
 The loop knows no network: it calls `begin`, `step` and `draw` of a decoder. Tokens are the arg max
 of logits / temperature + Gumbel noise, which makes them draws from the softmax (Gumbel 1954). Each
 row has noise from a seed of its own, so its tokens do not depend on the rows beside it. Rows that
-have ended leave the batch.
+have ended leave the batch. Tokens that are given are taken instead of drawn ones.
 
 Axes: B sequences, R those that go on, T steps, C channels, K conditions, U segments, S width of a
 code, V vocabulary.
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from seqvae.model import cuda_graph
 from seqvae.model.config import Sampling
+from seqvae.model.given import Given, GivenStep
 from seqvae.model.noise import GumbelNoise
 from seqvae.model.threads import threads_for
 
@@ -72,6 +73,8 @@ class Sequences:
 
     ids: Int[Tensor, "B T _"]
     lengths: Int[Tensor, " B"]
+    given_nats: Float[Tensor, " B"] | None = None
+    """-log p of the tokens that were given, each after those before it; None without any."""
 
 
 def restrict(logits: Float[Tensor, "B V"], sampling: Sampling) -> Float[Tensor, "B V"]:
@@ -103,17 +106,23 @@ class Draws:
     """Draws of the tokens of one step after another."""
 
     def __init__(
-        self, sampling: Sampling, noise: GumbelNoise | None, allowed: Allowed = EVERYTHING
+        self,
+        sampling: Sampling,
+        noise: GumbelNoise | None,
+        allowed: Allowed = EVERYTHING,
+        given: GivenStep | None = None,
     ) -> None:
         """Noise may be missing where the sampling is greedy. Only `allowed` tokens are drawn."""
         self.sampling, self.noise, self.step = sampling, noise, 0
-        self.allowed = allowed
+        self.allowed, self.given = allowed, given
         self.held: dict[int, Float[Tensor, "B V"]] = {}
         """Of each channel, the noise of this step at an address that does not change."""
 
     def go_to(self, step: int) -> None:
         """Draw the tokens of this step from now on."""
         self.step = step
+        if self.given is not None:
+            self.given.go_to(step)
         for channel, held in self.held.items():
             held.copy_(self.noise_of(channel, held.shape[-1]))
 
@@ -124,6 +133,12 @@ class Draws:
 
     def __call__(self, logits: Float[Tensor, "B V"], channel: int) -> Int[Tensor, " B"]:
         """The tokens of a channel of this step."""
+        if self.given is None:
+            return self._drawn(logits, channel)
+        drawn = self._drawn(self.given.without_end(logits, channel), channel)
+        return self.given.instead_of(drawn, logits, channel)
+
+    def _drawn(self, logits: Float[Tensor, "B V"], channel: int) -> Int[Tensor, " B"]:
         if (allowed := self.allowed.get(channel)) is not None:
             logits = logits.masked_fill(~allowed, -torch.inf)
         if self.noise is None:
@@ -189,6 +204,7 @@ def decode_steps(
     seeds: Sequence[int] | None = None,
     conditions: Int[Tensor, "B T K"] | None = None,
     allowed: Allowed = EVERYTHING,
+    given: GivenStep | None = None,
 ) -> Iterator[Int[Tensor, "B C"]]:
     """Yield the tokens of one step after another, until every row has drawn `eos_id`.
 
@@ -196,7 +212,7 @@ def decode_steps(
     may be left out where the sampling is greedy.
     """
     noise = None if seeds is None else GumbelNoise(seeds, z.device)
-    draws = Draws(sampling, noise, allowed)
+    draws = Draws(sampling, noise, allowed, given)
     with torch.inference_mode():  # not as a decorator: callers run between the steps
         codes = decoder.codes(z)
     segment_length = decoder.segment_length or num_steps
@@ -229,7 +245,7 @@ def decode_steps(
         if (step + 1) % patience == 0 and (num_ended := int(ended.sum())):
             if num_ended == len(rows):
                 return
-            if num_ended * LEAVE_SHARE >= len(rows):
+            if given is None and num_ended * LEAVE_SHARE >= len(rows):
                 going_on = (~ended).nonzero()[:, 0]
                 rows, ended, tokens = rows[going_on], ended[going_on], tokens[going_on]
                 state, recorded = state.keep(going_on), None
@@ -246,15 +262,17 @@ def decode(
     seeds: Sequence[int] | None = None,
     conditions: Int[Tensor, "B T K"] | None = None,
     allowed: Allowed = EVERYTHING,
+    given: Given | None = None,
 ) -> Sequences:
     """Whole sequences, with their conditions as the last columns.
 
     A sequence ends with the first `eos_id` of channel 0, which its length includes, or after
     `num_steps`.
     """
+    known = None if given is None else GivenStep(given, eos_id)
     steps = decode_steps(
         decoder, z, num_steps=num_steps, eos_id=eos_id, sampling=sampling, seeds=seeds,
-        conditions=conditions, allowed=allowed,
+        conditions=conditions, allowed=allowed, given=known,
     )  # fmt: skip
     ids = torch.stack(list(steps), dim=1)
     if conditions is not None:
@@ -264,4 +282,4 @@ def decode(
         is_end = ids[..., 0] == eos_id
         lengths = torch.where(is_end.any(1), is_end.int().argmax(1) + 1, lengths)
         ids = ids[:, : int(lengths.max())]
-    return Sequences(ids, lengths)
+    return Sequences(ids, lengths, None if known is None else known.nats)

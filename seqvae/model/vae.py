@@ -15,6 +15,7 @@ from seqvae.model.config import ModelConfig, Sampling, Steps
 from seqvae.model.decoder import DECODERS, FlatDecoder
 from seqvae.model.decoding import EVERYTHING, GREEDY, Allowed, Sequences, decode, decode_steps
 from seqvae.model.encoder import ENCODERS
+from seqvae.model.given import Given
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.objective import NegativeELBO, over_sequence
 from seqvae.model.ranks import Share
@@ -69,16 +70,18 @@ class SequenceVAE(nn.Module):
         *,
         conditions: Int[Tensor, "B T K"] | None = None,
         allowed: Allowed = EVERYTHING,
+        given: Given | None = None,
     ) -> Sequences:
         """Free-running sequences from codes; `seeds` has one number per row, unless greedy.
 
+        Tokens that are `given` are not drawn; they need as many steps as the longest sequence has.
         Under autocast the LSTM's products are made in its precision, all else in float32.
         A model with conditions reads zeros, such as "no chord", where none are passed. Only
         `allowed` tokens are drawn.
         """
         stepper, settings = self._decoding(z, sampling, seeds, conditions)
         with plain_precision(z):
-            return decode(stepper, z, allowed=allowed, **settings)
+            return decode(stepper, z, allowed=allowed, given=given, **settings)
 
     def stream(
         self,

@@ -54,6 +54,20 @@ class Extraction:
     """What was taken otherwise than it is written."""
 
 
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """A part of the tokens that can be kept while others are written, such as the bass."""
+
+    name: str
+    channels: tuple[int, ...]
+    track: int = 0
+    """The number of its track in what is decoded."""
+    heard: tuple[int, ...] = ()
+    """The numbers of the tracks of a piece that it is heard in; empty where it is silent."""
+    is_line: bool = False
+    """Whether a note lasts until the next event of its channel."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tokenizer(ABC):
     """What text and music share. Text adds `encode(str)`, music adds `encode(Piece)`."""
@@ -233,6 +247,15 @@ class MusicTokenizer(Tokenizer):
     @abstractmethod
     def decode(self, example: Example) -> Piece:
         """The notes of one window, or of the first steps of one."""
+
+    def voices(self, piece: Piece) -> list[Voice]:
+        """The parts of the tokens, and the tracks of a piece that they are heard in."""
+        tracks = tuple(np.unique(piece.notes["track"]).tolist())
+        return [Voice("notes", tuple(range(len(self.vocab_sizes))), heard=tracks)]
+
+    def cut(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Windows (N, T, C + K) that were cut out of longer ones, as if a piece was cut there."""
+        return ids
 
     def reached(self, ids: Ids) -> int:
         """The step of the piece that the first steps (t, C + K) of a window reach.

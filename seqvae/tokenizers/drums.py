@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from seqvae.errors import within
 from seqvae.music.notes import Notes, Piece
-from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
+from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer, Voice
 from seqvae.tokenizers.grid import Conditions, grid_windows, in_quarters, taken_steps
 from seqvae.tokenizers.kits import (
     NUM_CLASSES,
@@ -22,6 +22,7 @@ from seqvae.tokenizers.kits import (
     kit_notes,
     kit_roll,
     kit_symbols,
+    kit_voice,
     mixed_sets,
 )
 from seqvae.tokenizers.windows import (
@@ -61,6 +62,10 @@ class DrumsTokenizer(KitSettings, MusicTokenizer):
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
         """The windows of the kit end to end, or the one that begins at `bar`."""
         return self.encode_kit(piece, bar, self._cut)
+
+    def voices(self, piece: Piece) -> list[Voice]:
+        """The kit."""
+        return [kit_voice(self.parts(piece), range(len(self.vocab_sizes)))]
 
     def _cut(self, hits: Notes, chords: Conditions, span: Span) -> Windows:
         """The windows of a kit, and of the chords of its piece."""

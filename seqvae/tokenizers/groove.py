@@ -28,7 +28,7 @@ from seqvae.music.notes import (
     make_notes,
     velocity_bins,
 )
-from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
+from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer, Voice
 from seqvae.tokenizers.grid import (
     Conditions,
     Roll,
@@ -45,6 +45,7 @@ from seqvae.tokenizers.kits import (
     KitSettings,
     kit_roll,
     kit_symbols,
+    kit_voice,
     mixed_sets,
     struck,
 )
@@ -112,6 +113,10 @@ class GrooveTokenizer(KitSettings, MusicTokenizer):
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
         """The windows of the kit end to end, or the one that begins at `bar`."""
         return self.encode_kit(piece, bar, self._cut)
+
+    def voices(self, piece: Piece) -> list[Voice]:
+        """The kit."""
+        return [kit_voice(self.parts(piece), range(len(self.vocab_sizes)))]
 
     def _cut(self, hits: Notes, chords: Conditions, span: Span) -> Windows:
         """The windows of a performed kit, and of the chords of its piece."""

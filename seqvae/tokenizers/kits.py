@@ -7,6 +7,7 @@ so there are 512: 5 = 0b101 is kick and closed hi-hat.
 Axes: N windows, T steps.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,7 @@ from seqvae.music.notes import Notes, Piece, before, make_notes, sort_notes
 from seqvae.music.roles import DRUM_CHANNEL, Part
 from seqvae.music.track_names import words_of
 from seqvae.reasons import Dropped, Reason
-from seqvae.tokenizers.contract import Example, Extraction
+from seqvae.tokenizers.contract import Example, Extraction, Voice
 from seqvae.tokenizers.grid import Conditions, GridSettings, Roll
 from seqvae.tokenizers.tracks import TrackSettings
 from seqvae.tokenizers.windows import Span, Windows, encode_windows, extract_windows
@@ -87,6 +88,27 @@ def _kit(part: Part) -> Notes:
     notes: Notes = part.notes.copy()
     notes["pitch"] = CLASSES[named[0]][0]
     return notes
+
+
+def kit_voice(parts: Sequence[Part], channels: Sequence[int], track: int = 0) -> Voice:
+    """All drum tracks as one voice."""
+    kits = tuple(part.number for part in parts if part.role == "drums")
+    return Voice("drums", tuple(channels), track, kits)
+
+
+def written_drums(parts: Sequence[Part]) -> dict[int, tuple[int, int]]:
+    """For each pitch that is written, the track and the pitch at which a piece has that drum most.
+
+    A sampler has drums at pitches, and in tracks, of its own.
+    """
+    found: dict[int, Counter[tuple[int, int]]] = defaultdict(Counter)
+    for part in parts:
+        if part.role == "drums":
+            classes = CLASS_OF[_kit(part)["pitch"]].tolist()
+            for number, pitch in zip(classes, part.notes["pitch"].tolist(), strict=True):
+                if number >= 0:
+                    found[int(WRITTEN[number])][part.number, pitch] += 1
+    return {written: counts.most_common(1)[0][0] for written, counts in found.items()}
 
 
 def kit_roll(hits: Notes, span: Span) -> Roll:

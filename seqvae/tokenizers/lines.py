@@ -19,6 +19,7 @@ from seqvae.music.chords import transpose_chords
 from seqvae.music.notes import NOTE_NAMES, Notes, Piece, before, make_notes
 from seqvae.music.roles import MAX_CHORD_SHARE, Part
 from seqvae.reasons import Dropped, Reason
+from seqvae.tokenizers.contract import Voice
 from seqvae.tokenizers.grid import Roll
 from seqvae.tokenizers.keys import KeySettings
 from seqvae.tokenizers.windows import Span
@@ -87,12 +88,25 @@ class LineSettings(KeySettings):
         """The MIDI pitches of the vocabulary."""
         return range(self.min_pitch, self.max_pitch + 1)
 
+    def without_held_notes(self, ids: NDArray[np.int64], num_lines: int) -> NDArray[np.int64]:
+        """Windows (N, T, C + K) whose first lines do not end notes that were held into them."""
+        cut = ids.copy()
+        lines = cut[..., :num_lines]
+        heard = np.logical_or.accumulate(lines >= FIRST_PITCH, axis=1)
+        lines[~heard] = NO_EVENT
+        return cut
+
 
 def main_line(parts: Sequence[Part], role: str) -> Part | None:
     """Of the tracks that have a role, the highest, or the lowest bass; None if there is none."""
     having = [part for part in parts if part.role == role]
     extreme = min if role == "bass" else max
     return extreme(having, key=lambda part: part.height, default=None)
+
+
+def line_voice(name: str, channel: int, part: Part | None, track: int = 0) -> Voice:
+    """A line as a voice; it is silent where no track is heard as it."""
+    return Voice(name, (channel,), track, (part.number,) if part else (), is_line=True)
 
 
 def notes_of_chords(lines: Sequence[Part]) -> Dropped:

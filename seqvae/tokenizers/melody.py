@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from seqvae.music.notes import Notes, Piece
 from seqvae.reasons import Dropped
-from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
+from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer, Voice
 from seqvae.tokenizers.grid import Conditions, GridSettings, grid_windows, in_quarters
 from seqvae.tokenizers.lines import (
     LineSettings,
     line_notes,
     line_roll,
     line_symbols,
+    line_voice,
     main_line,
     notes_of_chords,
     randomly_transposed,
@@ -83,6 +84,14 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
         """The windows of a melody and of its chords."""
         roll = line_roll(line, span, self.min_pitch, self.max_pitch)
         return grid_windows([roll], span, chords)
+
+    def voices(self, piece: Piece) -> list[Voice]:
+        """The melody."""
+        return [line_voice("melody", 0, main_line(self.parts(piece), "melody"))]
+
+    def cut(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Windows that were cut out of longer ones."""
+        return self.without_held_notes(ids, 1)
 
     def decode(self, example: Example) -> Piece:
         """The notes of a window."""

@@ -34,7 +34,7 @@ from seqvae.music.notes import (
 from seqvae.music.overlaps import DRUMS, outer_notes, without_overlaps
 from seqvae.music.roles import Part
 from seqvae.reasons import Dropped, Reason
-from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
+from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer, Voice
 from seqvae.tokenizers.grid import (
     Conditions,
     GridSettings,
@@ -246,6 +246,20 @@ class PolyphonyTokenizer(KeySettings, TrackSettings, GridSettings, MusicTokenize
     def _slots(self, ids: NDArray[Any]) -> NDArray[Any]:
         """A view of the notes of tokens (..., C): (..., S, W)."""
         return ids.reshape(*ids.shape[:-1], self.max_notes, len(self.slot_sizes))
+
+    def voices(self, piece: Piece) -> list[Voice]:
+        """All notes together."""
+        heard = tuple(part.number for part in self.parts(piece) if self.takes(part))
+        return [Voice("notes", tuple(range(len(self.vocab_sizes))), heard=heard)]
+
+    def cut(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Windows that were cut out of longer ones: notes last until their end at most."""
+        cut = ids.copy()
+        slots = self._slots(cut[..., : len(self.vocab_sizes)].copy())
+        longest = np.arange(ids.shape[1])[::-1, None]
+        np.minimum(slots[..., DURATION], longest, out=slots[..., DURATION])
+        cut[..., : len(self.vocab_sizes)] = slots.reshape(*ids.shape[:2], -1)
+        return cut
 
     def decode(self, example: Example) -> Piece:
         """The notes of a window, one track per program."""

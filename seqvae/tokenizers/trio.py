@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from seqvae.errors import within
 from seqvae.music.notes import Notes, Piece, sort_notes
 from seqvae.reasons import Dropped
-from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
+from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer, Voice
 from seqvae.tokenizers.grid import Conditions, GridSettings, grid_windows, in_quarters, taken_steps
 from seqvae.tokenizers.kits import (
     NUM_CLASSES,
@@ -26,6 +26,7 @@ from seqvae.tokenizers.kits import (
     kit_notes,
     kit_roll,
     kit_symbols,
+    kit_voice,
 )
 from seqvae.tokenizers.lines import (
     NO_LINE,
@@ -33,6 +34,7 @@ from seqvae.tokenizers.lines import (
     line_notes,
     line_roll,
     line_symbols,
+    line_voice,
     main_line,
     notes_of_chords,
     randomly_transposed,
@@ -132,6 +134,19 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
             kit_roll(hits, span),
         ]
         return grid_windows(rolls, span, chords)
+
+    def voices(self, piece: Piece) -> list[Voice]:
+        """Melody, bass and drums."""
+        parts = self.parts(piece)
+        lines = [
+            line_voice(role, channel, main_line(parts, role), track=channel)
+            for channel, role in enumerate(NO_LINE)
+        ]
+        return [*lines, kit_voice(parts, (2,), track=2)]
+
+    def cut(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Windows that were cut out of longer ones."""
+        return self.without_held_notes(ids, 2)
 
     def decode(self, example: Example) -> Piece:
         """The notes of a window, one track per voice."""

@@ -20,7 +20,7 @@ from seqvae.music.notes import Piece, chord_share, make_notes, sort_notes
 from seqvae.music.part_writing import split_chords
 from seqvae.music.roles import Part
 from seqvae.reasons import Dropped, Reason, amount
-from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer
+from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer, Voice
 from seqvae.tokenizers.grid import Conditions, GridSettings, grid_windows, in_quarters, taken_steps
 from seqvae.tokenizers.keys import NORMALISED
 from seqvae.tokenizers.lines import (
@@ -28,6 +28,7 @@ from seqvae.tokenizers.lines import (
     line_notes,
     line_roll,
     line_symbols,
+    line_voice,
     notes_of_chords,
     randomly_transposed,
 )
@@ -157,6 +158,19 @@ class VoicesTokenizer(LineSettings, GridSettings, MusicTokenizer):
             notes[channel] = line.line
         rolls = [line_roll(voice, span, self.min_pitch, self.max_pitch) for voice in notes]
         return grid_windows(rolls, span, chords)
+
+    def voices(self, piece: Piece) -> list[Voice]:
+        """All voices, the lowest first."""
+        lines = self._lines(self.parts(piece))
+        line_of = dict(zip(self._channels(len(lines)), lines, strict=True))
+        return [
+            line_voice(name, channel, line_of.get(channel), self._track(channel))
+            for channel, name in enumerate(self.channels)
+        ]
+
+    def cut(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Windows that were cut out of longer ones."""
+        return self.without_held_notes(ids, self.num_voices)
 
     def decode(self, example: Example) -> Piece:
         """The notes of a window, one track per voice."""

@@ -17,7 +17,8 @@ VERBS = {
     kind.__name__.lower(): kind
     for kind in (
         options.Encode, options.Decode, options.Stream, options.Sample, options.Reconstruct,
-        options.Interpolate, options.Blend, options.Vary, options.Analogy, options.Shift,
+        options.Interpolate, options.Blend, options.Vary, options.Complete, options.Analogy,
+        options.Shift,
         options.Attributes, options.Score, options.Evaluate,
     )
 }  # fmt: skip
@@ -120,7 +121,8 @@ def test_the_ends_of_the_ranges_are_taken() -> None:
 
 
 def test_only_samples_are_random_by_default() -> None:
-    """The temperature is 1 where codes are drawn from the prior; all other verbs are greedy."""
+    """The temperature is 1 where codes are drawn from the prior, and less where a part is given;
+    all other verbs are greedy."""
     random = {n for n, kind in VERBS.items() if getattr(kind(**required(kind)), "temperature", 0)}
-    assert random == {"sample"}
+    assert random == {"sample", "complete"}
     assert options.Sample().temperature == 1

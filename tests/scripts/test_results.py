@@ -27,6 +27,9 @@ WRITTEN = {  # by script: the fields of a row beside its name and its origin
         "active_units", "device",
     },
     "scripts/benchmark_latent.py": {"corpus", "interpolation", "auroc", "attributes"},
+    "scripts/benchmark_complete.py": {
+        "corpus", "num_windows", "temperature", "kept", "real", "completed", "sampled",
+    },
     "scripts/fuzz.py": {"about", "tried", "one_line", "unharmed", "fell"},
     "scripts/benchmark_corpus.py": {"cores", "rows"},
     "scripts/benchmark_gpu.py": {"machine", "rows"},

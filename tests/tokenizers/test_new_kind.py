@@ -134,6 +134,7 @@ def test_every_verb_takes_up_a_new_kind(
         "interpolate": ["runs/new", a, b, "--num_steps", "3"],
         "blend": ["runs/new", a, b, c, "--num_steps", "2"],
         "vary": ["runs/new", a, "-n", "2"],
+        "complete": ["runs/new", a if tokenizer.modality == "music" else "I ___", "-n", "2"],
         "analogy": ["runs/new", a, b, c],
         "attributes": ["runs/new", attribute, "--method", "means"],
         "shift": ["runs/new", a, "--attribute", attribute],
@@ -149,8 +150,8 @@ def test_every_verb_takes_up_a_new_kind(
     assert json.loads(Path("figures.json").read_text(encoding="utf-8"))["num_sequences"] > 0
     assert tokenizer.kind in Path("page.html").read_text(encoding="utf-8")
     num_outputs = {
-        "sample": 2, "reconstruct": 2, "interpolate": 3, "blend": 3, "vary": 2, "analogy": 1,
-        "shift": 1, "score": 3,
+        "sample": 2, "reconstruct": 2, "interpolate": 3, "blend": 3, "vary": 2, "complete": 2,
+        "analogy": 1, "shift": 1, "score": 3,
     }  # fmt: skip
     assert {verb: len(printed[verb]) for verb in num_outputs} == num_outputs
     if tokenizer.modality == "music":

@@ -15,9 +15,10 @@ with contextlib.redirect_stdout(sys.stderr):
 
 from seqvae.music.midi.parse import MIDI_SUFFIXES, find_midi
 from seqvae.music.midi.read import MAX_STEPS, QPM_RANGE, MidiSource, read_midi
+from seqvae.music.midi.rewriting import Original
 from seqvae.music.midi.write import to_pretty_midi, write_clips
 
 __all__ = [
-    "MAX_STEPS", "MIDI_SUFFIXES", "QPM_RANGE", "MidiSource", "PrettyMIDI", "find_midi", "read_midi",
-    "to_pretty_midi", "write_clips",
+    "MAX_STEPS", "MIDI_SUFFIXES", "QPM_RANGE", "MidiSource", "Original", "PrettyMIDI", "find_midi",
+    "read_midi", "to_pretty_midi", "write_clips",
 ]  # fmt: skip

@@ -1,0 +1,70 @@
+"""Sentences of which a part is kept, letter for letter."""
+
+import pytest
+from trained import Trained
+
+from seqvae.errors import InputError
+from seqvae.inference import gaps
+
+
+@pytest.fixture(autouse=True)
+def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gaps, "NUM_SAMPLES", 32)
+    monkeypatch.setattr(gaps, "MAX_GAP", 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("A man ___ a boat.", "A man", " a boat."),
+        ("A man likes ___.", "A man likes", "."),
+        ("___ the moon.", "", " the moon."),
+        ("Two dogs ___", "Two dogs", ""),
+        ("A zebra ___ a b\u00f6at.", "A zebra", " a b\u00f6at."),
+    ],
+)
+def test_what_is_given_is_kept(sentences: Trained, text: str, start: str, end: str) -> None:
+    found = sentences.vae.complete(text, n=4, seed=1)
+    assert 1 <= len(found) <= 4
+    assert len({*found}) == len(found)
+    for sentence in found:
+        assert sentence.startswith(start)
+        assert sentence.endswith(end)
+        assert len(sentence) > len(start) + len(end)
+        assert "___" not in sentence
+    assert found == sentences.vae.complete(text, n=4, seed=1)
+
+
+def test_a_prefix_is_a_gap_at_the_end(sentences: Trained) -> None:
+    vae = sentences.vae
+    assert vae.complete(prefix="The girl", n=3, seed=2) == vae.complete("The girl ___", n=3, seed=2)
+
+
+def test_what_is_likely_is_chosen(sentences: Trained) -> None:
+    vae = sentences.vae
+    text = "A man ___ a boat."
+    chosen = vae.complete(text, n=2, choose=12, temperature=1.5, seed=3)
+    nats = [score.per_step for score in vae.score(chosen, iw_samples=50)]
+    others = vae.complete(text, n=12, temperature=1.5, seed=3)
+    mean = sum(score.per_step for score in vae.score(others, iw_samples=50)) / len(others)
+    assert max(nats) < mean
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"source": "A man sleeps."}, "no gap: mark it with ___, or give .* --prefix"),
+        ({"source": "A ___ sees ___."}, "more than one gap"),
+        ({"source": "word " * 40 + "___"}, "tokens"),
+        ({"prefix": "A man", "keep": "1-4"}, "keep is '1-4'; it is for music"),
+        ({"prefix": "A man", "bars": 4}, "bars is 4; it is for music"),
+        ({}, "no sentence: give one with ___ for a gap, or --prefix"),
+        ({"source": "A ___", "prefix": "A"}, "prefix and an input are both given"),
+        ({"prefix": "A", "n": 4, "choose": 3}, "choose is 3; it must be 4 or more"),
+    ],
+)
+def test_what_is_impossible_is_refused(
+    sentences: Trained, wrong: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        sentences.vae.complete(**wrong)  # type: ignore[arg-type]
