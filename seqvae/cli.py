@@ -176,11 +176,12 @@ def play(arguments: Sequence[str]) -> None:
     import webbrowser
 
     from seqvae.inference.bundle import BUNDLE, bundle_in
+    from seqvae.pages.page import INSTRUMENT
     from seqvae.pages.play import write_play
 
     run = expanded(chosen.run)
     is_run = bundle_in(run) == run / BUNDLE
-    out = expanded(chosen.out or (run / "play.html" if is_run else "play.html"))
+    out = expanded(chosen.out or (run / INSTRUMENT if is_run else INSTRUMENT))
     write_play(run, out)
     print(out)
     if not chosen.no_open:

@@ -14,7 +14,10 @@
  */
 "use strict";
 
-const ROW_HEIGHT = { pitch: 13, drum: 20 }; // pixels
+const PITCH_HEIGHTS = [6, 13]; // pixels of a row, where there are many and where there are few
+const MOST_HEIGHT = 340; // pixels of all rows of pitches, as far as they can be so low
+const DRUM_ROW = 20; // pixels
+const READABLE = 9; // pixels of a row with a name of its own
 const MIN_STEP_WIDTH = 9; // pixels; longer clips scroll
 const MIN_PITCH_ROWS = 18;
 const END_REACH = 9; // pixels from the end of a note by which it is made longer
@@ -61,20 +64,25 @@ class RollEditor {
 
   get numPitchRows() { return this.grid.hasPitches ? this.high - this.low + 1 : 0; }
 
-  get drumsTop() { return this.numPitchRows * ROW_HEIGHT.pitch + (this.numPitchRows ? 6 : 0); }
+  get pitchRow() {
+    const [low, high] = PITCH_HEIGHTS;
+    return this.within(MOST_HEIGHT / this.numPitchRows, low, high);
+  }
+
+  get drumsTop() { return this.numPitchRows * this.pitchRow + (this.numPitchRows ? 6 : 0); }
 
   /** Top and height of a note's row, in pixels. */
   rowOf({ drum, pitch }) {
-    if (drum === null) return [(this.high - pitch) * ROW_HEIGHT.pitch, ROW_HEIGHT.pitch];
+    if (drum === null) return [(this.high - pitch) * this.pitchRow, this.pitchRow];
     const row = Math.max(this.grid.drums.length - 1 - this.grid.drums.indexOf(drum), 0);
-    return [this.drumsTop + row * ROW_HEIGHT.drum, ROW_HEIGHT.drum];
+    return [this.drumsTop + row * DRUM_ROW, DRUM_ROW];
   }
 
   draw() {
     const { numSteps, drums } = this.grid;
     const width = Math.max(this.scroll.clientWidth, numSteps * MIN_STEP_WIDTH);
     if (!width) return;
-    const height = this.drumsTop + drums.length * ROW_HEIGHT.drum + 20;
+    const height = this.drumsTop + drums.length * DRUM_ROW + 20;
     Object.assign(this, { width, height, stepWidth: width / numSteps });
     this.picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
     Object.assign(this.picture.style, { width: `${width}px`, height: `${height}px` });
@@ -93,8 +101,8 @@ class RollEditor {
   lanes() {
     return Array.from({ length: this.numPitchRows }, (_, row) => this.high - row)
       .filter((pitch) => BLACK_KEYS.has(pitch % 12)).map((pitch) => svg("rect", { class: "black",
-        x: 0, width: this.width, y: (this.high - pitch) * ROW_HEIGHT.pitch,
-        height: ROW_HEIGHT.pitch }));
+        x: 0, width: this.width, y: (this.high - pitch) * this.pitchRow,
+        height: this.pitchRow }));
   }
 
   /** A line for each beat and bar, below each C, and between drums. */
@@ -115,11 +123,11 @@ class RollEditor {
     }
     for (let pitch = this.low; pitch <= this.high && this.numPitchRows; pitch++) {
       if (pitch % 12) continue;
-      const y = (this.high - pitch + 1) * ROW_HEIGHT.pitch;
+      const y = (this.high - pitch + 1) * this.pitchRow;
       lines.push(svg("line", { x1: 0, x2: this.width, y1: y, y2: y, class: "octave" }));
     }
     drums.forEach((_, row) => {
-      const y = this.drumsTop + row * ROW_HEIGHT.drum;
+      const y = this.drumsTop + row * DRUM_ROW;
       lines.push(svg("line", { x1: 0, x2: this.width, y1: y, y2: y }));
     });
     return lines;
@@ -130,8 +138,8 @@ class RollEditor {
     const write = (y, text, isStrong) => labels.push(svg("text", { x: 58, y,
       class: isStrong ? "bar" : null }, text));
     for (let pitch = this.low; pitch <= this.high && this.numPitchRows; pitch++) {
-      if (BLACK_KEYS.has(pitch % 12)) continue;
-      write((this.high - pitch) * ROW_HEIGHT.pitch + 10, pitchName(pitch), pitch % 12 === 0);
+      if (this.pitchRow < READABLE ? pitch % 12 : BLACK_KEYS.has(pitch % 12)) continue;
+      write((this.high - pitch) * this.pitchRow + 0.75 * this.pitchRow, pitchName(pitch), pitch % 12 === 0);
     }
     for (const drum of this.grid.drums) {
       write(this.rowOf({ drum })[0] + 14, drum.replace(" hi-hat", " hat"), false);
@@ -193,7 +201,7 @@ class RollEditor {
       if (isEnd) note.length = this.within(before.length + steps, 1, this.grid.numSteps - note.start);
       else {
         note.start = this.within(before.start + steps, 0, this.grid.numSteps - note.length);
-        note.pitch = this.within(before.pitch - Math.round((y - top) / ROW_HEIGHT.pitch), 0, 127);
+        note.pitch = this.within(before.pitch - Math.round((y - top) / this.pitchRow), 0, 127);
       }
       this.draw();
     }, () => {
@@ -230,14 +238,14 @@ class RollEditor {
     if (step < 0 || step >= grid.numSteps || top > this.height - 20) return;
     const note = { start: step, velocity: 80, program: 0, voice: this.voice };
     if (grid.drums.length && top >= this.drumsTop) {
-      const row = Math.floor((top - this.drumsTop) / ROW_HEIGHT.drum);
+      const row = Math.floor((top - this.drumsTop) / DRUM_ROW);
       const number = grid.drums.length - 1 - row;
       if (number < 0 || number >= grid.drums.length) return;
       Object.assign(note, { length: 1, drum: grid.drums[number], pitch: grid.drumPitches[number],
         voice: grid.voices.indexOf("drums") });
     } else {
       Object.assign(note, { length: Math.min(NEW_LENGTH, grid.numSteps - step), drum: null,
-        pitch: this.high - Math.floor(top / ROW_HEIGHT.pitch), program: grid.programOf(this.voice) });
+        pitch: this.high - Math.floor(top / this.pitchRow), program: grid.programOf(this.voice) });
     }
     this.notes = [...this.notes, note];
     this.choose(note);

@@ -16,6 +16,7 @@ import numpy as np
 from torch import Tensor
 
 FOLDER = Path(__file__).parent
+INSTRUMENT = "play.html"  # of a run: its report links to it
 FILE_SLOT = re.compile(r"\{\{(\w+\.(?:css|js))\}\}")
 SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 

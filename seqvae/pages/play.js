@@ -12,6 +12,7 @@ const grid = {
   stepsPerBar,
 };
 const hasDrums = ["drums", "groove", "trio"].includes(data.kind);
+const hasPitches = !["drums", "groove"].includes(data.kind);
 const VOICES = { melody: ["melody"], trio: ["melody", "bass", "drums"], drums: ["drums"],
   groove: ["drums"] };
 
@@ -40,7 +41,7 @@ const looper = new Looper(grid, {
 const editor = new RollEditor({
   ...grid,
   voices: VOICES[data.kind] ?? [], drums: hasDrums ? settings.classes : [],
-  drumPitches: settings.written, hasPitches: !["drums", "groove"].includes(data.kind),
+  drumPitches: settings.written, hasPitches,
   programOf: (voice) => (data.kind === "trio" && voice === 1 ? 33 : 0),
 }, { onEdit: (notes) => edit(notes) });
 const instrument = new Instrument(engine, {
@@ -112,7 +113,7 @@ function switchOf(name, isOn, act) {
 
 function transport() {
   const action = (name, act) => html("button", { type: "button", onclick: () => trying(act) }, name);
-  return html("div", { class: "bar" },
+  return html("div", { class: "deck" },
     html("section", { class: "transport", "aria-label": "Playing" }, playButtonOf,
       html("button", { class: "idea", type: "button", onclick: () => trying(surprise) },
         "Surprise me")),
@@ -281,7 +282,7 @@ function cornerCard({ name }, i) {
   }, file.windows.map(({ bar }, w) => html("option", w === file.chosen ? { selected: "" } : {},
     `bars ${bar}–${bar + settings.num_bars - 1}`))) : null;
   return html("li", { class: "corner", style: `border-left-color:var(--voice-${i})` },
-    html("b", {}, `${CORNERS[i]}  ${name || "an idea"}`),
+    html("b", {}, `${CORNERS[i]}: ${name || "an idea"}`),
     html("div", {},
       action("Hear", "Hear the clip", () => hearCorner(i)),
       action("Open…", "Open a MIDI file", () => {
@@ -448,8 +449,8 @@ function heading() {
 function notesSection() {
   return html("section", { class: "notes", "aria-label": "Notes" }, editor.element,
     html("div", { class: "under" },
-      html("span", {}, hasDrums ? "Click to add or remove a hit." : "Click to add a note, drag to " +
-        "move it, double-click to remove it."),
+      html("span", {}, (hasDrums ? "Click to add or remove a hit. " : "") + (hasPitches
+        ? "Click to add a note, drag to move it, double-click to remove it." : "")),
       html("button", { type: "button", onclick: () => {
         chooser.dataset.corner = freeCorner();
         chooser.click();

@@ -22,6 +22,7 @@ function heading() {
   return html("header", {},
     html("p", { class: "overline" }, `A variational autoencoder of ${data.modality}`),
     html("h1", {}, data.title),
+    data.instrument ? html("p", {}, html("a", { href: data.instrument }, "Play this model")) : null,
     html("dl", { class: "facts" }, facts));
 }
 

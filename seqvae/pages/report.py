@@ -26,7 +26,7 @@ from seqvae.model.latent import slerp
 from seqvae.music.notes import Piece
 from seqvae.pages.clip import grid_data, pack_clip
 from seqvae.pages.metric_table import metric_table
-from seqvae.pages.page import Data, fill, plain
+from seqvae.pages.page import INSTRUMENT, Data, fill, plain
 from seqvae.pages.plane import Plane, fit_plane
 from seqvae.tokenizers.contract import Example
 from seqvae.training.checkpoint import read_metrics
@@ -67,6 +67,7 @@ def write_report(run: Path, corpus: Corpus, out: Path) -> None:
     if vae.model.config.latent_dim == 0:
         raise InputError(f"{run}: a language model (latent_dim 0) has no latent space to report on")
     data = gather(vae, corpus, history=read_metrics(run, CURVES), title=run.resolve().name)
+    data["instrument"] = INSTRUMENT if (out.parent / INSTRUMENT).is_file() else None
     write_file(out, page_within(MAX_BYTES, data))
 
 

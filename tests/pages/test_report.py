@@ -274,6 +274,12 @@ def test_a_page_that_would_be_too_large_shows_fewer_points(gathered: Gathered) -
         assert attribute["values"] == full["values"][:count]
 
 
+def test_a_report_links_to_the_instrument_beside_it(sentences: Trained, tmp_path: Path) -> None:
+    assert write(sentences, tmp_path).data["instrument"] is None
+    (tmp_path / "play.html").touch()
+    assert write(sentences, tmp_path).data["instrument"] == "play.html"
+
+
 def test_a_report_is_the_same_each_time(sentences: Trained, tmp_path: Path) -> None:
     first = write(sentences, tmp_path).file.read_text()
     assert write(sentences, tmp_path).file.read_text() == first
