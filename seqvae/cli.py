@@ -98,6 +98,11 @@ def reconstruct(arguments: Sequence[str]) -> None:
     _generate(options.Reconstruct, arguments)
 
 
+def humanise(arguments: Sequence[str]) -> None:
+    """Give drums the loudness and the timing of a groove model; every note stays."""
+    _generate(options.Humanise, arguments)
+
+
 def interpolate(arguments: Sequence[str]) -> None:
     """Go from one sentence or MIDI file to another in equal steps."""
     _generate(options.Interpolate, arguments)
@@ -223,8 +228,8 @@ def presets(arguments: Sequence[str]) -> None:
 LISTS = (models, presets)
 MAKING = (look, prepare, train, evaluate)
 PLAYING = (
-    sample, complete, reconstruct, interpolate, blend, vary, analogy, attributes, shift, score,
-    report, play,
+    sample, complete, reconstruct, humanise, interpolate, blend, vary, analogy, attributes, shift,
+    score, report, play,
 )  # fmt: skip
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     verb.__name__: verb for verb in (*LISTS, *MAKING, *PLAYING)
@@ -318,7 +323,9 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
         from seqvae.music.audio import check_audio
 
         check_audio()
-    if "inputs" in chosen:
+    if kind is options.Humanise:  # which reads more of a file than its windows
+        chosen["inputs"] = vae.codec.sources(chosen["inputs"])
+    elif "inputs" in chosen:
         chosen["inputs"] = vae.codec.opened(chosen["inputs"], kind(**chosen))
     folder = expanded(out or "out")
     if out or is_music:
@@ -347,7 +354,7 @@ def _write_music(
     from seqvae.music.midi import write_clips
 
     folder.mkdir(parents=True, exist_ok=True)
-    one_each = kind in (options.Reconstruct, options.Shift)
+    one_each = kind in (options.Reconstruct, options.Humanise, options.Shift)
     names = output_names(kind.__name__.lower(), inputs, len(results), one_each=one_each)
     files = write_clips(results, folder, names)
     print(*files, *(write_audio(results, files) if audio else []), sep="\n")

@@ -179,6 +179,30 @@ class Reconstruct(Reading, Drawing):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Humanise(Reading, Sampling):
+    """Give drums the loudness and the timing of a groove model; every note of the file stays."""
+
+    inputs: Source | Sequence[Source] = field(kw_only=False)
+    """MIDI files."""
+    velocity: float = 1.0
+    """How far the loudness goes from that of the file, 0, to that of the model, 1."""
+    timing: float = 1.0
+    """How far the timing goes from that of the file, 0, to that of the model, 1."""
+    temperature: float = 0.5
+    """Divides the logits; 0 is greedy."""
+    seed: int | None = None
+    """Seed of all draws: it repeats the output exactly."""
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range."""
+        super().__post_init__()
+        check_seed(self.seed)
+        within(self, 0, 1, "velocity", "timing", closed=True)
+        if self.beats is not None:
+            raise InputError("humanise takes the bars of the file itself; leave --beats out")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Interpolate(Reading, Drawing):
     """Go from one sentence or MIDI file to another in equal steps."""
 

@@ -210,6 +210,18 @@ class TrainedVAE:
         """Each input through its posterior mean and back, at its first tempo."""
         return self.codec.render(self.codec.read(how.inputs, how), how)
 
+    @verb(options.Humanise)
+    def humanise(self, how: options.Humanise) -> list[Item]:
+        """Each file with its drums played by a groove model: no note is added or lost.
+
+        With `velocity` and `timing` 0 the output is the input, note for note.
+        """
+        from seqvae.inference.humanising import humanised  # which reads MIDI; text needs none
+
+        generator = self.codec.generator(how.seed)
+        sources = self.codec.sources(how.inputs)
+        return [humanised(self.codec, source, how, generator) for source in sources]
+
     @verb(options.Interpolate)
     def interpolate(self, how: options.Interpolate) -> list[Item]:
         """Outputs from one input to another, both reconstructions included.

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seqvae.music.keys import find_key, key_fits, to_common_key
 from seqvae.music.notes import Piece, bar_length, melody_line, pitched_notes
 
 Values = NDArray[Any]  # numbers, one per note, step, bar or piece
@@ -128,6 +129,25 @@ def scale_membership(piece: Piece) -> float:
     return _mean(SCALES[0][pitch_classes(piece)])
 
 
+def minorness(piece: Piece) -> float:
+    """How much better the best minor key fits the notes than the best major key, in correlation.
+
+    Above 0 is minor. Transposition makes no difference.
+    """
+    fits = key_fits(pitched_notes(piece))
+    return 0.0 if fits is None else float(fits[12:].max() - fits[:12].max())
+
+
+def register(piece: Piece) -> float:
+    """Mean pitch after the piece is moved to C major or A minor the nearest way.
+
+    Of two pieces that differ by a key and no octave it is the same.
+    """
+    pitched = pitched_notes(piece)
+    key = find_key(pitched)
+    return _mean(pitched["pitch"]) + (0 if key is None else to_common_key(key))
+
+
 def scale_share(piece: Piece) -> float:
     """Share of notes in the diatonic scale that holds most of them; nan if no note has a pitch.
 
@@ -227,8 +247,8 @@ MEASURES: dict[str, Callable[[Piece], float]] = {
     measure.__name__: measure
     for measure in (
         note_density, average_pitch, pitch_range, average_interval, average_duration,
-        scale_membership, eighth_syncopation, sixteenth_syncopation, repetition,
-        mean_velocity, swing,
+        scale_membership, minorness, register, eighth_syncopation, sixteenth_syncopation,
+        repetition, mean_velocity, swing,
     )
 }  # fmt: skip
 

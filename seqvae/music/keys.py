@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seqvae.errors import InputError
 from seqvae.music.chords import transpose_chords
@@ -34,16 +35,25 @@ def find_key(notes: Notes, num_sharps: int | None = None) -> Key | None:
     the square root of the time that it sounds, so that a few long notes do not outweigh the rest.
     Notes should have pitches: no drums.
     """
-    time = np.bincount(notes["pitch"] % 12, notes["end"] - notes["start"], minlength=12)
-    weights = np.sqrt(time)
-    if not len(notes) or np.ptp(weights) == 0:
+    fits = key_fits(notes)
+    if fits is None:
         return None
-    fits = DEVIATIONS @ weights
     if num_sharps is not None:
         known = [12 * is_minor + tonic_of(Key(num_sharps, is_minor)) for is_minor in (False, True)]
         fits[np.setdiff1d(np.arange(len(fits)), known)] = -np.inf
     is_minor, tonic = divmod(int(fits.argmax()), 12)
     return key_on(tonic, is_minor=bool(is_minor))
+
+
+def key_fits(notes: Notes) -> NDArray[np.float64] | None:
+    """Correlation of the notes with each key: majors from C up, then minors; None without notes."""
+    time = np.bincount(notes["pitch"] % 12, notes["end"] - notes["start"], minlength=12)
+    weights = np.sqrt(time)
+    if not len(notes) or np.ptp(weights) == 0:
+        return None
+    deviations = weights - weights.mean()
+    fits: NDArray[np.float64] = DEVIATIONS @ deviations / np.linalg.norm(deviations)
+    return fits
 
 
 def key_on(tonic: int, *, is_minor: bool) -> Key:

@@ -41,6 +41,8 @@ class Example:
     """Key signature of the clip."""
     moved: int = 0
     """Semitones by which the clip was moved to the common key; outputs are moved back."""
+    start_step: int = 0
+    """The step of the clip at which the window begins."""
 
 
 @dataclass(frozen=True, eq=False)

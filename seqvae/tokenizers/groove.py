@@ -6,13 +6,15 @@ the loudest counts (Gillick et al. 2019). Velocity and timing are rounded to bin
 with the defaults by at most 2 in MIDI velocity, and by 1/64 of a step, which is 2 ms at 120 qpm.
 
 A groove model may read less than it writes. `encoder_sees: hits` hides velocity and timing from the
-encoder, so that a stiff pattern comes back performed. `encoder_sees: taps` also hides which drum
-was struck, so that a rhythm tapped on one drum comes back as a kit.
+encoder, so that a stiff pattern comes back performed. `encoder_sees: tapping` shows one voice in
+place of the kit: when something is struck, how hard, and how early or late. So a rhythm that is
+tapped comes back as a kit. `encoder_sees: taps` shows only when something is struck. A model that
+sees taps hears them in any notes where a clip has no drums: claps, or the rhythm of a melody.
 
 Axes: N windows, T steps, C = 19 channels, K condition columns.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -23,11 +25,13 @@ from seqvae.music.notes import (
     NUM_VELOCITIES,
     Notes,
     Piece,
+    Track,
     before,
     bin_velocities,
     make_notes,
     velocity_bins,
 )
+from seqvae.music.roles import DRUM_CHANNEL
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer, Voice
 from seqvae.tokenizers.grid import (
     Conditions,
@@ -55,7 +59,8 @@ from seqvae.tokenizers.windows import (
     window_piece,
 )
 
-VIEWS = ("performance", "hits", "taps")
+TAP_VIEWS = ("taps", "tapping")
+VIEWS = ("performance", "hits", *TAP_VIEWS)
 TAPPED = 3  # the open hi-hat, on which MusicVAE's tap models are played
 VELOCITY_CHANNELS = slice(1, 1 + NUM_CLASSES)
 OFFSET_CHANNELS = slice(1 + NUM_CLASSES, 1 + 2 * NUM_CLASSES)
@@ -86,8 +91,8 @@ class GrooveTokenizer(KitSettings, MusicTokenizer):
     mix_share: float = 0.5
     """Share of the training windows that take drums of some bars from another window."""
     encoder_sees: str = "performance"
-    """What the encoder reads: performance (everything), hits (no velocity and no timing) or taps
-    (nor which drum)."""
+    """What the encoder reads: performance (everything), hits (no velocity and no timing), tapping
+    (one voice with velocity and timing: not which drum) or taps (one voice without)."""
 
     def __post_init__(self) -> None:
         """Refuse impossible settings."""
@@ -112,7 +117,21 @@ class GrooveTokenizer(KitSettings, MusicTokenizer):
 
     def encode(self, piece: Piece, bar: int | None = None) -> list[Example]:
         """The windows of the kit end to end, or the one that begins at `bar`."""
-        return self.encode_kit(piece, bar, self._cut)
+        return self.encode_kit(self._as_taps(piece), bar, self._cut)
+
+    def _as_taps(self, piece: Piece) -> Piece:
+        """A piece without a kit with its notes on one drum, if the encoder sees taps.
+
+        They are those of the tracks that are heard as drums, or else all.
+        """
+        parts = [part for part in self.parts(piece) if part.role == "drums"]
+        is_kit = any(part.notes["is_drum"].all() for part in parts)
+        if self.encoder_sees not in TAP_VIEWS or is_kit or not len(piece.notes):
+            return piece
+        tapped = np.isin(piece.notes["track"], [part.number for part in parts])
+        notes = piece.notes[tapped if parts else ...].copy()
+        notes["pitch"], notes["is_drum"], notes["track"] = WRITTEN[TAPPED], True, 0
+        return replace(piece, notes=notes, tracks=(Track("drums", DRUM_CHANNEL),))
 
     def voices(self, piece: Piece) -> list[Voice]:
         """The kit."""
@@ -187,6 +206,12 @@ class GrooveTokenizer(KitSettings, MusicTokenizer):
             return None
         visible, hits = ids.copy(), ids[..., 0]
         visible[..., VELOCITY_CHANNELS] = visible[..., OFFSET_CHANNELS] = 0
-        if self.encoder_sees == "taps":
+        if self.encoder_sees in TAP_VIEWS:
             visible[..., 0] = np.where(hits > 0, 1 << TAPPED, 0)
+        if self.encoder_sees == "tapping":
+            velocity, offset = ids[..., VELOCITY_CHANNELS], ids[..., OFFSET_CHANNELS]
+            loudest = velocity.argmax(-1)[..., None]
+            for channels, played in ((VELOCITY_CHANNELS, velocity), (OFFSET_CHANNELS, offset)):
+                of_loudest = np.take_along_axis(played, loudest, axis=-1)[..., 0]
+                visible[..., channels.start + TAPPED] = of_loudest
         return visible

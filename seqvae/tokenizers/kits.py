@@ -111,6 +111,13 @@ def written_drums(parts: Sequence[Part]) -> dict[int, tuple[int, int]]:
     return {written: counts.most_common(1)[0][0] for written, counts in found.items()}
 
 
+def drum_classes(part: Part) -> NDArray[np.int64]:
+    """The class of each pitch of a drum track, -1 of those outside the nine: (128,)."""
+    classes: NDArray[np.int64] = CLASS_OF.copy()
+    classes[part.notes["pitch"]] = CLASS_OF[_kit(part)["pitch"]]
+    return classes
+
+
 def kit_roll(hits: Notes, span: Span) -> Roll:
     """The windows of a kit."""
     hits = before(hits, span.end_step)

@@ -248,11 +248,11 @@ def encode_windows(
         windows = cut(settings.span(starts, stretch))
         usable = _usable(len(starts), windows.refused, dropped)
         tempos = piece.mean_qpm(starts, settings.window_steps(stretch.metre)).tolist()
-        timed = compress(zip(windows.ids, tempos, strict=True), usable)
+        timed = compress(zip(windows.ids, tempos, chosen, strict=True), usable)
         metre, key, moved = stretch.metre, piece.key, piece.moved or 0
         examples += [
-            Example(ids.astype(np.int64), qpm, program, tracks, metre, key, moved)
-            for ids, qpm in timed
+            Example(ids.astype(np.int64), qpm, program, tracks, metre, key, moved, start)
+            for ids, qpm, start in timed
         ]
     if not examples:
         raise InputError(f"no usable window: {_why_no_window(settings, dropped, bar, all_bars)}")

@@ -17,9 +17,8 @@ VERBS = {
     kind.__name__.lower(): kind
     for kind in (
         options.Encode, options.Decode, options.Stream, options.Sample, options.Reconstruct,
-        options.Interpolate, options.Blend, options.Vary, options.Complete, options.Analogy,
-        options.Shift,
-        options.Attributes, options.Score, options.Evaluate,
+        options.Humanise, options.Interpolate, options.Blend, options.Vary, options.Complete,
+        options.Analogy, options.Shift, options.Attributes, options.Score, options.Evaluate,
     )
 }  # fmt: skip
 ANY = {

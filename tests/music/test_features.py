@@ -394,3 +394,20 @@ def test_halves_of_one_collection_nearly_overlap_and_noise_does_not() -> None:
 def test_pitched_notes_are_all_but_the_drums() -> None:
     notes = make_notes([0, 0, 4], [1, 1, 5], [36, 60, 62], is_drum=[True, False, False])
     assert pitched_notes(Piece(notes, 4))["pitch"].tolist() == [60, 62]
+
+
+@pytest.mark.parametrize("semitones", [-5, 0, 2, 6])
+def test_mode_and_register_are_relative_to_the_key(semitones: int) -> None:
+    """C major and its parallel minor, whose third, sixth and seventh are lower."""
+    major = (60, 64, 67, 65, 69, 72, 71, 67, 64, 62, 59, 60)
+    minor = (60, 63, 67, 65, 68, 72, 70, 67, 63, 62, 58, 60)
+    of_major, of_minor = (
+        piece_of(*((i, i + 1, pitch + semitones) for i, pitch in enumerate(line)))
+        for line in (major, minor)
+    )
+    assert MEASURES["minorness"](of_minor) > 0 > MEASURES["minorness"](of_major)
+    plain = piece_of(*((i, i + 1, pitch) for i, pitch in enumerate(major)))
+    assert (MEASURES["register"](of_major) - MEASURES["register"](plain)) % 12 == pytest.approx(0)
+    assert MEASURES["minorness"](of_major) == pytest.approx(MEASURES["minorness"](plain))
+    up = piece_of(*((i, i + 1, pitch + 12 + semitones) for i, pitch in enumerate(major)))
+    assert MEASURES["register"](up) == MEASURES["register"](of_major) + 12

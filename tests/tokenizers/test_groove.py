@@ -8,10 +8,11 @@ import pytest
 
 from seqvae.errors import InputError
 from seqvae.music.midi import find_midi, read_midi, to_pretty_midi
-from seqvae.music.notes import Piece, make_notes
+from seqvae.music.notes import Notes, Piece, make_notes
 from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.drums import DrumsTokenizer
 from seqvae.tokenizers.groove import GrooveTokenizer
+from seqvae.tokenizers.tracks import with_tracks
 
 ONE_BAR = GrooveTokenizer(num_bars=1)
 KICK, SNARE = 0, 1
@@ -143,7 +144,10 @@ def test_what_the_encoder_sees(view: str, first: list[int] | None) -> None:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"encoder_sees": "all"}, "encoder_sees is 'all'; choose one of performance, hits, taps"),
+        (
+            {"encoder_sees": "all"},
+            "encoder_sees is 'all'; choose one of performance, hits, taps, tap",
+        ),
         ({"num_velocity_bins": 128}, "num_velocity_bins is 128; it must lie in \\[1, 127\\]"),
         ({"num_offset_bins": 0}, "num_offset_bins is 0; it must be 1 or more"),
     ],
@@ -151,6 +155,39 @@ def test_what_the_encoder_sees(view: str, first: list[int] | None) -> None:
 def test_impossible_settings_are_refused(settings: dict[str, Any], reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         GrooveTokenizer(**settings)
+
+
+def test_tapping_is_the_loudest_hit_of_each_step_on_one_drum() -> None:
+    tokenizer = GrooveTokenizer(num_bars=1, encoder_sees="tapping")
+    ids = encoded(tokenizer, played((0, 36, 40, 0.1), (0, 42, 90, -0.2), (4, 38, 60, 0.3)))
+    seen = tokenizer.encoder_input(ids[None])
+    assert seen is not None
+    alone = played((0, 46, 90, -0.2), (4, 46, 60, 0.3))
+    assert seen[0].tolist() == encoded(tokenizer, alone).tolist()
+    assert ids[0, 0] == 0b101
+
+
+@pytest.mark.parametrize("view", ["taps", "tapping"])
+def test_any_notes_are_taps_where_there_are_no_drums(view: str) -> None:
+    tokenizer = GrooveTokenizer(num_bars=1, encoder_sees=view)
+    line = make_notes([0, 3, 8], [2, 5, 9], [60, 72, 96], velocity=[50, 70, 90], track=1)
+    taps = played((0, 46, 50, 0.0), (3, 46, 70, 0.0), (8, 46, 90, 0.0))
+    for melody in (Piece(line, 4), of_two_tracks(line)):
+        assert encoded(tokenizer, melody).tolist() == encoded(tokenizer, taps).tolist()
+    (second,) = with_tracks(tokenizer, "drums: track=1").encode(of_two_tracks(line))
+    assert np.flatnonzero(second.ids[:, 0]).tolist() == [3]
+    kit = played((0, 36, 50, 0.0))
+    both = Piece(np.concatenate([kit.notes, line]), 4)
+    assert encoded(tokenizer, both)[:, 0].tolist() == [0b1] + [0] * 15  # the kick
+    with pytest.raises(InputError, match="no groove in it"):
+        GrooveTokenizer(num_bars=1, encoder_sees="hits").encode(of_two_tracks(line))
+
+
+def of_two_tracks(line: Notes) -> Piece:
+    """The same notes, the second of them in a track of its own."""
+    split = line.copy()
+    split["track"][1] = 0
+    return Piece(split, 4)
 
 
 def test_training_varies_how_loud_a_window_is() -> None:
