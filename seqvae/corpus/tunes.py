@@ -27,7 +27,6 @@ Signature = NDArray[np.uint32]  # (NUM_HASHES,), or (0,) where there is no tune
 _rng = np.random.default_rng(0)
 FACTORS = _rng.integers(2**63, size=NUM_HASHES, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 OFFSETS = _rng.integers(2**63, size=NUM_HASHES, dtype=np.uint64)
-WEIGHTS = np.uint64(2 * WIDEST + 1) ** np.arange(NUM_INTERVALS, dtype=np.uint64)
 NO_TUNE: Signature = np.empty(0, np.uint32)
 
 
@@ -38,12 +37,18 @@ def signature(piece: Piece) -> Signature:
     intervals = intervals[intervals != 0].clip(-WIDEST, WIDEST) + WIDEST
     if len(intervals) < NUM_INTERVALS:
         return NO_TUNE
-    spans = np.lib.stride_tricks.sliding_window_view(intervals.astype(np.uint64), NUM_INTERVALS)
-    runs = np.unique(spans @ WEIGHTS)
+    num_runs = len(intervals) - NUM_INTERVALS + 1
+    numbers = intervals[:num_runs].copy()
+    for later in range(1, NUM_INTERVALS):
+        numbers *= 2 * WIDEST + 1
+        numbers += intervals[later : later + num_runs]
+    numbers.sort()
+    runs = numbers[np.append(True, numbers[1:] != numbers[:-1])].astype(np.uint64)
     if len(runs) < MIN_RUNS:
         return NO_TUNE
-    hashes = runs[:, None] * FACTORS + OFFSETS >> np.uint64(32)
-    lowest: Signature = hashes.min(0).astype(np.uint32)
+    hashes = runs[:, None] * FACTORS
+    hashes += OFFSETS
+    lowest: Signature = (hashes.min(0) >> np.uint64(32)).astype(np.uint32)
     return lowest
 
 

@@ -89,7 +89,7 @@ def test_many_files_of_a_tune_are_joined_with_the_first() -> None:
 
 def test_variants_of_variants_are_one_tune() -> None:
     a, b, c = pitches_of(1), pitches_of(2), pitches_of(3)
-    pieces = [np.append(a, b), np.append(c, b[:70]), np.append(a, b)[40:]]
+    pieces = [np.append(a, b), np.append(c[:20], b), np.append(a, b)[40:]]
     middle = np.concatenate([b, a[:40]])
     signatures = [signature(tune_of(pitches)) for pitches in (*pieces, middle)]
     assert same_tunes(signatures).tolist() == [0, 0, 0, 0]
