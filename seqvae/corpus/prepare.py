@@ -13,6 +13,7 @@ from seqvae.corpus.spool import Chosen, Unusable, drop_leaks, write_corpus
 from seqvae.corpus.store import ABOUT, MANIFEST, SPLITS, Corpus, SourceRow, write_manifest
 from seqvae.corpus.summary import left_out_of, summary
 from seqvae.corpus.texts import prepare_texts
+from seqvae.corpus.vocabulary import tokenizer_of
 from seqvae.corpus.workers import end_import_by_worker
 from seqvae.disk import only_writer, remove_leftovers, replaced_folder
 from seqvae.errors import MAX_MESSAGE, InputError, shown
@@ -36,7 +37,7 @@ def prepare(data: DataConfig, folder: Path) -> Corpus:
     if not has_sources(data) and (folder / ABOUT).is_file():
         return _as_it_is(data, folder)
     end_import_by_worker()  # which would wait for the lock of its parent
-    tokenizer = make_tokenizer(data.tokenizer)
+    tokenizer = tokenizer_of(data)
     sources = find_sources(data, tokenizer)
     digests = Digests(folder)
     fingerprint = fingerprint_of(data, sources, digests)

@@ -16,11 +16,12 @@ from seqvae.corpus.digests import Digests
 from seqvae.corpus.encodings import COMPRESSED_SUFFIXES
 from seqvae.corpus.store import SPLITS
 from seqvae.corpus.tables import TABLE_SUFFIXES, is_table, open_table
+from seqvae.corpus.vocabulary import tokenizer_of
 from seqvae.errors import InputError
 from seqvae.files import Found, expanded, find_files
 from seqvae.music.beat_files import file_beside
 from seqvae.music.midi import MIDI_SUFFIXES
-from seqvae.tokenizers import AnyTokenizer, make_tokenizer
+from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.keys import KeySettings
 
 SPLIT_NAMES = {"train": "train", "validation": "valid", "valid": "valid", "test": "test"}
@@ -180,7 +181,7 @@ def fingerprint_of(data: DataConfig, sources: Sources, digests: Digests) -> str:
     Files count by their bytes, their order and their names within the folder that holds them all,
     not by where that folder lies or when they were written.
     """
-    tokenizer = make_tokenizer(data.tokenizer)
+    tokenizer = tokenizer_of(data)
     about: dict[str, Any] = {
         "tokenizer": tokenizer.of_tokens(),
         "split": [data.valid_share, data.test_share, data.split_seed, data.dedupe],

@@ -202,13 +202,15 @@ def _encode(
 ) -> Prepared:
     """Train the tokenizer, spool the sequences of all splits, and note in `rows` what came of it.
 
+    A vocabulary that the settings name is taken as it is.
+
     Raises:
         InputError: there is no line to train on, or a source has changed since it was looked at.
     """
     training = _training_lines(divided, data)
     if (first := next(training, None)) is None:
         raise InputError("no lines to train on: the training files hold none")
-    trained = tokenizer.train(chain([first], training))
+    trained = tokenizer if data.vocabulary else tokenizer.train(chain([first], training))
     spools = {split: Spool(folder, trained, f"spool.{split}") for split in SPLITS}
     num_lines, num_refused = Counter[Path](), Counter[Path]()
     taken = {path: Counter[str]() for path in surveys}

@@ -53,6 +53,13 @@ class Prior:
         """N(0, I)."""
         return cls(torch.ones(1), torch.zeros(1, latent_dim), torch.eye(latent_dim)[None])
 
+    @property
+    def covariance(self) -> Float[Tensor, "Z Z"]:
+        """That of all codes, whatever their component."""
+        apart = self.means - self.weights @ self.means
+        inside = torch.einsum("k,kij,klj->il", self.weights, self.scales, self.scales)
+        return inside + torch.einsum("k,ki,kj->ij", self.weights, apart, apart)
+
     def sample(self, num_codes: int, generator: torch.Generator) -> Float[Tensor, "N Z"]:
         """Draw codes, on the device of the generator."""
         device = generator.device
@@ -97,13 +104,13 @@ class Prior:
             return cls(**{name: value.float() for name, value in parts.items()})
 
 
-def fit_prior_of(codec: Codec, split: Split, *, seed: int = 0) -> Prior:
+def fit_prior_of(codec: Codec, split: Split, *, base: Prior | None = None, seed: int = 0) -> Prior:
     """Fit a prior to the codes of a training split, augmented as in training.
 
     Codes are draws of the posteriors, not their means, because the decoder learned to read draws.
     """
     posterior = codec.posterior(augmented(split, codec.tokenizer, seed=seed))
-    return fit_prior(posterior.sample(codec.generator(seed)).cpu(), seed=seed)
+    return fit_prior(posterior.sample(codec.generator(seed)).cpu(), base=base, seed=seed)
 
 
 def augmented(split: Split, tokenizer: AnyTokenizer, *, seed: int) -> list[Example]:
@@ -120,18 +127,20 @@ def drawn(split: Split, rng: np.random.Generator) -> NDArray[np.int64]:
     return rng.permutation(len(split))[:NUM_FITTED]
 
 
-def fit_prior(z: Float[Tensor, "N Z"], *, seed: int = 0) -> Prior:
+def fit_prior(z: Float[Tensor, "N Z"], *, base: Prior | None = None, seed: int = 0) -> Prior:
     """Fit a mixture by expectation maximisation.
 
-    Covariances are shrunk towards the covariance of all codes, and that one towards I, each with
-    the weight of Z pseudo-observations, because a few codes say little about many dimensions.
+    Covariances are shrunk towards the covariance of all codes, and that one towards the covariance
+    of the `base` (N(0, I) by default), each with the weight of Z pseudo-observations, because a few
+    codes say little about many dimensions.
     """
     num_codes, size = z.shape
     most = min(MAX_COMPONENTS, num_codes // MIN_CODES, MAX_NUMBERS // size**2)
     num_components = max(1, most)
     belongs = one_hot(_clusters(z, num_components, seed), num_components).to(z)  # (N, K)
     centred = z - z.mean(0)
-    common = (centred.mT @ centred + size * torch.eye(size)) / (num_codes + size)
+    shape = (base or Prior.standard(size)).covariance
+    common = (centred.mT @ centred + size * shape) / (num_codes + size)
     for _ in tqdm(
         range(EM_ITERATIONS), desc="prior", unit=" steps", leave=False, disable=None, delay=1
     ):

@@ -65,7 +65,11 @@ def make_tokenizer(settings: Mapping[str, Any]) -> AnyTokenizer:
 
 def complete_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The same settings with all defaults written out."""
-    tokenizer = make_tokenizer(settings)
+    return settings_of(make_tokenizer(settings))
+
+
+def settings_of(tokenizer: AnyTokenizer) -> dict[str, Any]:
+    """The settings that make a tokenizer, without what it has learned."""
     values = {f.name: getattr(tokenizer, f.name) for f in fields(tokenizer)}
     return {"kind": tokenizer.kind} | {
         name: list(value) if isinstance(value, tuple) else value

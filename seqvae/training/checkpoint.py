@@ -59,9 +59,10 @@ def tidy(run: Path) -> None:
 
 
 def write_metrics(run: Path, history: list[dict[str, float]]) -> None:
-    """Write one row per validation."""
+    """Write one row per validation; a figure that one of them did not have is nan there."""
     table = io.StringIO(newline="")
-    writer = csv.DictWriter(table, fieldnames=list(history[0]))
+    names = dict.fromkeys(name for row in history for name in row)
+    writer = csv.DictWriter(table, fieldnames=list(names), restval="nan")
     writer.writeheader()
     writer.writerows(history)
     write_file(run / METRICS, table.getvalue())

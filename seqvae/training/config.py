@@ -80,6 +80,8 @@ class TrainerConfig:
     """Where figures go beside metrics.csv: tensorboard, wandb."""
     checkpoint_minutes: float = 10.0
     """Minutes from one checkpoint to the next; each epoch ends with one as well."""
+    init_from: str | None = None
+    """A run, a bundle or a model that ships, whose weights and prior the training begins from."""
     seed: int = 0
     """Seed of the initial weights, the order of the data, their augmentation, and all noise."""
 

@@ -51,6 +51,10 @@ def parse_config(
     )
     parser.add_class_arguments(Config)
     parser.add_argument("--dedupe", action="store_true", help="short for --data.dedupe true")
+    parser.add_argument(
+        "--init_from", help="a run, a bundle or a model that ships: its settings, vocabulary, "
+        "weights and prior are where the training begins",
+    )  # fmt: skip
     if verb == "train":
         parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
         parser.add_argument("--runs", default="runs", help="folder of all runs")
@@ -62,7 +66,8 @@ def parse_config(
         raise InputError(f"give a preset or a config, such as seqvae {verb} melody_2bar")
     if not words[0].startswith("-"):
         words.insert(0, "--config")
-    words, places = _without_places(_with_settings(words))
+    words = _with_base(_with_settings(words))
+    words, places = _without_places(words)
     try:
         parsed = parser.parse_args(words)
         if parsed.dedupe:
@@ -72,6 +77,7 @@ def parse_config(
     except (jsonargparse.ArgumentError, OverflowError, RecursionError) as error:
         said = _in_our_words(str(error)) + did_you_mean(str(error), parser)
         raise InputError(f"{said} (see seqvae {verb} --help)") from error
+    made.pop("init_from")  # its settings are among the others
     sections = {name: made[name] for name in Config.__dataclass_fields__}
     return Config(**sections), {k: v for k, v in vars(made).items() if k not in sections}
 
@@ -89,6 +95,18 @@ def _with_settings(words: list[str]) -> list[str]:
         else:
             read.append(word)
     return read
+
+
+def _with_base(words: list[str]) -> list[str]:
+    """The arguments with the settings of the model that `--init_from` names before all others."""
+    from seqvae.training.start import settings_from
+
+    for number, word in enumerate(words):
+        flag, equals, value = word.partition("=")
+        if flag == "--init_from" and (equals or number + 1 < len(words)):
+            base = value if equals else words[number + 1]
+            return [f"--config={settings_from(base)}", *words]
+    return words
 
 
 def _without_places(words: list[str]) -> tuple[list[str], dict[str, Any]]:

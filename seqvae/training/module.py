@@ -77,6 +77,12 @@ class VAETraining(lightning.LightningModule):
         self.bar: tqdm[Any] | None = None
         self.validation: Validation | None = None
 
+    def begin_from(self, base: SequenceVAE) -> None:
+        """Take the weights of a model of the same shape, before the first step."""
+        for model in (self.model, self.average):
+            if model is not None:
+                model.load_state_dict(base.state_dict())
+
     # Lightning's hooks, in the order in which they run
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

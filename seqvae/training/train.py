@@ -33,6 +33,7 @@ from seqvae.training.endings import end_in_time, one_voice
 from seqvae.training.engine import join, make_trainer, quiet_lightning
 from seqvae.training.hardware import keep_freed_memory, use_gpu
 from seqvae.training.module import VAETraining
+from seqvae.training.start import load_base
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,8 @@ def _train(config: Config, run: Path, trainer: lightning.Trainer, *, resume: boo
     if checkpoint is not None:
         with door(run / CHECKPOINT, NEW_NAME):
             module.restore(checkpoint)
+    elif config.trainer.init_from is not None:
+        module.begin_from(load_base(config)[0])
     was_complete = module.step == module.schedule.num_steps
     if not was_complete:
         _fit(module, trainer)
@@ -87,6 +90,8 @@ def _begin(config: Config, run: Path, *, resume: bool) -> dict[str, Any] | None:
         )
     if config.objective.target_kl is not None and config.objective.beta != BetaSchedule():
         logger.warning("objective.beta has no effect: objective.target_kl sets the weight")
+    if checkpoint is None and config.trainer.init_from is not None:
+        load_base(config)  # which refuses settings that contradict it
     corpus = prepare(config.data, config.corpus_folder)
     if checkpoint is None:
         begin_run(run, config, corpus)
@@ -98,7 +103,7 @@ def _begin(config: Config, run: Path, *, resume: bool) -> dict[str, Any] | None:
 def _end(config: Config, run: Path, corpus: Corpus, *, was_complete: bool) -> None:
     """Fit the prior, unless that is done."""
     if config.model.latent_dim and Prior.load(bundle_in(run), config.model.latent_dim) is None:
-        _fit_prior(run, corpus)
+        _fit_prior(config, run, corpus)
     elif was_complete:
         logger.warning("%s: the training is complete; there is nothing to resume", run)
 
@@ -134,14 +139,17 @@ def _fit(module: VAETraining, trainer: lightning.Trainer) -> None:
         )
 
 
-def _fit_prior(run: Path, corpus: Corpus) -> None:
+def _fit_prior(config: Config, run: Path, corpus: Corpus) -> None:
     """Fit the prior to the codes of the training split, and keep it in the bundle.
+
+    What few codes leave open is taken from the prior that the training began with.
 
     Raises:
         Stopped: a signal came; the bundle has no prior yet.
     """
     try:
-        fit_prior_of(Codec.load(run), corpus.splits["train"]).save(bundle_in(run))
+        base = load_base(config)[1] if config.trainer.init_from else None
+        fit_prior_of(Codec.load(run), corpus.splits["train"], base=base).save(bundle_in(run))
     except KeyboardInterrupt as interruption:
         raise Stopped(
             number_of(interruption),

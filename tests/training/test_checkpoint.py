@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,13 @@ def test_metrics_are_read_back(tmp_path: Path) -> None:
     assert read_metrics(tmp_path) == rows
     with pytest.raises(InputError, match=r"no run \(metrics\.csv is missing\)"):
         read_metrics(tmp_path / "elsewhere")
+
+
+def test_a_figure_that_comes_later_gets_a_column(tmp_path: Path) -> None:
+    write_metrics(tmp_path, [{"epoch": 1.0}, {"epoch": 2.0, "duration_within_step": 0.5}])
+    first, second = read_metrics(tmp_path, ("epoch", "duration_within_step"))
+    assert math.isnan(first["duration_within_step"])
+    assert second == {"epoch": 2.0, "duration_within_step": 0.5}
 
 
 def test_a_run_without_checkpoint_cannot_be_resumed(begun: tuple[Config, Path]) -> None:
