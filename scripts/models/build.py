@@ -150,7 +150,9 @@ def source_rows(
     taken = [row for row in map(json.loads, lines) if sum(row["taken"].values())]
     for source in recipes["models"][name]["sources"]:
         about = recipes["sources"][source]
-        rows = [row for row in taken if f"/{source}/" in row["source"] or len(lines) <= 3]
+        rows = [
+            row for row in taken if f"/{source}/" in row["source"] or row["source"].endswith(".txt")
+        ]
         files = sorted(row["source"] for row in rows)
         listed = "".join(
             f"{hashlib.sha256(Path(file).read_bytes()).hexdigest()}  "

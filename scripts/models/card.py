@@ -12,6 +12,7 @@ from seqvae.disk import write_file
 from seqvae.inference.catalogue import FENCE
 from seqvae.inference.evaluation import Evaluation
 from seqvae.inference.options import field_docs
+from seqvae.tokenizers import load_tokenizer, settings_of
 
 SHOWN = (  # figures of `seqvae evaluate` that a card states
     "num_sequences", "neg_elbo", "kl", "iw_nll", "active_units", "latent_dim",
@@ -122,8 +123,9 @@ def named(on: str) -> str:
 
 def prepare_clips(bundle: Path, clips: Path, corpus: Path) -> None:
     """A corpus of clips that ship, nearly all of it in the test split, as a model reads them."""
-    settings = json.loads((bundle / "config.json").read_text(encoding="utf-8"))["training"]
+    tokenizer = load_tokenizer(bundle)
     data = DataConfig(
-        source=str(clips), tokenizer=settings["data"]["tokenizer"], num_workers=1, **CLIPS_SHARES
-    )
+        source=str(clips), tokenizer=settings_of(tokenizer), num_workers=1, **CLIPS_SHARES,
+        vocabulary=str(bundle) if tokenizer.learned else None,
+    )  # fmt: skip
     prepare(data, corpus)
