@@ -27,10 +27,12 @@ from tqdm import tqdm
 import seqvae
 from seqvae.corpus.store import Corpus
 from seqvae.inference.bundle import open_corpus
+from seqvae.inference.canvas import kept_pitch_classes
 from seqvae.inference.filling import Filler
 from seqvae.inference.options import Complete
 from seqvae.inference.trained import TrainedVAE
 from seqvae.model.config import Sampling
+from seqvae.tokenizers.contract import Example
 
 RESULTS = Path(__file__).parent / "results" / "complete.json"
 HIDDEN = (1 / 4, 1 / 2)  # of a window: bars 5 to 8 of 16
@@ -44,6 +46,7 @@ Windows = NDArray[np.int64]  # (N, T, C + K)
 
 def measure(vae: TrainedVAE, corpus: Corpus, num_windows: int, seed: int) -> dict[str, Any]:
     """Nats per note of real bars, of completions, and of samples put in their place."""
+    assert vae.tokenizer.modality == "music"
     rng = np.random.default_rng(seed)
     judge = ngrams(vae, corpus, rng)
     split = corpus.splits["test"]
@@ -54,7 +57,8 @@ def measure(vae: TrainedVAE, corpus: Corpus, num_windows: int, seed: int) -> dic
     begin, end = (int(share * num_steps) for share in HIDDEN)
     where = torch.ones(num_steps, num_channels, dtype=torch.bool)
     where[begin:end] = False
-    filler = Filler(vae.codec, vae.prior, where)
+    classes = [kept_pitch_classes(vae.tokenizer, Example(ids), where.numpy()) for ids in real]
+    filler = Filler(vae.codec, vae.prior, where, classes)
     sampling = Sampling(temperature=TEMPERATURE)
     completed = filler.fill(torch.from_numpy(real), sampling, generator).cpu().numpy()
     conditions = [ids[:, num_channels:] for ids in real]

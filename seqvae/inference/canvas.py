@@ -25,9 +25,12 @@ from seqvae.inference.scope import Scope
 from seqvae.music.chord_names import parse_chords
 from seqvae.music.chords import transpose_chords
 from seqvae.music.midi import Original
-from seqvae.music.notes import Notes, Stretch, bars
+from seqvae.music.notes import Notes, Stretch, bars, pitched_notes
 from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer, Voice
+from seqvae.tokenizers.keys import KeySettings
 from seqvae.tokenizers.windows import WindowSettings, other_metre
+
+MIN_NOTES, MIN_SHARE = 24, 0.03  # of what is kept, that tell which pitch classes it has
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,10 +150,12 @@ class Canvas:
         ids = np.repeat(self.example.ids[None], number, axis=0)
         is_given, num_channels = self.is_given.copy(), self.is_given.shape[1]
         scales = codec.pitch_classes([Clip([self.example], torch.zeros(1, 0))], how)
+        if scales is None:
+            scales = [kept_pitch_classes(self.long, self.example, self.is_given)]
         for window in self.windows():
             where = torch.from_numpy(is_given[window])
             cut = torch.from_numpy(self.model.cut(ids[:, window]))
-            filler = Filler(codec, prior, where, None if scales is None else scales[0])
+            filler = Filler(codec, prior, where, scales * number)
             drawn = filler.fill(cut, sampling_of(how), generator).cpu().numpy()
             is_new = self.is_asked[window] & ~is_given[window]
             ids[:, window, :num_channels][:, is_new] = drawn[..., :num_channels][:, is_new]
@@ -168,3 +173,25 @@ class Canvas:
         notes["start"] += self.stretch.start_step
         notes["end"] += self.stretch.start_step
         return notes
+
+
+def kept_pitch_classes(
+    tokenizer: MusicTokenizer, example: Example, is_given: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """The pitch classes of what is given of a window (T, C), rare ones left out: (12,).
+
+    All of them, where few notes are given or the tokenizer writes no lines or notes alone. Codes
+    tell the key less well.
+    """
+    everything = np.ones(12, np.bool_)
+    if not isinstance(tokenizer, KeySettings) or getattr(tokenizer, "programs", False):
+        return everything
+    kept, num_channels = example.ids.copy(), is_given.shape[1]
+    kept[:, :num_channels] *= is_given
+    notes = pitched_notes(tokenizer.decode(replace(example, ids=kept)))
+    if len(notes) < MIN_NOTES:
+        return everything
+    common: NDArray[np.bool_] = np.bincount(notes["pitch"] % 12, minlength=12) >= MIN_SHARE * len(
+        notes
+    )
+    return common

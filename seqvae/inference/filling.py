@@ -39,9 +39,12 @@ class Filler:
         codec: Codec,
         prior: Prior,
         where: Bool[Tensor, "T C"],
-        pitch_classes: NDArray[np.bool_] | None = None,
+        pitch_classes: Sequence[NDArray[np.bool_]] | None = None,
     ) -> None:
-        """`where` marks the tokens that are given; others are of these pitch classes (12,)."""
+        """`where` marks the tokens that are given.
+
+        Others are of `pitch_classes` (12,), one array for each window that is to be filled.
+        """
         self.codec, self.prior, self.where = codec, prior, where.to(codec.device)
         self.pitch_classes = pitch_classes
         decoder = codec.model.decoder
@@ -99,19 +102,18 @@ class Filler:
             own = None if seeds is None else seeds[chunk]
             tokens = model.decode(
                 z[chunk], sampling, own, conditions=conditions, given=given,
-                allowed=self._allowed(len(known)),
+                allowed=self._allowed(chunk) if where is self.where else EVERYTHING,
             )  # fmt: skip
             drawn.append(tokens.ids)
         return torch.cat(drawn)
 
-    def _allowed(self, num_rows: int) -> Allowed:
-        """Tokens of the pitch classes; all where there are none."""
-        if self.pitch_classes is None:
+    def _allowed(self, rows: slice) -> Allowed:
+        """Tokens of the pitch classes; all where there are none, as of samples."""
+        if self.pitch_classes is None or not isinstance(self.codec.tokenizer, KeySettings):
             return EVERYTHING
-        assert isinstance(self.codec.tokenizer, KeySettings)
-        return allowed_tokens(
-            self.codec.tokenizer, [self.pitch_classes] * num_rows, self.codec.device
-        )
+        if all(classes.all() for classes in self.pitch_classes):
+            return EVERYTHING
+        return allowed_tokens(self.codec.tokenizer, self.pitch_classes[rows], self.codec.device)
 
     def _conditions(self, ids: Int[Tensor, "N T _"], generator: torch.Generator) -> Conditioned:
         """The prior given what is known."""

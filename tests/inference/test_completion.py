@@ -250,6 +250,22 @@ def test_chords_are_played_where_something_is_written(monkeypatch: pytest.Monkey
         model("melody").complete(midi, fill="2", chords="C")
 
 
+def test_what_is_written_has_the_pitch_classes_of_what_is_kept() -> None:
+    steps = np.arange(0, 128, 2)
+    notes = make_notes(steps, steps + 2, 60 + np.array([0, 2, 4, 7, 9])[steps // 2 % 5])
+    notes["pitch"][5] = 61  # one of many
+    midi = to_pretty_midi(Piece(notes, 4, num_steps=128))
+    for vae in (model("melody"), model("melody", keys="normalised")):
+        pitches = {
+            row[2] % 12
+            for clip in vae.complete(midi, fill="5-6", n=5, temperature=1.0, seed=0)
+            for row in rows(clip) - rows(midi)
+        }
+        assert pitches == {0, 2, 4, 7, 9}
+    free = model("melody").complete(midi, fill="5-6", n=5, temperature=1, seed=0, scale="chromatic")
+    assert {row[2] % 12 for clip in free for row in rows(clip) - rows(midi)} > pitches
+
+
 def test_what_is_written_keeps_to_a_scale() -> None:
     vae, midi = model("melody"), clip_for("melody", 2)
     for clip in vae.complete(midi, fill="3", n=5, scale="D dorian", temperature=1.0, seed=0):
