@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import benchmark_complete
 import benchmark_corpus
 import benchmark_gpu
 import benchmark_ingest
@@ -214,6 +215,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "interpolation": lambda: benchmark_latent.interpolation_table(read("latent.json")),
     "scores": lambda: benchmark_latent.score_table(read("latent.json")),
     "attributes": lambda: benchmark_latent.attribute_tables(read("latent.json")),
+    "complete": lambda: benchmark_complete.table(read("complete.json")),
     "sentiment": lambda: benchmark_sentiment.table(read("sentiment.json")),
     "speed": lambda: benchmark_speed.table(read("speed.json")),
     "profile": lambda: profile_training.table(read("profile.json")),

@@ -125,6 +125,7 @@ def test_every_command_and_the_python_of_the_readmes_run(
     parsers = {
         f"scripts/{name}.py": load_script(ROOT / f"scripts/{name}.py").make_parser
         for name in (
+            "benchmark_complete",
             "benchmark_latent",
             "benchmark_sentiment",
             "benchmark_speed",

@@ -191,7 +191,6 @@ def kept_pitch_classes(
     notes = pitched_notes(tokenizer.decode(replace(example, ids=kept)))
     if len(notes) < MIN_NOTES:
         return everything
-    common: NDArray[np.bool_] = np.bincount(notes["pitch"] % 12, minlength=12) >= MIN_SHARE * len(
-        notes
-    )
+    counts = np.bincount(notes["pitch"] % 12, minlength=12)
+    common: NDArray[np.bool_] = counts >= MIN_SHARE * len(notes)
     return common

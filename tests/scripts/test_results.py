@@ -90,8 +90,8 @@ def test_every_file_is_shown_in_the_page_of_results() -> None:
     text = (tables.RESULTS / "README.md").read_text()
     evaluated = set(tables.EVALUATIONS.values())
     assert {file.name for file in FILES} == evaluated | {
-        "corpus.json", "fuzz.json", "gpu.json", "ingest.json", "latent.json", "music.json",
-        "profile.json", "ptb.json", "sentiment.json", "speed.json", "start.json",
+        "complete.json", "corpus.json", "fuzz.json", "gpu.json", "ingest.json", "latent.json",
+        "music.json", "profile.json", "ptb.json", "sentiment.json", "speed.json", "start.json",
     }  # fmt: skip
     for file in evaluated:
         command = json.loads((tables.RESULTS / file).read_text())["command"]
