@@ -90,9 +90,9 @@ def train(name: str, recipe: Recipe, sources: Path, work: Path) -> None:
     if "{splits}" in recipe["flags"]:
         split(recipe["sources"], sources, splits)
     places = " ".join(f"--data.{part} {splits}/{part}" for part in ("train", "valid", "test"))
-    flags = shlex.split(recipe["flags"].format(sources=sources, splits=places))
-    command = [sys.executable, "-m", "seqvae", "train", recipe["preset"], "--name", name, *flags]
-    subprocess.run(command, cwd=work, check=True)
+    settings = recipe["flags"].replace("{sources}", str(sources)).replace("{splits}", places)
+    command = [sys.executable, "-m", "seqvae", "train", recipe["preset"], "--name", name]
+    subprocess.run(command + shlex.split(settings), cwd=work, check=True)
 
 
 def split(names: list[str], sources: Path, splits: Path) -> None:
