@@ -152,11 +152,14 @@ class Canvas:
         scales = codec.pitch_classes([Clip([self.example], torch.zeros(1, 0))], how)
         if scales is None:
             scales = [kept_pitch_classes(self.long, self.example, self.is_given)]
+        fillers: dict[bytes, Filler] = {}
         for window in self.windows():
             where = torch.from_numpy(is_given[window])
             cut = torch.from_numpy(self.model.cut(ids[:, window]))
-            filler = Filler(codec, prior, where, scales * number)
-            drawn = filler.fill(cut, sampling_of(how), generator).cpu().numpy()
+            key = is_given[window].tobytes()  # most windows are given the same tokens
+            if key not in fillers:
+                fillers[key] = Filler(codec, prior, where, scales * number)
+            drawn = fillers[key].fill(cut, sampling_of(how), generator).cpu().numpy()
             is_new = self.is_asked[window] & ~is_given[window]
             ids[:, window, :num_channels][:, is_new] = drawn[..., :num_channels][:, is_new]
             is_given[window] |= self.is_asked[window]
