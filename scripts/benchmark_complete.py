@@ -30,6 +30,7 @@ from seqvae.inference.bundle import open_corpus
 from seqvae.inference.canvas import kept_pitch_classes
 from seqvae.inference.filling import Filler
 from seqvae.inference.options import Complete
+from seqvae.inference.prior import as_mixture
 from seqvae.inference.trained import TrainedVAE
 from seqvae.model.config import Sampling
 from seqvae.tokenizers.contract import Example
@@ -58,7 +59,7 @@ def measure(vae: TrainedVAE, corpus: Corpus, num_windows: int, seed: int) -> dic
     where = torch.ones(num_steps, num_channels, dtype=torch.bool)
     where[begin:end] = False
     classes = [kept_pitch_classes(vae.tokenizer, Example(ids), where.numpy()) for ids in real]
-    filler = Filler(vae.codec, vae.prior, where, classes)
+    filler = Filler(vae.codec, as_mixture(vae.prior), where, classes)
     sampling = Sampling(temperature=TEMPERATURE)
     completed = filler.fill(torch.from_numpy(real), sampling, generator).cpu().numpy()
     conditions = [ids[:, num_channels:] for ids in real]

@@ -25,7 +25,8 @@ from benchmark_speed import BUSY, machine, others_use
 from benchmarking import markdown
 
 from seqvae.inference.bundle import save_bundle
-from seqvae.inference.prior import Prior
+from seqvae.inference.mixture import Mixture
+from seqvae.inference.prior import save_prior
 from seqvae.inference.provenance import provenance
 from seqvae.model.config import ModelConfig
 from seqvae.model.vae import SequenceVAE
@@ -50,7 +51,7 @@ def write_model(folder: Path) -> None:
     torch.manual_seed(0)
     tokenizer = MelodyTokenizer(num_bars=2)
     save_bundle(folder, SequenceVAE(SHIPPED, tokenizer.steps), tokenizer, {"name": "start"}, "")
-    Prior.standard(SHIPPED.latent_dim).save(folder)
+    save_prior(Mixture.standard(SHIPPED.latent_dim), folder)
 
 
 def seconds(words: Sequence[str], folder: Path, environment: Mapping[str, str]) -> float:

@@ -20,6 +20,7 @@ import benchmark_gpu
 import benchmark_ingest
 import benchmark_latent
 import benchmark_music
+import benchmark_prior
 import benchmark_sentiment
 import benchmark_speed
 import benchmark_start
@@ -211,6 +212,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "headline": headline,
     "evaluations": evaluations,
     "music": lambda: benchmark_music.table(read("music.json")),
+    "priors": lambda: benchmark_prior.table(read("prior.json")),
     "ptb": lambda: benchmark_text.table(read("ptb.json")),
     "interpolation": lambda: benchmark_latent.interpolation_table(read("latent.json")),
     "scores": lambda: benchmark_latent.score_table(read("latent.json")),

@@ -127,6 +127,7 @@ def test_every_command_and_the_python_of_the_readmes_run(
         for name in (
             "benchmark_complete",
             "benchmark_latent",
+            "benchmark_prior",
             "benchmark_sentiment",
             "benchmark_speed",
             "benchmark_gpu",

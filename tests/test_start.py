@@ -9,7 +9,8 @@ from tiny import randomised
 from trained import write_tunes
 
 from seqvae.inference.bundle import save_bundle
-from seqvae.inference.prior import Prior
+from seqvae.inference.mixture import Mixture
+from seqvae.inference.prior import save_prior
 from seqvae.model.config import ModelConfig
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers import AnyTokenizer
@@ -48,7 +49,7 @@ def write_bundle(folder: Path, tokenizer: AnyTokenizer) -> None:
     )
     model = randomised(SequenceVAE(config, tokenizer.steps))
     save_bundle(folder, model, tokenizer, {"name": "tiny"}, "")
-    Prior.standard(config.latent_dim).save(folder)
+    save_prior(Mixture.standard(config.latent_dim), folder)
 
 
 def test_the_package_itself_imports_nothing_else(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,14 +75,16 @@ class Trained:
     vae: TrainedVAE
 
 
-def train_tiny(folder: Path, source: Path, tokenizer: dict[str, object]) -> Trained:
+def train_tiny(folder: Path, source: Path, tokenizer: dict[str, object], **model: Any) -> Trained:
     """A model that has seen a few steps."""
     config = Config(
         name="tiny",
         data=DataConfig(
             source=str(source), tokenizer=tokenizer, corpus=str(folder / "corpus"), num_workers=1
         ),
-        model=ModelConfig(latent_dim=4, embedding_dim=8, encoder_dim=16, decoder_dim=16),
+        model=ModelConfig(
+            latent_dim=4, embedding_dim=8, encoder_dim=16, decoder_dim=16, **model
+        ),
         objective=Objective(beta=BetaSchedule(max_beta=0.1)),
         trainer=TrainerConfig(
             max_epochs=2, batch_size=16, learning_rate=1e-2, precision="fp32", accelerator="cpu",

@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import card
+import torch
 
 import seqvae
 from seqvae.corpus.store import MANIFEST, Corpus
 from seqvae.inference.bundle import load_bundle, save_weights
 from seqvae.inference.evaluation import Evaluation
-from seqvae.inference.prior import Prior
+from seqvae.inference.prior import load_prior, save_prior
 from seqvae.tokenizers import save_tokenizer
 
 ROOT = Path(__file__).parents[2]
@@ -130,9 +131,9 @@ def round_weights(trained: Path, bundle: Path, sources: Path, work: Path) -> Non
     }
     save_weights(bundle, model.half(), settings)
     save_tokenizer(tokenizer, bundle)
-    prior = Prior.load(trained, model.config.latent_dim)
+    prior = load_prior(trained, model.config.latent_dim)
     assert prior is not None
-    Prior(*(part.half() for part in vars(prior).values())).save(bundle)
+    save_prior(prior, bundle, torch.float16)
 
 
 def on_clips(vae: Any, bundle: Path, clips: str, corpus: Path) -> Evaluation:

@@ -19,8 +19,8 @@ from seqvae.errors import InputError
 from seqvae.inference.clips import Clip, in_style_of
 from seqvae.inference.codec import Codec, sampling_of
 from seqvae.inference.filling import Filler
+from seqvae.inference.mixture import Mixture
 from seqvae.inference.options import Drawing
-from seqvae.inference.prior import Prior
 from seqvae.inference.scope import Scope
 from seqvae.music.chord_names import parse_chords
 from seqvae.music.chords import transpose_chords
@@ -144,7 +144,7 @@ class Canvas:
             yield slice(start * bar, (start + size) * bar)
 
     def filled(
-        self, codec: Codec, prior: Prior, number: int, how: Drawing, generator: torch.Generator
+        self, codec: Codec, prior: Mixture, number: int, how: Drawing, generator: torch.Generator
     ) -> list[Ids]:
         """So many rows of tokens (T, C + K)."""
         ids = np.repeat(self.example.ids[None], number, axis=0)

@@ -19,8 +19,8 @@ from seqvae.inference.canvas import Canvas
 from seqvae.inference.codec import Codec
 from seqvae.inference.inputs import name_of, read_clip
 from seqvae.inference.likelihood import most_likely
+from seqvae.inference.mixture import Mixture
 from seqvae.inference.options import Complete
-from seqvae.inference.prior import Prior
 from seqvae.inference.scope import Scope, scope_of
 from seqvae.music.midi import Original, PrettyMIDI
 from seqvae.music.notes import Notes, Piece, Track, stretches
@@ -31,7 +31,7 @@ from seqvae.tokenizers.windows import WindowSettings
 DRUM_CHANNEL = 10
 
 
-def complete_clip(codec: Codec, prior: Prior, how: Complete) -> list[PrettyMIDI]:
+def complete_clip(codec: Codec, prior: Mixture, how: Complete) -> list[PrettyMIDI]:
     """Clips with what is asked for written anew.
 
     Raises:
@@ -53,7 +53,7 @@ def complete_clip(codec: Codec, prior: Prior, how: Complete) -> list[PrettyMIDI]
 
 def _completed(
     codec: Codec,
-    prior: Prior,
+    prior: Mixture,
     tokenizer: MusicTokenizer,
     piece: Piece,
     original: Original,

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from seqvae.inference.prior import Prior
+from seqvae.inference.mixture import Mixture
 
 KNOWN_VARIANCE = 0.05  # of a slice that is observed as it is: it depends a little on its context
 RIDGE, LEAST_VARIANCE = 0.1, 1e-3
@@ -60,7 +60,7 @@ class Observation:
 class Conditioned:
     """A prior after an observation, for any number of them."""
 
-    def __init__(self, prior: Prior, observation: Observation) -> None:
+    def __init__(self, prior: Mixture, observation: Observation) -> None:
         """What does not depend on the values that are observed."""
         slope, noise = (_block_diagonal(x) for x in (observation.slope, observation.noise))
         self.weights = prior.weights.double()

@@ -17,7 +17,7 @@ from torch import Tensor
 from seqvae.inference.bounds import allowed_tokens
 from seqvae.inference.codec import BATCH_SIZE, Codec
 from seqvae.inference.conditioning import Conditioned, Observation
-from seqvae.inference.prior import Prior
+from seqvae.inference.mixture import Mixture
 from seqvae.model.config import Sampling
 from seqvae.model.decoder import HierarchicalDecoder
 from seqvae.model.decoding import EVERYTHING, Allowed
@@ -37,7 +37,7 @@ class Filler:
     def __init__(
         self,
         codec: Codec,
-        prior: Prior,
+        prior: Mixture,
         where: Bool[Tensor, "T C"],
         pitch_classes: Sequence[NDArray[np.bool_]] | None = None,
     ) -> None:

@@ -21,8 +21,8 @@ from seqvae.inference.codec import BATCH_SIZE, Codec, sampling_of
 from seqvae.inference.conditioning import Conditioned, Observation
 from seqvae.inference.inputs import windows_of
 from seqvae.inference.likelihood import most_likely
+from seqvae.inference.mixture import Mixture
 from seqvae.inference.options import Complete, Reading
-from seqvae.inference.prior import Prior
 from seqvae.model.config import Sampling
 from seqvae.model.given import Given
 from seqvae.model.noise import row_seeds
@@ -99,7 +99,7 @@ def _following(tokenizer: TextTokenizer, text: str) -> list[int]:
 
 
 @torch.no_grad()
-def complete_sentence(codec: Codec, prior: Prior, how: Complete) -> list[str]:
+def complete_sentence(codec: Codec, prior: Mixture, how: Complete) -> list[str]:
     """Sentences with the gap filled, all of them different: fewer than n where there are no more.
 
     Raises:
@@ -161,7 +161,7 @@ def _filled(
 
 
 def _codes(
-    codec: Codec, prior: Prior, frame: Frame, number: int, generator: torch.Generator
+    codec: Codec, prior: Mixture, frame: Frame, number: int, generator: torch.Generator
 ) -> Float[Tensor, "N Z"]:
     """Codes of sentences that have the frame, as far as the encoder can tell from it alone."""
     latent_dim = codec.model.config.latent_dim

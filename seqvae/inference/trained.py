@@ -36,9 +36,10 @@ from seqvae.inference.figures import sample_figures
 from seqvae.inference.gaps import complete_sentence
 from seqvae.inference.labels import read_labels
 from seqvae.inference.likelihood import sequence_nats
+from seqvae.inference.mixture import Mixture
 from seqvae.inference.modes import in_mode_of
 from seqvae.inference.options import verb
-from seqvae.inference.prior import Prior
+from seqvae.inference.prior import Prior, as_mixture, load_prior
 from seqvae.model.config import Sampling
 from seqvae.model.latent import INTERPOLATIONS, DiagonalGaussian, weighted
 from seqvae.model.vae import SequenceVAE
@@ -97,7 +98,7 @@ class TrainedVAE:
         codec = Codec.load(bundle, device)
         return cls(
             codec,
-            prior=Prior.load(bundle, codec.model.config.latent_dim),
+            prior=load_prior(bundle, codec.model.config.latent_dim),
             bundle=bundle,
             run=folder if folder / BUNDLE == bundle else None,
         )
@@ -116,13 +117,17 @@ class TrainedVAE:
     def prior(self) -> Prior:
         """The density that samples are drawn from; N(0, I), with a warning, if none was fitted."""
         if self._prior is None:
-            self._prior = Prior.standard(self.model.config.latent_dim)
+            self._prior = Mixture.standard(self.model.config.latent_dim)
             if self.model.config.latent_dim:
                 logger.warning(
                     "%s: its prior has not been fitted yet, so codes are drawn from N(0, I); "
                     "seqvae train ... --resume fits it", self.bundle or "the model",
                 )  # fmt: skip
         return self._prior
+
+    @prior.setter
+    def prior(self, prior: Prior) -> None:
+        self._prior = prior
 
     @property
     def directions(self) -> Directions:
@@ -280,10 +285,10 @@ class TrainedVAE:
             InputError: the input cannot be read, or what is asked of it is impossible.
         """
         if self.tokenizer.modality == "text":
-            return [*complete_sentence(self.codec, self.prior, how)]
+            return [*complete_sentence(self.codec, as_mixture(self.prior), how)]
         from seqvae.inference.completion import complete_clip  # it reads MIDI
 
-        return [*complete_clip(self.codec, self.prior, how)]
+        return [*complete_clip(self.codec, as_mixture(self.prior), how)]
 
     @verb(options.Analogy)
     def analogy(self, how: options.Analogy) -> list[Item]:

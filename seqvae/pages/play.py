@@ -20,7 +20,7 @@ from seqvae.errors import InputError
 from seqvae.inference.bundle import BUNDLE, CARD, open_corpus
 from seqvae.inference.directions import Directions
 from seqvae.inference.measures import ATTRIBUTES
-from seqvae.inference.prior import Prior
+from seqvae.inference.prior import Prior, as_mixture
 from seqvae.inference.trained import TrainedVAE
 from seqvae.pages.clip import grid_data
 from seqvae.pages.model_data import Weights, model_data
@@ -170,7 +170,8 @@ def _scores(score: nn.Module) -> Weights:
 
 
 def _prior(prior: Prior) -> Weights:
-    return {f"prior.{name}": value for name, value in vars(prior).items()}
+    """The page draws from a mixture."""
+    return {f"prior.{name}": value for name, value in as_mixture(prior).parts().items()}
 
 
 def _card(vae: TrainedVAE) -> str:

@@ -10,7 +10,9 @@ from seqvae.disk import door, fields_of, read_json
 from seqvae.errors import InputError, shown
 from seqvae.files import expanded
 from seqvae.inference.bundle import CONFIG, COPY, bundle_in, load_bundle
-from seqvae.inference.prior import Prior
+from seqvae.inference.mixture import Mixture
+from seqvae.inference.prior import load_prior
+from seqvae.inference.slices import SlicePrior
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers import AnyTokenizer, load_tokenizer, make_tokenizer, settings_of
 from seqvae.training.config import Config
@@ -44,7 +46,7 @@ def settings_from(base: str) -> str:
     return str(yaml.safe_dump(settings))
 
 
-def load_base(config: Config) -> tuple[SequenceVAE, Prior | None]:
+def load_base(config: Config) -> tuple[SequenceVAE, Mixture | SlicePrior | None]:
     """The model that a training begins from, and its prior.
 
     Raises:
@@ -55,7 +57,7 @@ def load_base(config: Config) -> tuple[SequenceVAE, Prior | None]:
     model, tokenizer = load_bundle(bundle)
     _check_same(base, "model", _shaping(asdict(model.config)), _shaping(asdict(config.model)))
     _check_tokenizer(base, tokenizer, config)
-    return model, Prior.load(bundle, model.config.latent_dim)
+    return model, load_prior(bundle, model.config.latent_dim)
 
 
 def _shaping(settings: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from seqvae.disk import door, only_writer
 from seqvae.errors import InputError
 from seqvae.inference.bundle import bundle_in
 from seqvae.inference.codec import Codec
-from seqvae.inference.prior import Prior, fit_prior_of
+from seqvae.inference.prior import fit_prior_of, load_prior, save_prior
 from seqvae.model.ranks import is_main
 from seqvae.model.remedies import BetaSchedule
 from seqvae.stops import Stopped, first_to, number_of, on_signal
@@ -102,7 +102,7 @@ def _begin(config: Config, run: Path, *, resume: bool) -> dict[str, Any] | None:
 
 def _end(config: Config, run: Path, corpus: Corpus, *, was_complete: bool) -> None:
     """Fit the prior, unless that is done."""
-    if config.model.latent_dim and Prior.load(bundle_in(run), config.model.latent_dim) is None:
+    if config.model.latent_dim and load_prior(bundle_in(run), config.model.latent_dim) is None:
         _fit_prior(config, run, corpus)
     elif was_complete:
         logger.warning("%s: the training is complete; there is nothing to resume", run)
@@ -149,7 +149,10 @@ def _fit_prior(config: Config, run: Path, corpus: Corpus) -> None:
     """
     try:
         base = load_base(config)[1] if config.trainer.init_from else None
-        fit_prior_of(Codec.load(run), corpus.splits["train"], base=base).save(bundle_in(run))
+        prior = fit_prior_of(
+            Codec.load(run), corpus.splits["train"], corpus.splits["valid"], base=base
+        )
+        save_prior(prior, bundle_in(run))
     except KeyboardInterrupt as interruption:
         raise Stopped(
             number_of(interruption),

@@ -16,7 +16,7 @@ from seqvae.inference import attributes, directions
 from seqvae.inference.attributes import NUM_MOVED, Movement, measure_movement, varies
 from seqvae.inference.codec import Codec
 from seqvae.inference.directions import Directions, make_score
-from seqvae.inference.prior import Prior
+from seqvae.inference.mixture import Mixture
 from seqvae.inference.trained import TrainedVAE
 
 
@@ -224,9 +224,9 @@ def planted(monkeypatch: pytest.MonkeyPatch, weights: list[list[float]]) -> Dire
     )
 
 
-def at(*mean: float) -> Prior:
+def at(*mean: float) -> Mixture:
     """A prior whose codes all lie at one point."""
-    return Prior(torch.ones(1), torch.tensor([mean]), 1e-4 * torch.eye(2)[None])
+    return Mixture(torch.ones(1), torch.tensor([mean]), 1e-4 * torch.eye(2)[None])
 
 
 def test_every_cell_is_in_the_unit_of_its_column(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +243,7 @@ def test_every_cell_is_in_the_unit_of_its_column(monkeypatch: pytest.MonkeyPatch
 def test_samples_at_the_extreme_cannot_move(monkeypatch: pytest.MonkeyPatch) -> None:
     """A quarter of the prior lies beyond 0.5, where the first attribute ends."""
     found = planted(monkeypatch, [[1.0, 0.0], [0.0, 1.0]])
-    prior = Prior(
+    prior = Mixture(
         torch.tensor([0.25, 0.75]), torch.tensor([[4.0, 0.0], [-4.0, 0.0]]),
         1e-4 * torch.eye(2).expand(2, 2, 2),
     )  # fmt: skip

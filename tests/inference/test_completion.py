@@ -17,8 +17,8 @@ from seqvae.inference import filling
 from seqvae.inference.canvas import Canvas
 from seqvae.inference.codec import Codec
 from seqvae.inference.filling import Filler
+from seqvae.inference.mixture import Mixture
 from seqvae.inference.options import Complete
-from seqvae.inference.prior import Prior
 from seqvae.inference.scope import scope_of
 from seqvae.inference.trained import TrainedVAE
 from seqvae.model.config import ModelConfig
@@ -47,7 +47,7 @@ def model(kind: str, decoder: str = "flat", **settings: Any) -> TrainedVAE:
         decoder=decoder, segment_length=8,
     )  # fmt: skip
     vae = randomised(SequenceVAE(config, tokenizer.steps))
-    return TrainedVAE(Codec(vae, tokenizer), prior=Prior.standard(8))
+    return TrainedVAE(Codec(vae, tokenizer), prior=Mixture.standard(8))
 
 
 def performed(piece: Piece, seed: int) -> pretty_midi.PrettyMIDI:

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from seqvae.inference.conditioning import KNOWN_VARIANCE, Conditioned, Observation
-from seqvae.inference.prior import Prior
+from seqvae.inference.mixture import Mixture
 
 
-def gaussian(covariance: torch.Tensor) -> Prior:
-    return Prior(
+def gaussian(covariance: torch.Tensor) -> Mixture:
+    return Mixture(
         torch.ones(1), torch.zeros(1, len(covariance)), torch.linalg.cholesky(covariance)[None]
     )
 
@@ -30,7 +30,7 @@ def test_a_hidden_slice_follows_the_known_one() -> None:
 
 
 def test_the_component_is_chosen_by_what_is_known() -> None:
-    prior = Prior(
+    prior = Mixture(
         torch.tensor([0.5, 0.5]),
         torch.tensor([[-3.0, 5.0], [3.0, -5.0]]),
         torch.eye(2).repeat(2, 1, 1),

@@ -10,8 +10,8 @@ from trained import Trained
 from seqvae.errors import InputError
 from seqvae.inference import modes
 from seqvae.inference.codec import Codec, Item
+from seqvae.inference.mixture import Mixture
 from seqvae.inference.options import Reading
-from seqvae.inference.prior import Prior
 from seqvae.inference.trained import TrainedVAE
 from seqvae.music.chord_names import NUM_CHORDS
 from seqvae.music.keys import find_key, parse_key, transposed
@@ -29,7 +29,7 @@ def model(*, keys: str = "normalised", chords: bool = False) -> TrainedVAE:
     """One bar of melody, untrained: what it writes depends on its codes and conditions."""
     vae = tiny_vae(vocab_sizes=(90,), condition_sizes=(NUM_CHORDS,) * chords, max_steps=16, std=1.0)
     return TrainedVAE(
-        Codec(vae, MelodyTokenizer(num_bars=1, keys=keys, chords=chords)), prior=Prior.standard(3)
+        Codec(vae, MelodyTokenizer(num_bars=1, keys=keys, chords=chords)), prior=Mixture.standard(3)
     )
 
 
@@ -139,7 +139,7 @@ def test_chords_are_those_that_are_heard(tmp_path: Path) -> None:
 def test_models_without_pitches_have_no_keys(sentences: Trained) -> None:
     drums = TrainedVAE(
         Codec(tiny_vae(vocab_sizes=(512,), max_steps=16), DrumsTokenizer(num_bars=1)),
-        prior=Prior.standard(3),
+        prior=Mixture.standard(3),
     )
     with pytest.raises(InputError, match="key is 'C'; a model of drums has no keys"):
         drums.sample(1, key="C")

@@ -6,7 +6,7 @@ from tiny import tiny_vae
 
 from seqvae.errors import InputError
 from seqvae.inference.codec import Codec
-from seqvae.inference.prior import Prior
+from seqvae.inference.mixture import Mixture
 from seqvae.inference.trained import TrainedVAE
 from seqvae.music.chord_names import NUM_CHORDS
 from seqvae.music.midi import read_midi
@@ -17,7 +17,7 @@ MELODY = MelodyTokenizer(num_bars=1, chords=True)
 
 def test_the_verbs_play_over_chords() -> None:
     model = tiny_vae(vocab_sizes=(90,), condition_sizes=(NUM_CHORDS,), max_steps=16, std=1.0)
-    vae = TrainedVAE(Codec(model, MELODY), prior=Prior.standard(3))
+    vae = TrainedVAE(Codec(model, MELODY), prior=Mixture.standard(3))
     plain = [read_midi(clip, 4).notes.tolist() for clip in vae.sample(4, seed=1)]
     over = [read_midi(clip, 4).notes.tolist() for clip in vae.sample(4, seed=1, chords="C Am")]
     assert plain != over

@@ -1,4 +1,4 @@
-"""The fitted prior against densities that are known."""
+"""Which prior is fitted to which codes, and the file that keeps it."""
 
 import math
 from collections.abc import Sequence
@@ -9,13 +9,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
-from torch.distributions import MultivariateNormal
+from tiny import tiny_vae
 
 from seqvae.corpus.store import Split
 from seqvae.errors import InputError
 from seqvae.inference import prior as prior_module
 from seqvae.inference.codec import Codec
-from seqvae.inference.prior import Prior, augmented, fit_prior, fit_prior_of
+from seqvae.inference.mixture import Mixture, fit_mixture
+from seqvae.inference.prior import augmented, fit_prior_of, load_prior, save_prior
+from seqvae.inference.slices import SlicePrior
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.tokenizers.contract import Example
 from seqvae.tokenizers.melody import MelodyTokenizer
@@ -25,129 +27,21 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def two_heaps(num_codes: int) -> torch.Tensor:
-    """Three quarters around (2, 0) with a tie between the dimensions, one around (-2, 1)."""
-    scale = torch.tensor([[1.0, 0.0], [0.8, 0.6]])
-    noise = torch.randn(num_codes, 2, generator=generator(1))
-    first = noise @ scale.mT + torch.tensor([2.0, 0.0])
-    second = 0.3 * noise + torch.tensor([-2.0, 1.0])
-    return torch.where((torch.arange(num_codes) % 4 > 0)[:, None], first, second)
-
-
-def test_the_standard_prior_is_n_0_i() -> None:
-    z = Prior.standard(3).sample(20_000, generator())
-    torch.testing.assert_close(z.mean(0), torch.zeros(3), atol=0.03, rtol=0)
-    torch.testing.assert_close(torch.cov(z.mT), torch.eye(3), atol=0.04, rtol=0)
-    assert Prior.standard(0).sample(4, generator()).shape == (4, 0)
-
-
-def test_densities_equal_torch_distributions() -> None:
-    prior = fit_prior(two_heaps(1000))
-    z = torch.randn(50, 2, generator=generator())
-    expected = torch.stack([
-        weight.log() + MultivariateNormal(mean, scale_tril=scale).log_prob(z)
-        for weight, mean, scale in zip(prior.weights, prior.means, prior.scales, strict=True)
-    ], dim=1)  # fmt: skip
-    torch.testing.assert_close(
-        prior_module._log_densities(z, prior), expected, rtol=1e-4, atol=1e-4
-    )
-
-
-def test_a_mixture_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prior_module, "MAX_COMPONENTS", 2)
-    prior = fit_prior(two_heaps(4000))
-    order = prior.means[:, 0].argsort()
-    torch.testing.assert_close(prior.weights[order], torch.tensor([0.25, 0.75]), atol=0.02, rtol=0)
-    means = torch.tensor([[-2.0, 1.0], [2.0, 0.0]])
-    torch.testing.assert_close(prior.means[order], means, atol=0.08, rtol=0)
-    covariances = prior.scales @ prior.scales.mT
-    tied = torch.tensor([[1.0, 0.8], [0.8, 1.0]])
-    torch.testing.assert_close(covariances[order[1]], tied, atol=0.08, rtol=0)
-    drawn, z = prior.sample(4000, generator()), two_heaps(4000)
-    torch.testing.assert_close(drawn.mean(0), z.mean(0), atol=0.1, rtol=0)
-    torch.testing.assert_close(torch.cov(drawn.mT), torch.cov(z.mT), atol=0.2, rtol=0)
-
-
-@pytest.mark.parametrize(("num_codes", "size"), [(1, 4), (7, 16), (600, 3)])
-def test_few_codes_make_a_density_near_the_standard_one(num_codes: int, size: int) -> None:
-    z = torch.randn(num_codes, size, generator=generator())
-    prior = fit_prior(z)
-    assert len(prior.weights) == max(1, num_codes // prior_module.MIN_CODES)
-    assert prior.sample(100, generator()).isfinite().all()
-    covariance = (prior.scales @ prior.scales.mT)[0]
-    assert 0.1 < covariance.diagonal().min() <= covariance.diagonal().max() < 3
-
-
-@torch.no_grad()
-def slow_em(
-    z: torch.Tensor, clusters: torch.Tensor, num_components: int, num_iterations: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Expectation maximisation component by component, in float64; from hard clusters."""
-    z = z.double()
-    num_codes, size = z.shape
-    common = ((z - z.mean(0)).mT @ (z - z.mean(0)) + size * torch.eye(size)) / (num_codes + size)
-    belongs = torch.stack([(clusters == k).double() for k in range(num_components)])
-    for iteration in range(num_iterations + 1):
-        counts = belongs.sum(1)
-        means = torch.stack([(b[:, None] * z).sum(0) / b.sum() for b in belongs])
-        covariances = torch.stack([
-            (torch.einsum("n,ni,nj->ij", b, z - m, z - m) + size * common) / (b.sum() + size)
-            for b, m in zip(belongs, means, strict=True)
-        ])  # fmt: skip
-        if iteration == num_iterations:
-            return counts / num_codes, means, covariances
-        joint = torch.stack([
-            torch.log(count / num_codes) + MultivariateNormal(m, c).log_prob(z)
-            for count, m, c in zip(counts, means, covariances, strict=True)
-        ])  # fmt: skip
-        belongs = joint.softmax(0)
-    raise AssertionError
-
-
-def test_the_fit_equals_slow_expectation_maximisation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prior_module, "MAX_COMPONENTS", 2)
-    overlapping = torch.randn(2000, 2, generator=generator())
-    overlapping[::3] = 0.2 * overlapping[::3] + 0.5  # k-means alone halves the wide component
-    clusters = prior_module._clusters(overlapping, 2, 0)
-    prior = fit_prior(overlapping)
-    weights, means, covariances = slow_em(overlapping, clusters, 2, prior_module.EM_ITERATIONS)
-    torch.testing.assert_close(prior.weights.double(), weights, atol=1e-4, rtol=0)
-    torch.testing.assert_close(prior.means.double(), means, atol=1e-4, rtol=0)
-    torch.testing.assert_close(
-        (prior.scales @ prior.scales.mT).double(), covariances, atol=1e-4, rtol=0
-    )
-    by_k_means = slow_em(overlapping, clusters, 2, 0)
-    assert (by_k_means[0] - weights).abs().max() > 0.05  # so the comparison tells something
-    assert float(prior.weights.min()) == pytest.approx(1 / 3, abs=0.05)
-
-
-def test_one_component_has_a_closed_form() -> None:
-    z = torch.randn(100, 3, generator=generator()) @ torch.tensor(
-        [[2.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.1]]
-    )
-    prior = fit_prior(z)
-    scatter = torch.cov(z.mT, correction=0)
-    common = (100 * scatter + 3 * torch.eye(3)) / 103
-    torch.testing.assert_close(prior.weights, torch.ones(1))
-    torch.testing.assert_close(prior.means[0], z.mean(0))
-    torch.testing.assert_close(
-        prior.scales[0] @ prior.scales[0].mT, (100 * scatter + 3 * common) / 103
-    )
-
-
 class PlantedCodec(Codec):
     """Posteriors N(first token, 2^2)."""
 
     def __init__(self, tokenizer: object) -> None:
         """Nothing is loaded."""
         self.tokenizer = tokenizer
+        self.model = tiny_vae(latent_dim=1)
         self.read: list[NDArray[np.int64]] = []
 
     device = torch.device("cpu")
+    width = 1
 
     def posterior(self, examples: Sequence[Example]) -> DiagonalGaussian:
         self.read = [example.ids for example in examples]
-        mean = torch.tensor([[float(ids[0, 0])] for ids in self.read])
+        mean = torch.tensor([[float(ids[0, 0])] * self.width for ids in self.read])
         return DiagonalGaussian(mean, torch.full_like(mean, 2.0).log())
 
 
@@ -166,45 +60,44 @@ def split_of(tokens: list[list[int]]) -> Split:
 def test_a_prior_is_fitted_to_draws_of_augmented_sequences() -> None:
     codec = PlantedCodec(Augmenting())
     split = split_of([[7, 1, 2], [7], [7, 5]] * 200)
-    prior = fit_prior_of(codec, split)
+    prior = fit_prior_of(codec, split, split)
     lengths = sorted(len(ids) for ids in codec.read)
     assert lengths == [1] * 200 + [2] * 200 + [3] * 200
     assert {int(ids[0, 0]) for ids in codec.read} == {17}
     z = prior.sample(5000, generator())
     assert float(z.mean()) == pytest.approx(17, abs=0.3)
     assert float(z.std()) == pytest.approx(2, abs=0.2)  # means alone have no spread
-    again = fit_prior_of(codec, split)
+    again = fit_prior_of(codec, split, split)
     assert torch.equal(again.scales, prior.scales)
-    assert not torch.equal(fit_prior_of(codec, split, seed=1).scales, prior.scales)
+    assert not torch.equal(fit_prior_of(codec, split, split, seed=1).scales, prior.scales)
 
 
-def test_a_large_split_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prior_module, "NUM_FITTED", 20)
+def test_a_large_split_is_sampled() -> None:
     split = split_of([[n] for n in range(100)])
-    chosen = [int(e.ids[0, 0]) for e in augmented(split, Augmenting(), seed=0)]
+    chosen = [int(e.ids[0, 0]) for e in augmented(split, Augmenting(), 20, seed=0)]
     assert len({*chosen}) == 20
     assert max(chosen) > 60  # not the first of the split
-    assert chosen == [int(e.ids[0, 0]) for e in augmented(split, Augmenting(), seed=0)]
-    assert chosen != [int(e.ids[0, 0]) for e in augmented(split, Augmenting(), seed=1)]
+    assert chosen == [int(e.ids[0, 0]) for e in augmented(split, Augmenting(), 20, seed=0)]
+    assert chosen != [int(e.ids[0, 0]) for e in augmented(split, Augmenting(), 20, seed=1)]
 
 
 def test_no_prior_yet_is_not_the_standard_one(tmp_path: Path) -> None:
-    assert Prior.load(tmp_path, 2) is None
-    Prior.standard(2).save(tmp_path)
-    loaded = Prior.load(tmp_path, 2)
+    assert load_prior(tmp_path, 2) is None
+    save_prior(Mixture.standard(2), tmp_path)
+    loaded = load_prior(tmp_path, 2)
     assert loaded is not None
     torch.testing.assert_close(loaded.scales, torch.eye(2)[None])
 
 
 def test_it_comes_back_from_disk(tmp_path: Path) -> None:
-    prior = fit_prior(two_heaps(500))
-    prior.save(tmp_path)
-    again = Prior.load(tmp_path, 2)
+    prior = fit_mixture(torch.randn(500, 2, generator=generator()))
+    save_prior(prior, tmp_path)
+    again = load_prior(tmp_path, 2)
     assert again is not None
     torch.testing.assert_close(again.sample(9, generator()), prior.sample(9, generator()))
     (tmp_path / "prior.safetensors").write_bytes(b"no")
     with pytest.raises(InputError, match=r"prior.safetensors: damaged"):
-        Prior.load(tmp_path, 2)
+        load_prior(tmp_path, 2)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +108,7 @@ def test_it_comes_back_from_disk(tmp_path: Path) -> None:
         ({"scales": torch.eye(2)}, r"scales of shape \(2, 2\)"),
         ({"means": torch.full((1, 2), math.nan)}, "means are not finite"),
         ({"scales": torch.full((1, 2, 2), math.inf)}, "scales are not finite"),
-        ({"means": torch.zeros(1, 2).double()}, "means of shape"),
+        ({"means": torch.zeros(1, 2).double()}, "means of type torch.float64"),
         ({"weights": -torch.ones(1)}, "weights below 0"),
         ({"weights": torch.zeros(1)}, "weights below 0"),
         ({"more": torch.zeros(1)}, "no 'more'"),
@@ -224,6 +117,87 @@ def test_it_comes_back_from_disk(tmp_path: Path) -> None:
 def test_a_prior_of_another_model_or_of_nonsense_is_refused(
     tmp_path: Path, change: dict[str, torch.Tensor], reason: str
 ) -> None:
-    save_file(vars(Prior.standard(2)) | change, tmp_path / "prior.safetensors")
+    save_file(vars(Mixture.standard(2)) | change, tmp_path / "prior.safetensors")
     with pytest.raises(InputError, match=rf"prior\.safetensors: damaged \(.*{reason}.*\); copy it"):
-        Prior.load(tmp_path, 2)
+        load_prior(tmp_path, 2)
+
+
+def slice_codec() -> PlantedCodec:
+    """A hierarchical model with two slices of two dimensions."""
+    codec = PlantedCodec(Augmenting())
+    codec.model = tiny_vae(decoder="hierarchical", segment_length=3, latent_dim=4)
+    codec.width = 4
+    return codec
+
+
+def test_codes_of_slices_get_a_prior_of_slices_that_stops_by_the_held_out_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    handed = []
+
+    def spy(*given: object, **keywords: object) -> SlicePrior:
+        handed.append((given, keywords))
+        return SlicePrior(2, 2)
+
+    monkeypatch.setattr(prior_module, "fit_slices", spy)
+    monkeypatch.setattr(prior_module, "NUM_HELD_OUT", 5)
+    train, held_out = split_of([[7]] * 9), split_of([[30]] * 7)
+    assert isinstance(fit_prior_of(slice_codec(), train, held_out, seed=3), SlicePrior)
+    (((of_train, of_held_out, num_slices), keywords),) = handed
+    assert num_slices == 2
+    assert keywords == {"base": None, "seed": 3}
+    assert of_train.mean.tolist() == [[17] * 4] * 9
+    assert of_held_out.mean.tolist() == [[40] * 4] * 5
+
+
+def test_a_prior_is_of_the_kind_of_its_base() -> None:
+    split = split_of([[7]] * 9)
+    base = Mixture(torch.ones(1), torch.zeros(1, 4), 3 * torch.eye(4)[None])
+    with_base = fit_prior_of(slice_codec(), split, split, base=base)
+    assert isinstance(with_base, Mixture)
+    assert float(with_base.covariance.diagonal().min()) > 1.5
+    slices = SlicePrior(2, 2).eval()
+    assert isinstance(fit_prior_of(slice_codec(), split, split, base=slices), SlicePrior)
+
+
+def test_a_prior_of_slices_comes_back_from_disk(tmp_path: Path) -> None:
+    prior = SlicePrior(3, 2).eval()
+    save_prior(prior, tmp_path)
+    again = load_prior(tmp_path, 6)
+    assert isinstance(again, SlicePrior)
+    z = prior.sample(5, generator())
+    assert torch.equal(again.sample(5, generator()), z)
+    assert torch.equal(again.log_prob(z), prior.log_prob(z))
+    assert not any(weight.requires_grad for weight in again.parameters())
+    for latent_dim in (4, 5, 12):
+        with pytest.raises(InputError, match=r"prior\.safetensors: damaged \(.*of shape"):
+            load_prior(tmp_path, latent_dim)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"centre": None}, "no 'centre'"),
+        ({"hidden.bias": None}, "no 'hidden.bias'"),
+        ({"axes": torch.eye(3)}, "axes of shape"),
+        ({"axes": torch.full((2, 2), math.nan)}, "axes are not finite"),
+        ({"centre": torch.zeros(0)}, "of shape"),
+        ({"more": torch.zeros(1)}, "more"),
+    ],
+)
+def test_slices_of_nonsense_are_refused(
+    tmp_path: Path, change: dict[str, torch.Tensor | None], reason: str
+) -> None:
+    parts = {**SlicePrior(3, 2).parts(), **change}
+    written = {name: value for name, value in parts.items() if value is not None}
+    save_file(written, tmp_path / "prior.safetensors", {"kind": "slices"})
+    with pytest.raises(InputError, match=rf"prior\.safetensors: damaged \(.*{reason}") as caught:
+        load_prior(tmp_path, 6)
+    assert len(str(caught.value)) <= 300
+    assert "\n" not in str(caught.value)
+
+
+def test_a_kind_of_later_versions_is_named(tmp_path: Path) -> None:
+    save_file({"x": torch.zeros(1)}, tmp_path / "prior.safetensors", {"kind": "flow"})
+    with pytest.raises(InputError, match=r"prior of kind 'flow', but .* reads mixture, slices"):
+        load_prior(tmp_path, 2)

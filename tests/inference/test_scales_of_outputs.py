@@ -11,7 +11,7 @@ from tiny import randomised
 
 from seqvae.errors import InputError
 from seqvae.inference.codec import Codec, Item
-from seqvae.inference.prior import Prior
+from seqvae.inference.mixture import Mixture
 from seqvae.inference.trained import TrainedVAE
 from seqvae.model.config import ModelConfig
 from seqvae.model.vae import SequenceVAE
@@ -31,7 +31,7 @@ def model(kind: str = "melody", **settings: Any) -> TrainedVAE:
     tokenizer = make_tokenizer({"kind": kind, "num_bars": 1, **settings})
     sizes = {"latent_dim": 3, "embedding_dim": 4, "encoder_dim": 5, "decoder_dim": 6}
     vae = randomised(SequenceVAE(ModelConfig(**sizes), tokenizer.steps), std=1.0)
-    return TrainedVAE(Codec(vae, tokenizer), prior=Prior.standard(3))
+    return TrainedVAE(Codec(vae, tokenizer), prior=Mixture.standard(3))
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from seqvae.inference import trained as facade
 from seqvae.inference.clips import Clip, mixed
 from seqvae.inference.codec import Codec
 from seqvae.inference.copies import share_copied
-from seqvae.inference.prior import Prior
+from seqvae.inference.mixture import Mixture
+from seqvae.inference.prior import save_prior
 from seqvae.inference.trained import TrainedVAE
 from seqvae.model.config import ModelConfig, Sampling
 from seqvae.model.decoding import GREEDY
@@ -48,12 +49,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
     def spy(
         codec: Codec, z: torch.Tensor, sampling: Sampling = GREEDY,
-        generator: torch.Generator | None = None, conditions: Any = None,
+        generator: torch.Generator | None = None, conditions: Any = None, *more: Any,
     ) -> list[Ids]:  # fmt: skip
         recorded.z.append(z)
         recorded.sampling.append(sampling)
         recorded.conditions.append(conditions)
-        return tokens(codec, z, sampling, generator, conditions)
+        return tokens(codec, z, sampling, generator, conditions, *more)
 
     monkeypatch.setattr(Codec, "tokens", spy)
     return recorded
@@ -62,7 +63,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 def untrained(tokenizer: AnyTokenizer, latent_dim: int = 4) -> TrainedVAE:
     config = ModelConfig(latent_dim=latent_dim, embedding_dim=8, encoder_dim=8, decoder_dim=8)
     model = randomised(SequenceVAE(config, tokenizer.steps))
-    return TrainedVAE(Codec(model, tokenizer), prior=Prior.standard(latent_dim))
+    return TrainedVAE(Codec(model, tokenizer), prior=Mixture.standard(latent_dim))
 
 
 # Drawing
@@ -178,12 +179,26 @@ def test_samples_are_decoded_codes_of_the_prior(sentences: Trained, calls: Calls
     vae = sentences.vae
     vae.sample(5, seed=3)
     assert torch.equal(calls.z[0], vae.prior.sample(5, vae.codec.generator(3)))
-    other = Prior(torch.ones(1), torch.full((1, 4), 50.0), torch.eye(4)[None])
+    other = Mixture(torch.ones(1), torch.full((1, 4), 50.0), torch.eye(4)[None])
     planted = TrainedVAE(vae.codec, prior=other)
     planted.sample(5, seed=3)
     assert calls.z[1].min() > 40
     planted.vary(TEXT, n=3, distance=1.0, seed=3)
     assert calls.z[2].min() > 40
+
+
+def test_any_density_can_take_the_place_of_the_prior(sentences: Trained, calls: Calls) -> None:
+    class Point:
+        def sample(self, num_codes: int, generator: torch.Generator) -> torch.Tensor:
+            return torch.full((num_codes, 4), 7.0, device=generator.device)
+
+        def log_prob(self, z: torch.Tensor) -> torch.Tensor:
+            return torch.zeros(len(z))
+
+    vae = TrainedVAE(sentences.vae.codec)
+    vae.prior = Point()
+    vae.sample(2, seed=0)
+    assert calls.z[-1].tolist() == [[7.0] * 4] * 2
 
 
 def test_a_missing_prior_is_told_once_and_a_standard_one_is_a_choice(
@@ -203,7 +218,7 @@ def test_a_missing_prior_is_told_once_and_a_standard_one_is_a_choice(
     assert "has not been fitted yet" in record.getMessage()
     assert "--resume fits it" in record.getMessage()
     caplog.clear()
-    Prior.standard(4).save(tmp_path)
+    save_prior(Mixture.standard(4), tmp_path)
     assert seqvae.load(tmp_path).sample(3, seed=0) == samples
     assert not caplog.records
 

@@ -10,6 +10,8 @@ from conftest import DATA, Instrument
 from trained import Trained
 
 from seqvae.errors import InputError
+from seqvae.inference.mixture import Mixture
+from seqvae.inference.slices import SlicePrior
 from seqvae.pages import play
 from seqvae.pages.play import write_play
 from seqvae.tokenizers.contract import Example
@@ -29,6 +31,17 @@ def test_its_map_has_held_out_sequences_with_their_names(
     assert data["title"] == "tiny"
     assert {*data["figures"]} == {"onset_f1", "accuracy_free_running"}
     assert data["licence"] is None
+
+
+def test_a_prior_that_is_no_mixture_is_drawn_from_by_one() -> None:
+    plain = Mixture.standard(4)
+    assert torch.equal(play._prior(plain)["prior.scales"], plain.scales)
+    slices = SlicePrior(2, 2).eval()
+    z = slices.draw(3000, 1.0, torch.Generator().manual_seed(1))
+    page = Mixture(*(play._prior(slices)[f"prior.{name}"] for name in vars(plain)))
+    drawn = page.sample(3000, torch.Generator().manual_seed(2))
+    torch.testing.assert_close(drawn.mean(0), z.mean(0), atol=0.1, rtol=0)
+    torch.testing.assert_close(torch.cov(drawn.mT), torch.cov(z.mT), atol=0.1, rtol=0)
 
 
 def test_a_bundle_alone_is_enough(melodies: Trained, tmp_path: Path) -> None:

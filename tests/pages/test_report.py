@@ -194,9 +194,9 @@ def test_what_is_played_has_the_chords_of_its_own_sequence(
     vae = TrainedVAE(Codec(model, tokenizer))
     decode, chords = model.decode, []
 
-    def recorded(*args: Any, conditions: torch.Tensor) -> Any:
+    def recorded(*args: Any, conditions: torch.Tensor, **more: Any) -> Any:
         chords.append(conditions[:, 0, 0].tolist())
-        return decode(*args, conditions=conditions)
+        return decode(*args, conditions=conditions, **more)
 
     monkeypatch.setattr(model, "decode", recorded)
     examples = [

@@ -30,6 +30,10 @@ WRITTEN = {  # by script: the fields of a row beside its name and its origin
     "scripts/benchmark_complete.py": {
         "corpus", "num_windows", "temperature", "kept", "real", "completed", "sampled",
     },
+    "scripts/benchmark_prior.py": {
+        "corpus", "windows", "data", "reconstructions", "n01", "mixture", "slices",
+        "slices, full spread",
+    },
     "scripts/fuzz.py": {"about", "tried", "one_line", "unharmed", "fell"},
     "scripts/benchmark_corpus.py": {"cores", "rows"},
     "scripts/benchmark_gpu.py": {"machine", "rows"},
@@ -91,7 +95,8 @@ def test_every_file_is_shown_in_the_page_of_results() -> None:
     evaluated = set(tables.EVALUATIONS.values())
     assert {file.name for file in FILES} == evaluated | {
         "complete.json", "corpus.json", "fuzz.json", "gpu.json", "ingest.json", "latent.json",
-        "music.json", "profile.json", "ptb.json", "sentiment.json", "speed.json", "start.json",
+        "music.json", "prior.json", "profile.json", "ptb.json", "sentiment.json", "speed.json",
+        "start.json",
     }  # fmt: skip
     for file in evaluated:
         command = json.loads((tables.RESULTS / file).read_text())["command"]

@@ -7,7 +7,7 @@ from tiny import tiny_vae
 
 from seqvae.errors import InputError
 from seqvae.inference.codec import Codec
-from seqvae.inference.prior import Prior
+from seqvae.inference.mixture import Mixture
 from seqvae.inference.trained import TrainedVAE
 from seqvae.music.midi import to_pretty_midi
 from seqvae.music.notes import Metre, Notes, Piece, join, make_notes
@@ -127,7 +127,7 @@ def test_samples_are_in_the_metre_that_is_asked_for() -> None:
         vocab_sizes=steps.vocab_sizes, max_steps=steps.max_steps,
         condition_sizes=steps.condition_sizes,
     )  # fmt: skip
-    vae = TrainedVAE(Codec(model, MELODY), prior=Prior.standard(3))
+    vae = TrainedVAE(Codec(model, MELODY), prior=Mixture.standard(3))
     quarters = {None: 8, "4/4": 8, "3/4": 6, "6/8": 6, "5/4": 10}
     for metre, length in quarters.items():
         (clip,) = vae.sample(1, seed=1, metre=metre)

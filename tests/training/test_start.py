@@ -11,7 +11,8 @@ import seqvae
 from seqvae.corpus.prepare import prepare
 from seqvae.errors import InputError
 from seqvae.inference.bundle import load_bundle
-from seqvae.inference.prior import Prior, fit_prior
+from seqvae.inference.mixture import Mixture, fit_mixture
+from seqvae.inference.prior import load_prior
 from seqvae.training.config import Config
 from seqvae.training.flags import parse_config
 from seqvae.training.train import train
@@ -48,7 +49,7 @@ def test_settings_weights_vocabulary_and_prior_are_those_of_the_base(
     assert kept == tokenizer
     for name, weight in model.state_dict().items():
         torch.testing.assert_close(trained.state_dict()[name], weight, rtol=0, atol=1e-6)
-    first, second = (Prior.load(at, model.config.latent_dim) for at in (base, run / "bundle"))
+    first, second = (load_prior(at, model.config.latent_dim) for at in (base, run / "bundle"))
     assert first is not None
     assert second is not None
     assert not torch.equal(first.covariance, second.covariance)
@@ -98,9 +99,9 @@ def test_a_vocabulary_belongs_to_text_with_the_same_settings(
 
 def test_what_few_codes_leave_open_comes_from_the_base() -> None:
     torch.manual_seed(0)
-    wide = Prior(torch.ones(1), torch.zeros(1, 3), 4 * torch.eye(3)[None])
+    wide = Mixture(torch.ones(1), torch.zeros(1, 3), 4 * torch.eye(3)[None])
     codes = torch.randn(4, 3)
-    alone, with_base = fit_prior(codes), fit_prior(codes, base=wide)
+    alone, with_base = fit_mixture(codes), fit_mixture(codes, base=wide)
     assert with_base.covariance.diagonal().min() > 2 * alone.covariance.diagonal().max()
-    two = Prior(torch.full((2,), 0.5), torch.tensor([[-2.0], [2.0]]), torch.ones(2, 1, 1))
+    two = Mixture(torch.full((2,), 0.5), torch.tensor([[-2.0], [2.0]]), torch.ones(2, 1, 1))
     torch.testing.assert_close(two.covariance, torch.tensor([[5.0]]))

@@ -18,7 +18,8 @@ from seqvae.corpus.config import DataConfig
 from seqvae.disk import only_writer
 from seqvae.errors import InputError
 from seqvae.inference.codec import Codec
-from seqvae.inference.prior import Prior, fit_prior_of
+from seqvae.inference.prior import fit_prior_of, load_prior, save_prior
+from seqvae.inference.slices import SlicePrior
 from seqvae.model.config import ModelConfig
 from seqvae.model.remedies import BetaSchedule, Objective
 from seqvae.stops import SIGNALS, Stopped
@@ -173,7 +174,7 @@ def test_resuming_fits_a_prior_that_is_missing_and_nothing_else(
         with pytest.raises(KeyboardInterrupt, match=r"prior was fitted; .* --resume goes on"):
             train(config, tmp_path)
     bundle = tmp_path / "tiny" / "bundle"
-    assert Prior.load(bundle, 4) is None
+    assert load_prior(bundle, 4) is None
     before_it = {path.name: path.read_bytes() for path in bundle.iterdir()}
     train(config, tmp_path, resume=True)
     assert "nothing to resume" not in caplog.text
@@ -188,12 +189,12 @@ def test_a_prior_that_is_half_written_is_no_prior(
     config = tiny_config(tmp_path)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Prior, "save", on_a_full_disk(0, Prior.save))
+        patched.setattr(train_file, "save_prior", on_a_full_disk(0, save_prior))
         with pytest.raises(OSError, match=r"File too large: .*bundle/prior\.safetensors"):
             train(config, tmp_path)
     assert not [*(tmp_path / "tiny/bundle").glob(".*")]
-    assert Prior.load(tmp_path / "tiny" / "bundle", 4) is None
-    assert Prior.load(train(config, tmp_path, resume=True) / "bundle", 4) is not None
+    assert load_prior(tmp_path / "tiny" / "bundle", 4) is None
+    assert load_prior(train(config, tmp_path, resume=True) / "bundle", 4) is not None
 
 
 def test_resuming_a_finished_run_says_so(
@@ -364,11 +365,24 @@ def test_the_bundle_is_the_best_epoch_and_needs_nothing_else(
 def test_the_prior_is_fitted_to_the_training_split(tmp_path: Path) -> None:
     config = tiny_config(tmp_path)
     run = train(config, tmp_path)
-    kept, codec, corpus = Prior.load(run / "bundle", 4), Codec.load(run), corpus_of(config)
+    kept, codec, corpus = load_prior(run / "bundle", 4), Codec.load(run), corpus_of(config)
     assert kept is not None
     for name, split in corpus.splits.items():
-        same = torch.equal(kept.means, fit_prior_of(codec, split).means)
+        again = fit_prior_of(codec, split, corpus.splits["valid"])
+        same = torch.equal(kept.parts()["means"], again.parts()["means"])
         assert same is (name == "train")
+
+
+def test_the_prior_of_slices_stops_by_the_validation_split(tmp_path: Path) -> None:
+    config = tiny_config(
+        tmp_path, decoder="hierarchical", conductor_dim=8, segment_length=4, latent_dim=4
+    )
+    run = train(config, tmp_path)
+    kept, splits = load_prior(run / "bundle", 4), corpus_of(config).splits
+    again = fit_prior_of(Codec.load(run), splits["train"], splits["valid"])
+    assert isinstance(kept, SlicePrior)
+    assert kept.num_slices == 2
+    assert torch.equal(kept.output.weight, again.parts()["output.weight"])
 
 
 def test_a_run_repeats_itself_from_its_own_config(tmp_path: Path) -> None:
