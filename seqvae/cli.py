@@ -15,7 +15,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, asdict, fields
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
@@ -69,10 +69,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser = _verb_parser(options.Evaluate)
     parser.add_argument("--json", metavar="FILE", help="write the figures there as JSON, too")
     run, chosen = _parse(parser, options.Evaluate, arguments)
-    if (file := chosen.pop("json")) and expanded(file).is_dir():
-        raise InputError(f"--json {file}: a folder; name a file")
-    if file:
-        require_folder(expanded(file).parent)
+    file = _file_for(chosen.pop("json"), "--json")
     started = time.monotonic()
     figures = seqvae.load(run).evaluate(**chosen)
     print(figures.table())
@@ -85,7 +82,49 @@ def evaluate(arguments: Sequence[str]) -> None:
             seconds=time.monotonic() - started,
         )
         about = {"split": chosen["split"], **figures.known(), **made}
-        write_file(expanded(file), json.dumps(about, indent=2) + "\n")
+        write_file(file, json.dumps(about, indent=2) + "\n")
+
+
+def encode(arguments: Sequence[str]) -> None:
+    """Write the codes of texts or music as a table: one row per line or window."""
+    parser = Parser(prog="seqvae encode", description=encode.__doc__)
+    parser.add_argument("run", help="a run, a bundle, or the name of a model that ships")
+    parser.add_argument(
+        "inputs", nargs="+",
+        help="files, folders, globs, prepared corpora or one split of them (CORPUS:test), or - for "
+        "lines on standard input",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", required=True, metavar="FILE",
+        help="the table: .npz (arrays means, log_stddevs, ids, source, sources), .csv or .parquet",
+    )  # fmt: skip
+    parser.add_argument("--column", help="column of the text in tables: its name, or its number")
+    parser.add_argument(
+        "--precision", choices=("fp32", "bf16"), default="fp32",
+        help="fp32, or bf16, which is faster if the hardware supports it (default fp32)",
+    )  # fmt: skip
+    _add_flags(parser, options.Reading)
+    chosen = vars(parser.parse_args(arguments))
+    run, out, inputs = chosen.pop("run"), expanded(chosen.pop("out")), chosen.pop("inputs")
+    column, precision = chosen.pop("column"), chosen.pop("precision")
+    from seqvae.inference.code_table import check_ending
+
+    check_ending(out)
+    require_folder(out.parent)
+    vae = seqvae.load(run)
+    _refuse_flags_of_music(vae, options.Reading, chosen)
+    if column is not None and vae.tokenizer.modality == "music":
+        raise InputError("--column is for texts; this model takes music")
+    from seqvae.inference.encoding import encode_places
+
+    reading = options.Reading(**chosen)
+    number = encode_places(vae.codec, inputs, out, reading, column=column, half=precision == "bf16")
+    print(f"{out}: {number} codes of {vae.model.config.latent_dim} dimensions")
+
+
+def decode(arguments: Sequence[str]) -> None:
+    """Turn a table of codes, which encode wrote, or an array into sentences or clips."""
+    _generate(options.Decode, arguments)
 
 
 def sample(arguments: Sequence[str]) -> None:
@@ -141,15 +180,27 @@ def shift(arguments: Sequence[str]) -> None:
 
 def score(arguments: Sequence[str]) -> None:
     """Print how unlikely the model finds sentences or MIDI files, the least likely first."""
-    run, chosen = _parse(_verb_parser(options.Score), options.Score, arguments)
+    parser = _verb_parser(options.Score)
+    parser.add_argument("--json", metavar="FILE", help="write the scores there as JSON, too")
+    run, chosen = _parse(parser, options.Score, arguments)
+    file = _file_for(chosen.pop("json"), "--json")
     vae = seqvae.load(run)
     _refuse_flags_of_music(vae, options.Score, chosen)
     chosen["inputs"] = vae.codec.sources(chosen["inputs"])
     scores = zip(vae.score(**chosen), chosen["inputs"], strict=True)
+    ranked = sorted(scores, key=lambda pair: -pair[0].per_event)
     event = "token" if vae.tokenizer.modality == "text" else "note"
     print(f"nats/{event:<7} nats/step")
-    for nats, name in sorted(scores, key=lambda pair: -pair[0].per_event):
+    for nats, name in ranked:
         print(f"{nats.per_event:12.4f} {nats.per_step:9.4f}  {name}")
+        if nats.parts:
+            from seqvae.inference.surprise import shown as shown_parts
+
+            coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+            print(shown_parts(nats.parts, coloured=coloured))
+    if file:
+        rows = [{"input": str(name), **asdict(nats)} for nats, name in ranked]
+        write_file(file, json.dumps(rows, indent=2) + "\n")
 
 
 def report(arguments: Sequence[str]) -> None:
@@ -229,7 +280,7 @@ LISTS = (models, presets)
 MAKING = (look, prepare, train, evaluate)
 PLAYING = (
     sample, complete, reconstruct, humanise, interpolate, blend, vary, analogy, attributes, shift,
-    score, report, play,
+    score, encode, decode, report, play,
 )  # fmt: skip
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     verb.__name__: verb for verb in (*LISTS, *MAKING, *PLAYING)
@@ -309,6 +360,17 @@ def _dispatch(arguments: Sequence[str]) -> None:
     VERBS[arguments[0]](arguments[1:])
 
 
+def _file_for(named: str | None, flag: str) -> Path | None:
+    """A file that results go to, checked before the work for it is done."""
+    if named is None:
+        return None
+    file = expanded(named)
+    if file.is_dir():
+        raise InputError(f"{flag} {named}: a folder; name a file")
+    require_folder(file.parent)
+    return file
+
+
 def _generate(kind: type, arguments: Sequence[str]) -> None:
     """Call a verb of the model and print or write what comes back."""
     parser = _verb_parser(kind)
@@ -330,6 +392,10 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
     folder = expanded(out or "out")
     if out or is_music:
         require_folder(folder)
+    if kind is options.Decode:
+        from seqvae.inference.code_table import read_means
+
+        chosen["z"] = read_means(expanded(chosen["z"]), vae.model.config.latent_dim)
     results = getattr(vae, verb)(**chosen)
     if is_music:
         from seqvae.inference.inputs import Opened
@@ -370,6 +436,12 @@ def _verb_parser(kind: type) -> Parser:
     parser = Parser(prog=f"seqvae {verb}", description=VERBS[verb].__doc__)
     if VERBS[verb] in PLAYING or VERBS[verb] is evaluate:
         parser.add_argument("run", help="a run, a bundle, or the name of a model that ships")
+    _add_flags(parser, kind)
+    return parser
+
+
+def _add_flags(parser: Parser, kind: type) -> None:
+    """A flag for each field of a dataclass."""
     docs, hints = options.field_docs(kind), get_type_hints(kind)
     # The fields of the verb come first, then those that it shares with others.
     order = dict.fromkeys(name for base in kind.__mro__[:-1] for name in base.__annotations__)
@@ -378,7 +450,6 @@ def _verb_parser(kind: type) -> Parser:
         parser.add_argument(
             *_flag(field), **_flag_settings(field, hints[field.name], docs[field.name])
         )
-    return parser
 
 
 def _flag(field: Field[Any]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What a source of text holds: lines, with labels where they are asked for, a block at a time."""
 
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -32,8 +33,8 @@ class Block:
     lines: list[str]
     labels: list[str]
     """Of each line, if the settings name a column of labels."""
-    places: list[int]
-    """In which line of the source each label stands."""
+    numbers: Sequence[int]
+    """Which line of the source each is, counted from 1."""
     dropped: Dropped
     """What was left out."""
     invalid: list[tuple[int, str]]
@@ -61,11 +62,20 @@ def read_blocks(path: Path, data: DataConfig) -> Iterator[Block]:
         return
     if table is not None:
         raise InputError(f"{path}: {table}; name the one that holds the text by --data.column")
-    first = 1
     with open_blocks(path, data.encoding) as blocks:
-        for lines in blocks:
-            yield _block(range(first, first + len(lines)), [line.rstrip("\r\n") for line in lines])
-            first += len(lines)
+        yield from _numbered(blocks)
+
+
+def read_stream(stream: io.TextIOWrapper) -> Iterator[Block]:
+    """The lines of a stream, such as standard input, as they come."""
+    yield from _numbered(iter(lambda: stream.readlines(BLOCK_CHARACTERS), []))
+
+
+def _numbered(blocks: Iterable[list[str]]) -> Iterator[Block]:
+    first = 1
+    for lines in blocks:
+        yield _block(range(first, first + len(lines)), [line.rstrip("\r\n") for line in lines])
+        first += len(lines)
 
 
 def _together(rows: Iterable[Row]) -> Iterator[list[Row]]:
@@ -98,9 +108,8 @@ def _block(
         invalid = [(n, line) for n, line in zip(numbers, lines, strict=True) if is_invalid(line)]
         lines = [replaced(line) if is_invalid(line) else line for line in lines]
     kept = [line for line in lines if line and not line.isspace()]
-    places: list[int] = []
-    if labels:
+    if len(kept) < len(lines):
         full = [bool(line.strip()) for line in lines]
-        labels, places = [*compress(labels, full)], [*compress(numbers, full)]
+        labels, numbers = [*compress(labels, full)], [*compress(numbers, full)]
     dropped = {ODD_ROW: num_odd, EMPTY_LINE: len(lines) - len(kept)}
-    return Block(num_lines, kept, [*labels], places, +Dropped(dropped), invalid)
+    return Block(num_lines, kept, [*labels], numbers, +Dropped(dropped), invalid)

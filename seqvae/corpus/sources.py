@@ -72,14 +72,14 @@ def find_sources(data: DataConfig, tokenizer: AnyTokenizer) -> Sources:
     for split, named in places.items():
         files: list[Path] = []
         for place in [named] if isinstance(named, str) else named or []:
-            found = find_files(place, _suffixes(tokenizer))
+            found = find_files(place, suffixes_of(tokenizer))
             files += _of_one_kind(place, found, data, tokenizer)
             sources.passed_over.update(found.passed_over)
         sources.splits[split] = list(dict.fromkeys(files))
     return sources
 
 
-def _suffixes(tokenizer: AnyTokenizer) -> tuple[str, ...]:
+def suffixes_of(tokenizer: AnyTokenizer) -> tuple[str, ...]:
     """How the names of data end."""
     if tokenizer.modality == "music":
         return tuple(MIDI_SUFFIXES)

@@ -77,7 +77,7 @@ def survey(path: Path, data: DataConfig, *, digested: bool = False) -> Survey:
         if digested:
             digest.update(hashes_of(block.lines).tobytes())
             digest_of_labels.update("".join(f"{label}\n" for label in block.labels).encode())
-        labels.add(block.labels, lambda i, places=block.places: f"{path}: line {places[i]}")
+        labels.add(block.labels, lambda i, at=block.numbers: f"{path}: line {at[i]}")
         if block.invalid:
             invalid.add(block.invalid)
     _check_rows(path, dropped[ODD_ROW], num_all)

@@ -139,7 +139,8 @@ class Decode(Drawing):
     """Turn codes into sentences or clips."""
 
     z: Codes = field(kw_only=False)
-    """Codes, one row per output."""
+    """Codes, one row per output: an array, and on the command line a file that encode wrote, or
+    one of NumPy's."""
     qpm: float = DEFAULT_QPM
     """Tempo of the clips in quarters per minute."""
     metre: str | None = None
@@ -369,6 +370,11 @@ class Score(Reading):
     """Sentences, or MIDI files."""
     iw_samples: int = 20
     """Draws of z per window in the importance-weighted likelihood; 1 gives the evidence bound."""
+    where: bool = False
+    """Tell the nats of each token, or of each beat of a clip, and mark the oddest span."""
+    by: str = "mean"
+    """What `where` tells: mean (nats given the code of the input) or importance (nats given what
+    comes before alone, from iw_samples draws)."""
     seed: int = 0
     """Seed of the draws."""
 
@@ -376,6 +382,7 @@ class Score(Reading):
         """Refuse values outside their range."""
         at_least(self, 1, "iw_samples")
         at_most(self, MAX_OUTPUTS, "iw_samples")
+        one_of(self, "by", ("mean", "importance"))
         check_seed(self.seed)
 
 

@@ -30,7 +30,9 @@ from seqvae.inference.bundle import BUNDLE, as_path, bundle_in, open_corpus
 from seqvae.inference.clips import corner_weights, cut_to_shortest, mixed
 from seqvae.inference.codec import BATCH_SIZE, Codec, Item
 from seqvae.inference.copies import share_copied
+from seqvae.inference.density import check_density
 from seqvae.inference.directions import Directions
+from seqvae.inference.estimator import Estimator
 from seqvae.inference.evaluation import Evaluation, evaluate
 from seqvae.inference.figures import sample_figures
 from seqvae.inference.gaps import complete_sentence
@@ -40,6 +42,7 @@ from seqvae.inference.mixture import Mixture
 from seqvae.inference.modes import in_mode_of
 from seqvae.inference.options import verb
 from seqvae.inference.prior import Prior, as_mixture, load_prior
+from seqvae.inference.surprise import Part, parts_of
 from seqvae.model.config import Sampling
 from seqvae.model.latent import INTERPOLATIONS, DiagonalGaussian, weighted
 from seqvae.model.vae import SequenceVAE
@@ -62,9 +65,11 @@ class Score:
     """Lower for sparse music, because silence is easy to predict."""
     per_event: float
     """Per note, or per token of a text."""
+    parts: tuple[Part, ...] = ()
+    """Its tokens or beats, if `where` asks for them."""
 
 
-class TrainedVAE:
+class TrainedVAE(Estimator):
     """A model, its codec and its prior; its methods are the verbs."""
 
     def __init__(
@@ -126,8 +131,14 @@ class TrainedVAE:
         return self._prior
 
     @prior.setter
-    def prior(self, prior: Prior) -> None:
-        self._prior = prior
+    def prior(self, density: Any) -> None:
+        """Draw from any density: whatever has `sample(n, generator)` and `log_prob(z)`.
+
+        Raises:
+            InputError: it has not, or its codes are not those of this model.
+        """
+        check_density(density, self.model.config.latent_dim, self.codec.generator(0))
+        self._prior = density
 
     @property
     def directions(self) -> Directions:
@@ -375,9 +386,11 @@ class TrainedVAE:
             total = sum(next(nats) for _ in windows)
             steps = sum(len(window.ids) for window in windows)
             events = sum(self.codec.num_events(window.ids) for window in windows)
-            scores.append(
-                Score(total / steps, total / max(events, 1)) if steps else Score(math.inf, math.inf)
-            )
+            if not steps:
+                scores.append(Score(math.inf, math.inf))
+                continue
+            parts = parts_of(self.codec, windows, how) if how.where else []
+            scores.append(Score(total / steps, total / max(events, 1), tuple(parts)))
         return scores
 
     @verb(options.Evaluate)

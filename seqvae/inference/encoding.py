@@ -1,0 +1,172 @@
+"""Codes of whole files, folders, corpora and standard input, some rows at a time.
+
+Lines of a block are encoded in the order of their lengths, so that little is padding, and come
+out in their own. Memory does not grow with the number of rows.
+
+Axes: N rows, T steps, C channels, Z latent.
+"""
+
+import io
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import compress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from seqvae.corpus.config import DataConfig
+from seqvae.corpus.lines import Block, read_blocks, read_stream
+from seqvae.corpus.sources import suffixes_of
+from seqvae.corpus.store import ABOUT, Corpus, Split
+from seqvae.corpus.survey import INVALID_BYTES
+from seqvae.corpus.texts import UNKNOWN
+from seqvae.errors import InputError
+from seqvae.files import expanded, find_files
+from seqvae.inference.code_table import new_table
+from seqvae.inference.codec import Codec
+from seqvae.inference.inputs import windows_of
+from seqvae.inference.options import Reading
+from seqvae.model.latent import DiagonalGaussian
+from seqvae.reasons import Dropped, Reason, in_words
+from seqvae.tokenizers.contract import Ids, TextTokenizer
+
+PIPE = "-"  # stands for standard input
+SEQUENCES_TOGETHER = 4096  # of a corpus
+
+logger = logging.getLogger(__name__)
+
+
+class Rows(NamedTuple):
+    """Sequences of one source, and their numbers in it, counted from 1."""
+
+    source: str
+    ids: list[int]
+    sequences: list[Ids]
+
+
+def encode_places(
+    codec: Codec,
+    places: Iterable[str],
+    out: Path,
+    reading: Reading,
+    *,
+    column: str | None = None,
+    half: bool = False,
+) -> int:
+    """Write the codes of all that places hold; the number of rows.
+
+    A place is a file, a folder, a glob, a prepared corpus, a split of one (CORPUS:test), or `-`.
+    What is left out is told in a warning for each source. `half` computes in bfloat16.
+
+    Raises:
+        InputError: a place holds nothing that the model takes, or the model has no code.
+    """
+    latent_dim = codec.model.config.latent_dim
+    if not latent_dim:
+        raise InputError("this model is a language model (latent_dim 0): it has no code")
+    with (
+        new_table(out, latent_dim) as table,
+        tqdm(desc="encode", unit=" rows", disable=None, delay=1) as bar,
+        torch.autocast(codec.device.type, torch.bfloat16, enabled=half),
+    ):
+        for place in places:
+            before = table.num_rows
+            for rows in _rows_in(codec, place, reading, column):
+                posterior = encode_in_order(codec, rows.sequences)
+                ids = np.array(rows.ids, np.int64)
+                means, spreads = posterior.mean.float(), posterior.log_stddev.float()
+                table.add(rows.source, ids, means.cpu().numpy(), spreads.cpu().numpy())
+                bar.update(len(ids))
+            if table.num_rows == before:
+                raise InputError(f"{place}: nothing in it can be encoded")
+        return table.num_rows
+
+
+@torch.no_grad()
+def encode_in_order(codec: Codec, sequences: list[Ids]) -> DiagonalGaussian:
+    """q(z|x) of sequences, computed from the shortest to the longest."""
+    order = np.argsort([len(ids) for ids in sequences], kind="stable")
+    batches = codec.batches([sequences[i] for i in order.tolist()])
+    posteriors = [codec.model.encode(batch.encoder_ids, batch.lengths) for batch in batches]
+    back = torch.from_numpy(np.argsort(order)).to(codec.device)
+    return DiagonalGaussian(
+        torch.cat([posterior.mean for posterior in posteriors])[back],
+        torch.cat([posterior.log_stddev for posterior in posteriors])[back],
+    )
+
+
+def _rows_in(codec: Codec, place: str, reading: Reading, column: str | None) -> Iterator[Rows]:
+    folder, _, split = place.rpartition(":")
+    for name, splits in ((folder, [split]), (place, ["train", "valid", "test"])):
+        if name and (expanded(name) / ABOUT).is_file():
+            yield from _rows_of_corpus(codec, Corpus(expanded(name)), splits)
+            return
+    if codec.tokenizer.modality == "text":
+        yield from _rows_of_texts(codec.tokenizer, place, DataConfig(column=column))
+    else:
+        yield from _rows_of_music(codec, place, reading)
+
+
+def _rows_of_corpus(codec: Codec, corpus: Corpus, splits: list[str]) -> Iterator[Rows]:
+    """The sequences of the splits of a prepared corpus."""
+    if corpus.tokenizer.of_tokens() != codec.tokenizer.of_tokens():
+        raise InputError(f"{corpus.folder}: prepared with another tokenizer than the model's")
+    for name in splits:
+        if name not in corpus.splits:
+            raise InputError(f"{corpus.folder}: no split {name!r}; there are train, valid and test")
+        split: Split = corpus.splits[name]
+        for start in range(0, len(split), SEQUENCES_TOGETHER):
+            numbers = range(start, min(start + SEQUENCES_TOGETHER, len(split)))
+            sequences = [split[number] for number in numbers]
+            yield Rows(f"{corpus.folder}:{name}", [n + 1 for n in numbers], sequences)
+
+
+def _rows_of_texts(tokenizer: TextTokenizer, place: str, data: DataConfig) -> Iterator[Rows]:
+    """The lines of a file of text, of those of a folder, or of standard input."""
+    if place == PIPE:
+        piped = io.TextIOWrapper(sys.stdin.buffer, "utf-8", "surrogateescape", newline="")
+        yield from _rows_of_blocks(tokenizer, "standard input", read_stream(piped))
+        return
+    for file in find_files(place, suffixes_of(tokenizer)).files:
+        yield from _rows_of_blocks(tokenizer, str(file), read_blocks(file, data))
+
+
+def _rows_of_blocks(
+    tokenizer: TextTokenizer, source: str, blocks: Iterable[Block]
+) -> Iterator[Rows]:
+    """The lines of blocks that the model takes; a warning tells of the others."""
+    left_out = Dropped()
+    too_long = Reason("line", f"longer than {tokenizer.max_steps} tokens")
+    for block in blocks:
+        left_out.update(block.dropped)
+        if block.invalid:
+            left_out[INVALID_BYTES] += len(block.invalid)
+        tokens = tokenizer.encode_lines(block.lines)
+        fits = [0 < len(line) <= tokenizer.max_steps for line in tokens]
+        left_out[UNKNOWN] += tokens.count([])
+        left_out[too_long] += len(fits) - sum(fits) - tokens.count([])
+        sequences = [np.array(line, np.int64)[:, None] for line in compress(tokens, fits)]
+        if sequences:
+            yield Rows(source, [*compress(block.numbers, fits)], sequences)
+    if +left_out:
+        logger.warning("%s: %s", source, in_words(+left_out))
+
+
+def _rows_of_music(codec: Codec, place: str, reading: Reading) -> Iterator[Rows]:
+    """The windows of a MIDI file, or of those of a folder; a warning tells of the others."""
+    if place == PIPE:
+        raise InputError("standard input holds lines of text; this model takes MIDI files")
+    files = find_files(place, suffixes_of(codec.tokenizer)).files
+    for file in files:
+        try:
+            windows = windows_of(codec.tokenizer, file, reading)
+        except InputError as error:
+            if len(files) == 1:
+                raise
+            logger.warning("%s", error)
+            continue
+        yield Rows(str(file), [*range(1, len(windows) + 1)], [window.ids for window in windows])

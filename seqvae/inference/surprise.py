@@ -1,0 +1,119 @@
+"""Where an input is odd: nats of each token of a text, or of each beat of a clip.
+
+From the posterior mean, they are -log p(x_t | z, x_<t), and a code that carries much knows of
+oddities, too. Importance-weighted, they are -log p(x_t | x_<t): with draws z_k of q(z|x) and
+weights w_k = p(z_k) / q(z_k|x), the ratio of sum_k w_k p(x_<t|z_k) and sum_k w_k p(x_<=t|z_k).
+
+Axes: K draws, T steps.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+
+from seqvae.inference.codec import Codec
+from seqvae.inference.options import Score
+from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer, TextTokenizer
+
+END = "<end>"
+RED, PLAIN = "\x1b[31m", "\x1b[0m"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A token of a text, or a beat of a clip."""
+
+    text: str
+    """The token with the space before it, or the place of the beat."""
+    nats: float
+    is_odd: bool
+    """Whether it is of the oddest span."""
+
+
+def parts_of(codec: Codec, windows: Sequence[Example], how: Score) -> list[Part]:
+    """The parts of an input, whose windows follow each other."""
+    texts: list[str] = []
+    nats: list[float] = []
+    generator = codec.generator(how.seed)
+    first_step = 0
+    for window in windows:
+        of_steps = step_nats(codec, window.ids, how.by, how.iw_samples, generator)
+        if codec.tokenizer.modality == "text":
+            texts += token_texts(codec.tokenizer, window.ids)
+            nats += of_steps.tolist()
+        else:
+            before = first_step + ((how.bar or 1) - 1) * codec.tokenizer.steps_per_bar
+            names, sums = beats_of(codec.tokenizer, of_steps, before)
+            first_step += len(of_steps)
+            texts += names
+            nats += sums
+    odd = oddest_span(nats)
+    return [Part(*part, i in odd) for i, part in enumerate(zip(texts, nats, strict=True))]
+
+
+@torch.no_grad()
+def step_nats(
+    codec: Codec, ids: Ids, by: str, num_draws: int, generator: torch.Generator
+) -> Float[np.ndarray, " T"]:
+    """Nats of each step of one sequence: `by` the posterior mean, or by importance."""
+    (batch,) = codec.batches([ids])
+    posterior = codec.model.encode(batch.encoder_ids, batch.lengths)
+    if by == "mean" or not codec.model.config.latent_dim:
+        nats = codec.model.decoder.token_nll(posterior.mean, batch.ids)[0]
+        return nats.double().cpu().numpy()
+    mean, log_stddev = (x.expand(num_draws, -1) for x in (posterior.mean, posterior.log_stddev))
+    noise = torch.empty_like(mean).normal_(generator=generator)
+    z = mean + torch.exp(log_stddev) * noise
+    log_ratio = (log_stddev + 0.5 * (noise.square() - z.square())).double().sum(-1)
+    nll = codec.model.decoder.token_nll(z, batch.ids.expand(num_draws, -1, -1)).double()
+    so_far = torch.cat([torch.zeros_like(nll[:, :1]), nll.cumsum(1)], dim=1)  # (K, T + 1)
+    joint = (log_ratio[:, None] - so_far).logsumexp(0)
+    return (joint[:-1] - joint[1:]).cpu().numpy()
+
+
+def token_texts(tokenizer: TextTokenizer, ids: Ids) -> list[str]:
+    """What each token adds to the text."""
+    texts = [""] + [tokenizer.decode(ids[: t + 1]) for t in range(len(ids))]
+    added = [after[len(before) :] for before, after in itertools.pairwise(texts)]
+    return [*added[:-1], END] if ids[-1, 0] == tokenizer.eos_id else added
+
+
+def beats_of(
+    tokenizer: MusicTokenizer, nats: NDArray[np.float64], before: int
+) -> tuple[list[str], list[float]]:
+    """The beats after so many steps, and the nats of their steps together."""
+    beat, bar = tokenizer.steps_per_quarter, tokenizer.steps_per_bar
+    starts = range(0, len(nats), beat)
+    names = [
+        f"bar {(before + s) // bar + 1}, beat {(before + s) % bar // beat + 1}" for s in starts
+    ]
+    return names, [float(nats[s : s + beat].sum()) for s in starts]
+
+
+def oddest_span(nats: Sequence[float]) -> range:
+    """The run whose nats exceed the mean of all by the most in sum."""
+    mean = sum(nats) / len(nats)
+    best, best_sum, start, total = range(0, 1), -np.inf, 0, 0.0
+    for end, value in enumerate(nats, start=1):
+        if total <= 0:
+            start, total = end - 1, 0.0
+        total += value - mean
+        if total > best_sum:
+            best, best_sum = range(start, end), total
+    return best
+
+
+def shown(parts: Sequence[Part], *, coloured: bool) -> str:
+    """A line for each part: its nats, its text, and a mark at the oddest ones."""
+    lines = []
+    for part in parts:
+        line = f"{part.nats:12.4f}  {part.text.strip() or repr(part.text)}"
+        if part.is_odd:
+            line = f"{RED}{line}{PLAIN}" if coloured else f"{line}  <"
+        lines.append(line)
+    return "\n".join(lines)

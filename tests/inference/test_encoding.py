@@ -1,0 +1,265 @@
+"""Codes of files as a table, and the way back."""
+
+import csv
+import io
+import logging
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from tiny import tiny_vae
+from trained import Trained
+
+from seqvae import cli
+from seqvae.corpus.lines import read_stream
+from seqvae.errors import InputError
+from seqvae.inference import encoding
+from seqvae.inference.code_table import new_table, read_means
+from seqvae.inference.codec import Codec
+from seqvae.inference.encoding import encode_places
+from seqvae.inference.options import Reading
+from seqvae.tokenizers.words import WordTokenizer
+
+LINES = ["A man sees a boat.", "The girl wants music.", "Two dogs draw old trees."]
+
+
+def called(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["seqvae", *map(str, words)])
+    cli.main()
+
+
+def test_rows_are_in_the_order_of_the_lines_and_name_them(
+    sentences: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "a.txt").write_text(f"{LINES[1]}\n\n{'long ' * 30}\n{LINES[0]}\n")
+    (texts / "b.txt").write_text(f"{LINES[2]}\r\n")
+    out = tmp_path / "codes.npz"
+    with caplog.at_level(logging.WARNING):
+        number = encode_places(sentences.vae.codec, [str(texts)], out, Reading())
+    expected = sentences.vae.encode([LINES[1], LINES[0], LINES[2]])
+    with np.load(out) as arrays:
+        assert number == 3
+        np.testing.assert_allclose(arrays["means"], expected.mean, atol=1e-6)
+        np.testing.assert_allclose(arrays["log_stddevs"], expected.log_stddev, atol=1e-6)
+        assert arrays["means"].dtype == np.float32
+        assert arrays["ids"].tolist() == [1, 4, 1]
+        assert arrays["sources"][arrays["source"]].tolist() == [
+            str(texts / name) for name in ("a.txt", "a.txt", "b.txt")
+        ]
+    (message,) = caplog.messages
+    assert message.startswith(f"{texts / 'a.txt'}: 1 line: ")
+    assert "an empty line" in message
+    assert "longer than 24 tokens" in message
+
+
+def test_a_csv_file_has_the_same_numbers(sentences: Trained, tmp_path: Path) -> None:
+    source = tmp_path / "a, b.txt"
+    source.write_text("\n".join(LINES))
+    for name in ("codes.npz", "codes.csv"):
+        encode_places(sentences.vae.codec, [str(source)], tmp_path / name, Reading())
+    means = read_means(tmp_path / "codes.npz", 4)
+    assert (read_means(tmp_path / "codes.csv", 4) == means).all()
+    with (tmp_path / "codes.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["source"], row["id"]) for row in rows] == [
+        (str(source), str(number)) for number in (1, 2, 3)
+    ]
+    assert np.float32(rows[2]["mean_1"]) == means[2, 1]
+    assert {"log_stddev_0", "log_stddev_3"} <= rows[0].keys()
+
+
+def test_tables_that_were_written_are_read_in_parts(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    parts = rng.standard_normal((3, 700, 2)).astype(np.float32)
+    for ending in ("npz", "csv"):
+        with new_table(tmp_path / f"codes.{ending}", 2) as table:
+            for part in parts:
+                table.add("x", np.arange(700), part, -part)
+        assert (read_means(tmp_path / f"codes.{ending}", 2) == parts.reshape(-1, 2)).all()
+    assert {file.name for file in tmp_path.iterdir()} == {"codes.npz", "codes.csv"}
+
+
+def test_a_table_that_is_not_finished_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), new_table(tmp_path / "codes.npz", 2):
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_table_of_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyarrow")
+    codes = np.arange(6, dtype=np.float32).reshape(3, 2)
+    with new_table(tmp_path / "codes.parquet", 2) as table:
+        table.add("x", np.arange(3), codes, -codes)
+    assert (read_means(tmp_path / "codes.parquet", 2) == codes).all()
+
+
+def test_parquet_without_pyarrow_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with (
+        pytest.raises(InputError, match="Parquet needs pyarrow"),
+        new_table(tmp_path / "codes.parquet", 2),
+    ):
+        pass
+
+
+def test_a_corpus_gives_its_sequences_split_by_split(
+    sentences: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding, "SEQUENCES_TOGETHER", 5)
+    vae, corpus = sentences.vae, sentences.corpus
+    for place in (f"{corpus.folder}:test", str(corpus.folder)):
+        encode_places(vae.codec, [place], tmp_path / "codes.npz", Reading())
+        with np.load(tmp_path / "codes.npz") as arrays:
+            means, ids = arrays["means"], arrays["ids"]
+            names = arrays["sources"][arrays["source"]]
+        test = names == f"{corpus.folder}:test"
+        split = corpus.splits["test"]
+        assert ids[test].tolist() == [*range(1, len(split) + 1)]
+        texts = [vae.tokenizer.decode(split[number]) for number in range(len(split))]
+        np.testing.assert_allclose(means[test], vae.encode(texts).mean, atol=1e-6)
+    assert len(means) == sum(corpus.num_sequences.values())
+    with pytest.raises(InputError, match="no split 'tests'; there are train, valid and test"):
+        encode_places(vae.codec, [f"{corpus.folder}:tests"], tmp_path / "x.npz", Reading())
+
+
+def test_music_gives_a_row_per_window(
+    melodies: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = sorted(melodies.source.glob("*.mid"))[:2]
+    folder = tmp_path / "midi"
+    folder.mkdir()
+    for file in files:
+        (folder / file.name).write_bytes(file.read_bytes())
+    (folder / "no.mid").write_bytes(b"no music")
+    encode_places(melodies.vae.codec, [str(folder)], tmp_path / "codes.npz", Reading())
+    expected = melodies.vae.encode(files)
+    with np.load(tmp_path / "codes.npz") as arrays:
+        np.testing.assert_allclose(arrays["means"], expected.mean, atol=1e-6)
+        assert arrays["ids"][:2].tolist() == [1, 2]
+        assert arrays["sources"].tolist() == [str(folder / file.name) for file in files]
+    assert "no.mid: not a MIDI file" in caplog.text
+    encode_places(melodies.vae.codec, [str(files[0])], tmp_path / "codes.npz", Reading(bar=2))
+    np.testing.assert_allclose(
+        read_means(tmp_path / "codes.npz", 4), melodies.vae.encode(files[0], bar=2).mean, atol=1e-6
+    )
+    with pytest.raises(InputError, match="this model takes MIDI files"):
+        encode_places(melodies.vae.codec, ["-"], tmp_path / "codes.npz", Reading())
+
+
+def test_codes_go_through_the_command_line_and_back(
+    sentences: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    piped = SimpleNamespace(buffer=io.BytesIO("\n".join(LINES).encode()))
+    monkeypatch.setattr(sys, "stdin", piped)
+    out = tmp_path / "codes.npz"
+    called(monkeypatch, "encode", sentences.run, "-", "--out", out)
+    assert capsys.readouterr().out == f"{out}: 3 codes of 4 dimensions\n"
+    called(monkeypatch, "decode", sentences.run, out)
+    assert capsys.readouterr().out.splitlines() == sentences.vae.reconstruct(LINES)
+    np.save(tmp_path / "z.npy", np.load(out)["means"])
+    called(monkeypatch, "decode", sentences.run, tmp_path / "z.npy", "--seed", "1")
+    assert capsys.readouterr().out.splitlines() == sentences.vae.reconstruct(LINES)
+    table = tmp_path / "lines.csv"
+    table.write_text("text,n\n" + "".join(f'"{line}",1\n' for line in LINES))
+    called(
+        monkeypatch, "encode", sentences.run, table, "--column", "text", "--out", out,
+        "--precision", "bf16",
+    )  # fmt: skip
+    half = read_means(out, 4)
+    assert 0 < np.abs(half - sentences.vae.encode(LINES).mean.numpy()).max() < 0.05
+
+
+def test_a_stream_is_read_block_by_block() -> None:
+    class Endless(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: bytearray) -> int:
+            buffer[:] = b"a line\n" * (len(buffer) // 7) + b"\n" * (len(buffer) % 7)
+            return len(buffer)
+
+    blocks = read_stream(io.TextIOWrapper(io.BufferedReader(Endless()), "utf-8"))
+    first, second = next(blocks), next(blocks)
+    assert first.lines[0] == "a line"
+    assert second.numbers[0] == first.num_lines + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("codes.npz", None, "no such file"),
+        ("codes.txt", b"1 2", "must end in .npz, .npy, .csv, .parquet"),
+        ("codes.npz", b"PK", "damaged"),
+        ("codes.npy", b"", "damaged"),
+        ("codes.csv", b"", "damaged"),
+        ("codes.csv", b"mean_0,mean_2\n1,2\n", "damaged (no 'mean_0 to mean_1')"),
+        ("codes.csv", b"x,y\n1,2\n", "damaged (no 'mean_0')"),
+        ("codes.csv", b"mean_0,mean_1\n1,b\n", "damaged (could not convert"),
+        ("codes.csv", b"mean_0,mean_1\n1\n", "damaged"),
+        ("codes.csv", b"mean_0,mean_1\n", "codes of shape (0, 2); this model takes (N, 2)"),
+        ("codes.csv", b"mean_0\n1\n", "codes of shape (1, 1); this model takes (N, 2)"),
+        ("codes.csv", b"mean_0,mean_1\n1,2\n3,nan\n", "row 1, counted from 0, holds a number that"),
+    ],
+    ids=str,
+)
+def test_what_is_no_table_of_codes(
+    tmp_path: Path, name: str, content: bytes | None, reason: str
+) -> None:
+    file = tmp_path / name
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_means(file, 2)
+    assert str(caught.value).startswith(f"{file}: ")
+    assert reason in str(caught.value)
+    assert len(str(caught.value)) <= 300
+
+
+def test_several_arrays_without_means_are_ambiguous(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((1, 2)), y=np.zeros((1, 2)))
+    with pytest.raises(InputError, match="damaged \\(no 'means'\\)"):
+        read_means(tmp_path / "a.npz", 2)
+    np.savez(tmp_path / "b.npz", x=np.ones((1, 2)))
+    assert read_means(tmp_path / "b.npz", 2).tolist() == [[1, 1]]
+    np.save(tmp_path / "c.npy", np.array([{}]), allow_pickle=True)
+    with pytest.raises(InputError, match="damaged"):
+        read_means(tmp_path / "c.npy", 2)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("nope.txt", "--out", "c.npz"), "nope.txt: no such file or folder"),
+        (("lines.txt", "--out", "c.txt"), "--out c.txt: it must end in .npz, .csv, .parquet"),
+        (("lines.txt",), "the following arguments are required: --out"),
+        (("lines.txt", "--out", "c.npz", "--bar", "2"), "--bar is for music"),
+        (("empty.txt", "--out", "c.npz"), "empty.txt: nothing in it can be encoded"),
+    ],
+    ids=str,
+)
+def test_mistakes_are_one_line(
+    sentences: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], reason: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lines.txt").write_text(LINES[0])
+    (tmp_path / "empty.txt").write_text("\n")
+    with pytest.raises(SystemExit) as left:
+        called(monkeypatch, "encode", sentences.run, *words)
+    assert left.value.code == 2
+    assert reason in capsys.readouterr().err
+    assert not (tmp_path / "c.npz").exists()
+
+
+def test_a_language_model_has_no_codes(tmp_path: Path) -> None:
+    words = WordTokenizer().train(["a b c"])
+    codec = Codec(tiny_vae(latent_dim=0, vocab_sizes=(5,), eos_id=0), words)
+    with pytest.raises(InputError, match="it has no code"):
+        encode_places(codec, ["-"], tmp_path / "x.npz", Reading())

@@ -1,0 +1,174 @@
+"""Where an input is odd."""
+
+import json
+import logging
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import tiny_vae
+from trained import Trained
+
+from seqvae import cli
+from seqvae.errors import InputError
+from seqvae.inference import options
+from seqvae.inference.codec import Codec
+from seqvae.inference.surprise import (
+    END,
+    Part,
+    beats_of,
+    oddest_span,
+    parts_of,
+    shown,
+    step_nats,
+    token_texts,
+)
+from seqvae.inference.trained import sequence_nats
+from seqvae.tokenizers import make_tokenizer
+from seqvae.tokenizers.symbols import SymbolTokenizer
+from seqvae.tokenizers.words import WordTokenizer
+
+TEXT = "A man sees a boat."
+WAYS = ("mean", "importance")
+
+
+def symbol_codec(**changes: int) -> Codec:
+    tokenizer = SymbolTokenizer(max_steps=8).train(["abcd"])
+    return Codec(tiny_vae(vocab_sizes=(5,), max_steps=8, eos_id=0, **changes), tokenizer)
+
+
+def test_nats_from_the_mean_are_those_of_the_decoder() -> None:
+    codec = symbol_codec()
+    ids = codec.tokenizer.encode("abca")
+    nats = step_nats(codec, ids, "mean", 5, codec.generator(0))
+    batch = torch.from_numpy(ids)[None]
+    with torch.no_grad():
+        mean = codec.model.encode(batch, torch.tensor([5])).mean
+        logits = codec.model.decoder(mean, batch)[0].log_softmax(-1)[0]
+    expected = -logits[torch.arange(5), batch[0, :, 0]]
+    np.testing.assert_allclose(nats, expected, rtol=1e-4)
+
+
+def test_importance_weighted_nats_add_up_to_the_likelihood() -> None:
+    """But for what the weights alone say, which tends to 0."""
+    codec = symbol_codec()
+    ids = codec.tokenizer.encode("abcadd")
+    nats = step_nats(codec, ids, "importance", 200_000, codec.generator(0))
+    (whole,) = sequence_nats(codec, [ids], 200_000, seed=1)
+    assert nats.shape == (7,)
+    assert nats.sum() == pytest.approx(whole, abs=0.03)
+    # The first token is drawn from the prior: -log E p(x_1 | z) over N(0, I).
+    z = torch.randn(100_000, 3, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        first = torch.from_numpy(ids)[None, :1].expand(len(z), -1, -1)
+        nll = codec.model.decoder.token_nll(z, first)[:, 0]
+    assert nats[0] == pytest.approx(-float((-nll).exp().mean().log()), abs=0.03)
+
+
+def test_a_language_model_has_one_answer() -> None:
+    codec = symbol_codec(latent_dim=0)
+    ids = codec.tokenizer.encode("ab")
+    mean, weighted = (step_nats(codec, ids, by, 3, codec.generator(0)) for by in WAYS)
+    assert (mean == weighted).all()
+
+
+@pytest.mark.parametrize(
+    ("nats", "expected"),
+    [
+        ([1, 1, 9, 1], range(2, 3)),
+        ([9, 1, 1, 8, 7, 1], range(3, 5)),
+        ([1, 5, 4, 5, 1], range(1, 4)),
+        ([3], range(0, 1)),
+        ([2, 2, 2], range(0, 1)),
+    ],
+    ids=str,
+)
+def test_the_oddest_span_stands_out_by_the_most_in_sum(nats: list[float], expected: range) -> None:
+    assert oddest_span(nats) == expected
+
+
+def test_tokens_are_told_as_they_are_written() -> None:
+    words = WordTokenizer().train(["a man sees a boat"])
+    ids = words.encode("a boat sees")
+    assert token_texts(words, ids) == ["a", " boat", " sees", END]
+    assert token_texts(words, ids[:2]) == ["a", " boat"]
+    tokenizer = SymbolTokenizer(pattern="Cl").train(["CCl"])
+    assert token_texts(tokenizer, tokenizer.encode("ClC")) == ["Cl", "C", END]
+
+
+def test_steps_of_a_clip_are_told_by_bar_and_beat() -> None:
+    tokenizer = make_tokenizer({"kind": "melody", "num_bars": 1})
+    names, sums = beats_of(tokenizer, np.arange(16.0), 16)
+    assert names == [f"bar 2, beat {beat}" for beat in (1, 2, 3, 4)]
+    assert sums == [6.0, 22.0, 38.0, 54.0]
+
+
+def test_parts_of_a_clip_run_through_its_windows(melodies: Trained) -> None:
+    file = min(melodies.source.glob("*.mid"))
+    (score,) = melodies.vae.score(file, where=True)
+    windows = melodies.vae.codec.windows(file)
+    assert len(score.parts) == 8 * len(windows) > 8
+    assert score.parts[8].text == "bar 3, beat 1"
+    assert sum(part.is_odd for part in score.parts) >= 1
+    direct = parts_of(melodies.vae.codec, windows, options.Score(file))
+    assert [part.nats for part in direct] == [part.nats for part in score.parts]
+    (third,) = melodies.vae.score(file, where=True, bar=3)
+    assert third.parts[0].text == "bar 3, beat 1"
+
+
+def test_a_planted_oddity_is_marked(sentences: Trained) -> None:
+    (plain,) = sentences.vae.score(TEXT)
+    assert plain.parts == ()
+    for by in WAYS:
+        (score,) = sentences.vae.score(TEXT, where=True, by=by)
+        assert score.per_event == plain.per_event
+        assert "".join(part.text for part in score.parts) == TEXT + END
+        odd = max(score.parts, key=lambda part: part.nats)
+        assert odd.is_odd
+
+
+def test_what_is_printed() -> None:
+    parts = [Part("A", 1.0, False), Part(" moon", 12.5, True), Part("\t", 0.25, False)]
+    assert shown(parts, coloured=False).splitlines() == [
+        "      1.0000  A", "     12.5000  moon  <", "      0.2500  '\\t'",
+    ]  # fmt: skip
+    assert shown(parts, coloured=True).splitlines()[1] == "\x1b[31m     12.5000  moon\x1b[0m"
+
+
+@pytest.mark.parametrize(
+    ("terminal", "no_color", "coloured"),
+    [(False, "", False), (True, "", True), (True, "1", False)],
+)
+def test_colours_are_for_terminals(
+    sentences: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, terminal: bool, no_color: str, coloured: bool,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("NO_COLOR", no_color)
+    file = tmp_path / "scores.json"
+    words = ["score", str(sentences.run), TEXT, "--where", "--json", str(file)]
+    monkeypatch.setattr(sys, "argv", ["seqvae", *words])
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    cli.main()
+    out = capsys.readouterr().out
+    assert ("\x1b[31m" in out) == coloured
+    assert ("  <\n" in out) != coloured
+    (row,) = json.loads(file.read_text())
+    assert row["input"] == TEXT
+    assert {"per_step", "per_event"} < row.keys()
+    assert [part["text"] for part in row["parts"]][-1] == END
+    assert math.isfinite(row["parts"][0]["nats"])
+
+
+def test_an_input_that_cannot_be_read_has_no_parts(
+    melodies: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.mid").write_bytes(b"nothing")
+    with caplog.at_level(logging.WARNING):
+        (score,) = melodies.vae.score(tmp_path / "a.mid", where=True)
+    assert score.parts == ()
+    assert score.per_event == math.inf
+    with pytest.raises(InputError, match="by is 'max'"):
+        melodies.vae.score(tmp_path / "a.mid", by="max")

@@ -1,0 +1,133 @@
+"""Each script of the cookbook on a tiny model."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from trained import Trained, load_script
+
+from seqvae import cli
+from seqvae.errors import InputError
+
+COOKBOOK = Path(__file__).parents[2] / "scripts" / "cookbook"
+THINGS = ("the sea.", "a boat.", "red apples.", "old trees.", "the moon.", "music.")
+LINES = [f"{who} {thing}" for who in ("Two dogs draw", "The girl wants") for thing in THINGS]
+
+
+@pytest.fixture
+def codes(sentences: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Codes of two files of six lines each, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    for name, lines in {"dogs.txt": LINES[:6], "girls.txt": LINES[6:]}.items():
+        Path(name).write_text("\n".join(lines), encoding="utf-8")
+    words = ["encode", str(sentences.run), "dogs.txt", "girls.txt", "--out", "codes.npz"]
+    monkeypatch.setattr(sys, "argv", ["seqvae", *words])
+    cli.main()
+    return Path("codes.npz")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, name: str, *words: object) -> None:
+    monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
+    load_script(COOKBOOK / f"{name}.py").main()
+
+
+def test_a_map_is_drawn(
+    codes: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, "map_of_codes", codes, "map.png")
+    assert "map.png: 12 of 12 codes, from 2 sources" in capsys.readouterr().out
+    assert Path("map.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_labels_are_told_from_codes(
+    sentences: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    file = tmp_path / "labels.tsv"
+    file.write_text("".join(f"{line.split()[1]}\t{line}\n" for line in LINES), encoding="utf-8")
+    run(monkeypatch, "classify", sentences.run, file, "--folds", 3)
+    out = capsys.readouterr().out
+    assert float(out.split()[0]) > 0.6
+    assert out.endswith("from codes of 4 numbers; the most frequent label alone: 0.500\n")
+    file.write_text("dogs Two dogs\n", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "classify", sentences.run, file)
+    assert "line 1 has no tab" in capsys.readouterr().err
+
+
+def test_a_line_is_nearest_to_itself(
+    sentences: Trained, codes: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    capsys.readouterr()
+    run(monkeypatch, "neighbours", sentences.run, codes, LINES[8], "-n", 3)
+    header, first, *others = capsys.readouterr().out.splitlines()
+    assert header == f"of 12 lines the 3 nearest to {LINES[8]!r}:"
+    assert first == f" 1.000  girls.txt:3  {LINES[8]}"
+    assert len(others) == 2
+
+
+def test_copies_are_taken_out_and_the_first_stays(
+    sentences: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    rows = np.array([[0, 0], [5, 5], [0, 0.01], [5, 5], [9, 0]], np.float32)
+    np.savez("codes.npz", means=rows, ids=np.array([1, 2, 4, 5, 6]))
+    Path("text.txt").write_text("a\nb\n\na!\nb\nc\n", encoding="utf-8")
+    run(monkeypatch, "deduplicate", "codes.npz", "text.txt", "kept.txt")
+    assert Path("kept.txt").read_text(encoding="utf-8") == "a\nb\nc\n"
+    assert capsys.readouterr().out == "kept.txt: 3 of 5 lines; 2 were like others\n"
+    run(monkeypatch, "deduplicate", "codes.npz", "text.txt", "kept.txt", "--distance", 0)
+    assert Path("kept.txt").read_text(encoding="utf-8") == "a\nb\na!\nc\n"
+
+
+def test_samples_come_from_a_prior_of_ones_own(
+    sentences: Trained, codes: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    capsys.readouterr()
+    run(monkeypatch, "own_prior", sentences.run, codes, "-n", 3, "--width", 0.01)
+    header, *samples = capsys.readouterr().out.splitlines()
+    assert header.startswith("3 samples from a density of 12 codes (")
+    assert len(samples) == 3
+
+
+def fixed(sample: Any, log_prob: Any) -> SimpleNamespace:
+    return SimpleNamespace(sample=lambda n, generator: sample, log_prob=lambda z: log_prob)
+
+
+@pytest.mark.parametrize(
+    ("density", "reason"),
+    [
+        (object(), "the prior is a object without sample"),
+        (fixed(torch.zeros(2, 3), torch.zeros(2)), r"sample gave \(2, 3\) for 2 .*, not \(2, 4\)"),
+        (fixed([0.0], torch.zeros(2)), "sample gave list for 2 codes"),
+        (fixed(torch.full((2, 4), torch.nan), torch.zeros(2)), "sample gave a number that is not"),
+        (fixed(torch.zeros(2, 4), torch.zeros(())), r"log_prob gave \(\) for 2 codes, not \(2,\)"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_no_prior(sentences: Trained, density: Any, reason: str) -> None:
+    before = sentences.vae.prior
+    with pytest.raises(InputError, match=reason):
+        sentences.vae.prior = density
+    assert sentences.vae.prior is before
+
+
+def test_a_prior_is_drawn_from_by_seed(sentences: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    vae, asked = sentences.vae, []
+    monkeypatch.setattr(vae, "_prior", vae.prior)  # which comes back at the end
+
+    def sample(n: int, generator: torch.Generator) -> torch.Tensor:
+        asked.append((n, generator.initial_seed()))
+        return torch.zeros(n, 4)
+
+    vae.prior = SimpleNamespace(sample=sample, log_prob=lambda z: z.sum(1))
+    texts = vae.sample(3, temperature=0.0, seed=7)
+    assert asked[1:] == [(3, 7)]
+    assert texts == vae.decode(np.zeros((3, 4)))
