@@ -154,7 +154,7 @@ class Canvas:
             scales = [kept_pitch_classes(self.long, self.example, self.is_given)]
         fillers: dict[bytes, Filler] = {}
         for window in self.windows():
-            where = torch.from_numpy(is_given[window])
+            where = torch.from_numpy(is_given[window].copy())
             cut = torch.from_numpy(self.model.cut(ids[:, window]))
             key = is_given[window].tobytes()  # most windows are given the same tokens
             if key not in fillers:

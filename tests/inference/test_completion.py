@@ -195,6 +195,14 @@ def test_windows_slide_over_what_is_longer_than_the_model() -> None:
     assert laid("melody", 3, {"fill": "2"}, num_bars=16) == [(0, 16)]
 
 
+def test_every_window_is_written() -> None:
+    midi = clip_for("trio", 2)
+    for how in ({"bars": 10}, {"keep": "melody", "bars": 8}):
+        (clip,) = model("trio").complete(midi, n=1, temperature=1.0, seed=0, **how)
+        new = {bar_of(row) for row in rows(clip) - rows(midi)}
+        assert {*range(5, how["bars"] + 1)} <= new
+
+
 def laid(kind: str, bars: int, how: dict[str, Any], **settings: int) -> list[tuple[int, int]]:
     """The bars of the windows that are laid over a clip."""
     tokenizer = make_tokenizer({"kind": kind, "num_bars": 2, **settings})
