@@ -22,7 +22,7 @@ def check_density(density: Any, latent_dim: int, generator: torch.Generator) -> 
     for method in ("sample", "log_prob"):
         if not callable(getattr(density, method, None)):
             raise InputError(
-                f"the prior is a {type(density).__name__} without {method}; it needs "
+                f"the prior is of type {type(density).__name__}, without {method}; it needs "
                 "sample(n, generator) and log_prob(z)"
             )
     z = density.sample(TRIED, generator)

@@ -104,13 +104,13 @@ def fixed(sample: Any, log_prob: Any) -> SimpleNamespace:
 @pytest.mark.parametrize(
     ("density", "reason"),
     [
-        (object(), "the prior is a object without sample"),
+        (object(), "the prior is of type object, without sample"),
         (fixed(torch.zeros(2, 3), torch.zeros(2)), r"sample gave \(2, 3\) for 2 .*, not \(2, 4\)"),
         (fixed([0.0], torch.zeros(2)), "sample gave list for 2 codes"),
         (fixed(torch.full((2, 4), torch.nan), torch.zeros(2)), "sample gave a number that is not"),
         (fixed(torch.zeros(2, 4), torch.zeros(())), r"log_prob gave \(\) for 2 codes, not \(2,\)"),
     ],
-    ids=str,
+    ids=["object", "shape", "list", "nan", "scalar"],
 )  # fmt: skip
 def test_what_is_no_prior(sentences: Trained, density: Any, reason: str) -> None:
     before = sentences.vae.prior
