@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -23,6 +22,7 @@ from seqvae.inference.codec import Codec
 from seqvae.inference.directions import FIT, Directions, fit_directions
 from seqvae.inference.labels import Labelled, draw_labelled
 from seqvae.inference.measures import measures_of
+from seqvae.inference.prior import Prior
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers.contract import Ids
@@ -185,7 +185,7 @@ def measure(
 
 
 def measure_movement(
-    codec: Codec, prior: Any, directions: Directions, *, amount: float = 1.0, seed: int = 0
+    codec: Codec, prior: Prior, directions: Directions, *, amount: float = 1.0, seed: int = 0
 ) -> Movement:
     """Move samples of the prior along every direction; an amount below 0 should lessen it."""
     known = measures_of(codec.tokenizer)
