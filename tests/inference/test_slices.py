@@ -107,7 +107,7 @@ def tied(num_codes: int, seed: int) -> DiagonalGaussian:
         noise = torch.randn(num_codes, 2, generator=rng)
         slices.append(0.9 * slices[-1].flip(1) + 0.4 * noise)
     mean = torch.cat(slices, dim=1)
-    return DiagonalGaussian(mean, torch.full_like(mean, 0.1).log())
+    return DiagonalGaussian(mean, torch.full_like(mean, 0.5).log())
 
 
 @pytest.mark.usefixtures("small")
