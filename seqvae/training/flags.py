@@ -99,11 +99,11 @@ def _with_settings(words: list[str]) -> list[str]:
 
 def _with_base(words: list[str]) -> list[str]:
     """The arguments with the settings of the model that `--init_from` names before all others."""
-    from seqvae.training.start import settings_from
-
     for number, word in enumerate(words):
         flag, equals, value = word.partition("=")
         if flag == "--init_from" and (equals or number + 1 < len(words)):
+            from seqvae.training.start import settings_from  # which needs torch
+
             base = value if equals else words[number + 1]
             return [f"--config={settings_from(base)}", *words]
     return words
