@@ -11,6 +11,9 @@ FILES = sorted(
 )
 
 
+OTHERS = ("os.open", "webbrowser.open", "packed.open")  # which open no text
+
+
 def calls_without_encoding(source: str) -> list[str]:
     """Calls that open text in the encoding of the locale; ruff misses those on expressions."""
     found = []
@@ -21,7 +24,7 @@ def calls_without_encoding(source: str) -> list[str]:
         modes = [ast.literal_eval(a) for a in node.args if isinstance(a, ast.Constant)]
         is_binary = any(isinstance(mode, str) and "b" in mode[:3] for mode in modes)
         opens = name.endswith((".read_text", ".write_text", "TextIOWrapper")) or (
-            name.split(".")[-1] == "open" and name != "os.open" and not is_binary
+            name.split(".")[-1] == "open" and name not in OTHERS and not is_binary
         )
         if opens and not any(keyword.arg == "encoding" for keyword in node.keywords):
             found.append(f"line {node.lineno}: {ast.unparse(node)}")

@@ -128,7 +128,9 @@ def _rows_of_corpus(codec: Codec, corpus: Corpus, splits: list[str]) -> Iterator
 def _rows_of_texts(tokenizer: TextTokenizer, place: str, data: DataConfig) -> Iterator[Rows]:
     """The lines of a file of text, of those of a folder, or of standard input."""
     if place == PIPE:
-        piped = io.TextIOWrapper(sys.stdin.buffer, "utf-8", "surrogateescape", newline="")
+        piped = io.TextIOWrapper(
+            sys.stdin.buffer, encoding="utf-8", errors="surrogateescape", newline=""
+        )
         yield from _rows_of_blocks(tokenizer, "standard input", read_stream(piped))
         return
     for file in find_files(place, suffixes_of(tokenizer)).files:

@@ -49,7 +49,7 @@ def test_labels_keep_their_lines_among_empty_ones(tmp_path: Path) -> None:
     path = Path(write_lines(tmp_path / "a.csv", rows))
     blocks = [*read_blocks(path, LABELLED)]
     assert len(blocks) > 1
-    found = [(b.lines, b.labels, b.places) for b in blocks]
+    found = [(b.lines, b.labels, b.numbers) for b in blocks]
     lines, labels, places = (
         [x for each in part for x in each] for part in zip(*found, strict=True)
     )

@@ -542,7 +542,10 @@ def test_augment_can_be_turned_off() -> None:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"kind": "melodie"}, "tokenizer kind is 'melodie'; choose one of text, words, melody"),
+        (
+            {"kind": "melodie"},
+            "tokenizer kind is 'melodie'; choose one of text, words, symbols, melody",
+        ),
         ({"kind": None}, "tokenizer kind is None"),
         ({"num_bar": 2}, "melody tokenizer has no 'num_bar'; it has num_bars"),
         ({"num_bars": 0}, "num_bars is 0; it must be 1 or more"),

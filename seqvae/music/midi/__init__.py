@@ -7,10 +7,10 @@ them of PrettyMIDI objects. `read` puts a song on the grid of a piece, `write` t
 """
 
 import contextlib
-import sys
+import io
 
 # Where CI is set, pyfluidsynth prints a line as it is imported: not among the results of a command.
-with contextlib.redirect_stdout(sys.stderr):
+with contextlib.redirect_stdout(io.StringIO()):
     from pretty_midi import PrettyMIDI
 
 from seqvae.music.midi.parse import MIDI_SUFFIXES, find_midi
