@@ -85,6 +85,8 @@ def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             to_pretty_midi(piece).write(str(file))
             beats = (f"{beat * 60 / 90} {1 + beat % 4}\n" for beat in range(25))
             (file.parent / "beat_midi.txt").write_text("".join(beats))
+    to_pretty_midi(band(7)).write(str(tmp_path / "my_midis/drums.mid"))
+    to_pretty_midi(choir(7)).write(str(tmp_path / "my_midis/claps.mid"))
     (tmp_path / "my_chorales").mkdir()
     for seed in range(6):
         to_pretty_midi(choir(seed)).write(str(tmp_path / f"my_chorales/{seed}.mid"))

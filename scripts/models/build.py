@@ -29,6 +29,7 @@ import seqvae
 from seqvae.corpus.store import MANIFEST, Corpus
 from seqvae.inference.bundle import load_bundle, save_weights
 from seqvae.inference.evaluation import Evaluation
+from seqvae.inference.mixture import Mixture
 from seqvae.inference.prior import load_prior, save_prior
 from seqvae.tokenizers import save_tokenizer
 
@@ -70,7 +71,7 @@ def build(name: str, recipes: Recipe, sources: Path, work: Path) -> None:
     bundle = MODELS / name
     shutil.rmtree(bundle, ignore_errors=True)
     bundle.mkdir(parents=True)
-    round_weights(work / "runs" / name / "bundle", bundle, sources, work)
+    round_weights(work / "runs" / name / "bundle", bundle, recipe.get("components"))
     vae = seqvae.load(bundle, "cpu")
     figures = {"test": vae.evaluate(corpus, iw_samples=card.IW_SAMPLES)}
     if recipe.get("clips"):
@@ -122,8 +123,11 @@ def part_of(name: str) -> str:
     return "test" if first < HELD_OUT else "valid" if first < 2 * HELD_OUT else "train"
 
 
-def round_weights(trained: Path, bundle: Path, sources: Path, work: Path) -> None:
-    """Copy a bundle with weights and prior in float16, and without the paths of this machine."""
+def round_weights(trained: Path, bundle: Path, num_components: int | None) -> None:
+    """Copy a bundle with weights and prior in float16, and without the paths of this machine.
+
+    Of a mixture, the prior keeps as many of its heaviest components, or all.
+    """
     model, tokenizer = load_bundle(trained)
     settings = json.loads((trained / "config.json").read_text(encoding="utf-8"))["training"]
     settings["data"] = {
@@ -132,6 +136,10 @@ def round_weights(trained: Path, bundle: Path, sources: Path, work: Path) -> Non
     save_weights(bundle, model.half(), settings)
     save_tokenizer(tokenizer, bundle)
     prior = load_prior(trained, model.config.latent_dim)
+    if isinstance(prior, Mixture):
+        kept = prior.weights.argsort(descending=True)[:num_components]
+        weights = prior.weights[kept] / prior.weights[kept].sum()
+        prior = Mixture(weights, prior.means[kept], prior.scales[kept])
     assert prior is not None
     save_prior(prior, bundle, torch.float16)
 
