@@ -170,6 +170,21 @@ def test_a_note_that_is_held_into_what_is_written_is_let_sound() -> None:
     assert max(ends) == 36
 
 
+def test_the_decoder_is_given_a_note_that_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs, holding = [], Canvas.holding
+
+    def spied(self: Canvas, *arguments: Any) -> Canvas:
+        pairs.append((self, holding(self, *arguments)))
+        return pairs[-1][1]
+
+    monkeypatch.setattr(Canvas, "holding", spied)
+    held = make_notes([0, 12, 40], [8, 26, 44], [60, 64, 67])
+    model("melody").complete(to_pretty_midi(Piece(held, 4, num_steps=64)), fill="2", n=1, seed=0)
+    ((before, after),) = pairs
+    assert after.is_given.sum() - before.is_given.sum() == 26 - 16
+    assert before.is_asked.sum() - after.is_asked.sum() == 26 - 16
+
+
 def test_loudness_and_drums_are_those_of_the_clip() -> None:
     kit = make_notes(
         [0, 4, 8, 12] * 2 + [20], [1, 5, 9, 13] * 2 + [21], [35, 40] * 4 + [40], is_drum=True,

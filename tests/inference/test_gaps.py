@@ -5,6 +5,7 @@ from trained import Trained
 
 from seqvae.errors import InputError
 from seqvae.inference import gaps
+from seqvae.tokenizers import make_tokenizer
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +34,14 @@ def test_what_is_given_is_kept(sentences: Trained, text: str, start: str, end: s
         assert len(sentence) > len(start) + len(end)
         assert "___" not in sentence
     assert found == sentences.vae.complete(text, n=4, seed=1)
+
+
+def test_words_that_the_model_does_not_know_are_kept() -> None:
+    tokenizer = make_tokenizer({"kind": "words"}).train(["dogs see boats", "dogs see cats"] * 2)
+    ids = tokenizer.encode("zebras see boats")
+    assert tokenizer.decode(ids) != "zebras see boats"
+    frame = gaps.Frame("zebras", " boats", ids[:1, 0].tolist(), ids[2:, 0].tolist())
+    assert frame.text(tokenizer, ids) == "zebras see boats"
 
 
 def test_a_prefix_is_a_gap_at_the_end(sentences: Trained) -> None:
