@@ -223,7 +223,7 @@ def report(arguments: Sequence[str]) -> None:
 def play(arguments: Sequence[str]) -> None:
     """Write a page on which a model of music is played, and open it in the browser."""
     parser = Parser(prog="seqvae play", description=play.__doc__)
-    parser.add_argument("run", help="a run or a bundle")
+    parser.add_argument("run", help="a run, a bundle, or the name of a model that ships")
     parser.add_argument(
         "--out", help="the HTML file; by default play.html in the run, or here for a bundle"
     )

@@ -30,7 +30,8 @@ from seqvae.inference.metrics import unpadded
 from seqvae.inference.options import SEED_END, Drawing, Reading, Source, check_seed
 from seqvae.inference.streaming import Drawn, bars, words
 from seqvae.model.config import Sampling
-from seqvae.model.decoding import GREEDY
+from seqvae.model.decoding import GREEDY, Sequences
+from seqvae.model.given import Given
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.noise import row_seeds
 from seqvae.model.vae import SequenceVAE
@@ -186,6 +187,21 @@ class Codec:
             ids += unpadded(self.model.decode(codes, sampling, **how))
         return ids
 
+    def around(
+        self,
+        given: Given,
+        z: Float[Tensor, "N Z"],
+        sampling: Sampling,
+        generator: torch.Generator,
+        conditions: Sequence[Ids] | None = None,
+        pitch_classes: Sequence[NDArray[np.bool_]] | None = None,
+    ) -> Iterator[Sequences]:
+        """Sequences with tokens that are given, and all others drawn, some rows at a time."""
+        for codes, how in self._batches_of_codes(
+            z, sampling, generator, conditions, pitch_classes, given
+        ):
+            yield self.model.decode(codes, sampling, **how)
+
     def _batches_of_codes(
         self,
         z: Float[Tensor, "N Z"],
@@ -193,8 +209,9 @@ class Codec:
         generator: torch.Generator | None,
         conditions: Sequence[Ids] | None,
         pitch_classes: Sequence[NDArray[np.bool_]] | None,
+        given: Given | None = None,
     ) -> Iterator[tuple[Float[Tensor, "B Z"], dict[str, Any]]]:
-        """Codes that are decoded together: seeds of their draws, conditions, allowed tokens."""
+        """Codes that are decoded together: seeds, conditions, and tokens allowed or given."""
         seeds = None
         if sampling.temperature > 0:
             seeds = row_seeds(len(z), generator or self.generator(None))
@@ -206,6 +223,8 @@ class Codec:
             if pitch_classes is not None:
                 assert isinstance(self.tokenizer, KeySettings)
                 how["allowed"] = allowed_tokens(self.tokenizer, pitch_classes[chunk], self.device)
+            if given is not None:
+                how["given"] = Given(given.ids[chunk], given.where[chunk])
             yield z[chunk], how
 
     # Clips -> outputs

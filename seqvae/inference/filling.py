@@ -14,17 +14,13 @@ from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from seqvae.inference.bounds import allowed_tokens
-from seqvae.inference.codec import BATCH_SIZE, Codec
+from seqvae.inference.codec import Codec
 from seqvae.inference.conditioning import Conditioned, Observation
 from seqvae.inference.mixture import Mixture
 from seqvae.model.config import Sampling
 from seqvae.model.decoder import HierarchicalDecoder
-from seqvae.model.decoding import EVERYTHING, Allowed
 from seqvae.model.given import Given
-from seqvae.model.noise import row_seeds
 from seqvae.tokenizers.contract import Example
-from seqvae.tokenizers.keys import KeySettings
 
 SPREAD = 0.3  # of codes: 1 is a draw of what is possible, 0 the most likely one
 MIN_SAMPLES, MAX_SAMPLES, PER_DIM = 128, 1024, 4
@@ -46,7 +42,8 @@ class Filler:
         Others are of `pitch_classes` (12,), one array for each window that is to be filled.
         """
         self.codec, self.prior, self.where = codec, prior, where.to(codec.device)
-        self.pitch_classes = pitch_classes
+        bounded = pitch_classes is not None and not all(each.all() for each in pitch_classes)
+        self.pitch_classes = pitch_classes if bounded else None
         decoder = codec.model.decoder
         self.num_slices, steps = 1, len(where)
         if isinstance(decoder, HierarchicalDecoder):
@@ -65,10 +62,10 @@ class Filler:
         ids = ids.to(self.codec.device)
         if not self.codec.model.config.latent_dim:
             no_code = torch.zeros(len(ids), 0, device=ids.device)
-            return self._decoded(ids, no_code, self.where, sampling, generator)
+            return self._decoded(ids, no_code, self.where, sampling, generator, self.pitch_classes)
         seen = self._encoded(self._blanked(ids))
         z = self._conditions(ids, generator).sample(seen, SPREAD, generator)
-        return self._decoded(ids, z, self.where, sampling, generator)
+        return self._decoded(ids, z, self.where, sampling, generator, self.pitch_classes)
 
     def _blanked(self, ids: Int[Tensor, "N T _"]) -> Int[Tensor, "N T _"]:
         """Windows that rest where nothing is given."""
@@ -87,33 +84,14 @@ class Filler:
         where: Bool[Tensor, "T C"],
         sampling: Sampling,
         generator: torch.Generator,
+        pitch_classes: Sequence[NDArray[np.bool_]] | None = None,
     ) -> Int[Tensor, "N T _"]:
         """Windows with drawn tokens where none is given."""
-        model, num_channels = self.codec.model, where.shape[1]
-        seeds: Sequence[int] | None = None
-        if sampling.temperature > 0:
-            seeds = row_seeds(len(z), generator)
-        drawn = []
-        for start in range(0, len(z), BATCH_SIZE):
-            chunk = slice(start, start + BATCH_SIZE)
-            known = ids[chunk, :, :num_channels]
-            given = Given.of_slots(known, where.expand_as(known), model.steps.slot_size)
-            conditions = ids[chunk, :, num_channels:] if ids.shape[2] > num_channels else None
-            own = None if seeds is None else seeds[chunk]
-            tokens = model.decode(
-                z[chunk], sampling, own, conditions=conditions, given=given,
-                allowed=self._allowed(chunk) if where is self.where else EVERYTHING,
-            )  # fmt: skip
-            drawn.append(tokens.ids)
-        return torch.cat(drawn)
-
-    def _allowed(self, rows: slice) -> Allowed:
-        """Tokens of the pitch classes; all where there are none, as of samples."""
-        if self.pitch_classes is None or not isinstance(self.codec.tokenizer, KeySettings):
-            return EVERYTHING
-        if all(classes.all() for classes in self.pitch_classes):
-            return EVERYTHING
-        return allowed_tokens(self.codec.tokenizer, self.pitch_classes[rows], self.codec.device)
+        known = ids[..., : where.shape[1]]
+        given = Given.of_slots(known, where.expand_as(known), self.codec.model.steps.slot_size)
+        conditions = [*ids[..., where.shape[1] :].cpu().numpy()]
+        drawn = self.codec.around(given, z, sampling, generator, conditions, pitch_classes)
+        return torch.cat([sequences.ids for sequences in drawn])
 
     def _conditions(self, ids: Int[Tensor, "N T _"], generator: torch.Generator) -> Conditioned:
         """The prior given what is known."""

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seqvae.errors import InputError, shown
-from seqvae.inference.codec import BATCH_SIZE, Codec, sampling_of
+from seqvae.inference.codec import Codec, sampling_of
 from seqvae.inference.conditioning import Conditioned, Observation
 from seqvae.inference.inputs import windows_of
 from seqvae.inference.likelihood import most_likely
@@ -25,7 +25,6 @@ from seqvae.inference.mixture import Mixture
 from seqvae.inference.options import Complete, Reading
 from seqvae.model.config import Sampling
 from seqvae.model.given import Given
-from seqvae.model.noise import row_seeds
 from seqvae.tokenizers.contract import Example, Ids, TextTokenizer
 
 GAP = re.compile("_{3,}")
@@ -137,23 +136,16 @@ def _filled(
     generator: torch.Generator,
 ) -> Iterator[tuple[float, Ids]]:
     """Sentences with so many tokens in the gap, each with the nats of what was given."""
-    model, device = codec.model, codec.device
-    tokens = torch.zeros(model.steps.max_steps, 1, dtype=torch.long, device=device)
+    device = codec.device
+    tokens = torch.zeros(codec.model.steps.max_steps, 1, dtype=torch.long, device=device)
     where = torch.zeros_like(tokens, dtype=torch.bool)
     end = len(frame.first) + length
-    for start, given in ((0, frame.first), (end, frame.last)):
-        tokens[start : start + len(given), 0] = torch.tensor(given, dtype=torch.long)
-        where[start : start + len(given)] = True
-    seeds = row_seeds(len(z), generator) if sampling.temperature > 0 else None
-    for start in range(0, len(z), BATCH_SIZE):
-        codes = z[start : start + BATCH_SIZE]
-        shape = (len(codes), -1, -1)
-        drawn = model.decode(
-            codes,
-            sampling,
-            None if seeds is None else seeds[start : start + BATCH_SIZE],
-            given=Given(tokens.expand(shape), where.expand(shape)),
-        )
+    for start, known in ((0, frame.first), (end, frame.last)):
+        tokens[start : start + len(known), 0] = torch.tensor(known, dtype=torch.long)
+        where[start : start + len(known)] = True
+    shape = (len(z), -1, -1)
+    given = Given(tokens.expand(shape), where.expand(shape))
+    for drawn in codec.around(given, z, sampling, generator):
         assert drawn.given_nats is not None
         rows = zip(drawn.ids.cpu().numpy(), drawn.lengths.tolist(), strict=True)
         for (ids, size), nats in zip(rows, drawn.given_nats.tolist(), strict=True):

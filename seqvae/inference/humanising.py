@@ -18,11 +18,10 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
-from seqvae.inference.codec import BATCH_SIZE, Codec
+from seqvae.inference.codec import Codec
 from seqvae.inference.options import Humanise, Source
 from seqvae.model.config import Sampling
 from seqvae.model.given import Given
-from seqvae.model.noise import row_seeds
 from seqvae.music.loops import repeated
 from seqvae.music.midi import Original, PrettyMIDI, read_midi
 from seqvae.music.notes import NUM_VELOCITIES, bin_velocities, make_notes
@@ -103,25 +102,14 @@ def _played(
     """The tokens of windows with their hits given, and loudness and timing drawn."""
     z = codec.posterior(windows).mean
     sampling = Sampling(temperature=how.temperature, top_k=how.top_k, top_p=how.top_p)
-    seeds = row_seeds(len(z), generator) if how.temperature > 0 else None
     ids = torch.from_numpy(np.stack([window.ids for window in windows])).to(codec.device)
     num_channels = len(tokenizer.vocab_sizes)
     hits, conditions = ids[..., 0], ids[..., num_channels:]
     silent = hits[..., None] >> torch.arange(len(BITS), device=hits.device) & 1 == 0  # (B, T, 9)
     where = torch.cat([torch.ones_like(silent[..., :1]), silent, silent], dim=-1)
     given = torch.where(where, ids[..., :num_channels], 0)
-    drawn = []
-    for start in range(0, len(z), BATCH_SIZE):
-        rows = slice(start, start + BATCH_SIZE)
-        decoded = codec.model.decode(
-            z[rows],
-            sampling,
-            None if seeds is None else seeds[rows],
-            conditions=conditions[rows] if conditions.shape[-1] else None,
-            given=Given(given[rows], where[rows]),
-        )
-        drawn.append(decoded.ids.cpu().numpy())
-    return np.concatenate(drawn)
+    drawn = codec.around(Given(given, where), z, sampling, generator, [*conditions.cpu().numpy()])
+    return np.concatenate([sequences.ids.cpu().numpy() for sequences in drawn])
 
 
 @dataclass(frozen=True, eq=False)

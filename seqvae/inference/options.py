@@ -180,11 +180,13 @@ class Reconstruct(Reading, Drawing):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Humanise(Reading, Sampling):
+class Humanise(Hearing, Sampling):
     """Give drums the loudness and the timing of a groove model; every note of the file stays."""
 
     inputs: Source | Sequence[Source] = field(kw_only=False)
     """MIDI files."""
+    bar: int | None = None
+    """Take only the window that begins at this bar, counted from 1."""
     velocity: float = 1.0
     """How far the loudness goes from that of the file, 0, to that of the model, 1."""
     timing: float = 1.0
@@ -199,8 +201,6 @@ class Humanise(Reading, Sampling):
         super().__post_init__()
         check_seed(self.seed)
         within(self, 0, 1, "velocity", "timing", closed=True)
-        if self.beats is not None:
-            raise InputError("humanise takes the bars of the file itself; leave --beats out")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,6 +87,7 @@ class TrainedVAE(Estimator):
         """
         self.codec, self.bundle, self.run = codec, bundle, run
         self._prior = prior
+        self._mixture: Mixture | None = None
         self._directions: Directions | None = None
 
     @classmethod
@@ -138,7 +139,14 @@ class TrainedVAE(Estimator):
             InputError: it has not, or its codes are not those of this model.
         """
         check_density(density, self.model.config.latent_dim, self.codec.generator(0))
-        self._prior = density
+        self._prior, self._mixture = density, None
+
+    @property
+    def mixture(self) -> Mixture:
+        """The prior, or the mixture that stands for it where a closed form is needed."""
+        if self._mixture is None:
+            self._mixture = as_mixture(self.prior)
+        return self._mixture
 
     @property
     def directions(self) -> Directions:
@@ -296,10 +304,10 @@ class TrainedVAE(Estimator):
             InputError: the input cannot be read, or what is asked of it is impossible.
         """
         if self.tokenizer.modality == "text":
-            return [*complete_sentence(self.codec, as_mixture(self.prior), how)]
+            return [*complete_sentence(self.codec, self.mixture, how)]
         from seqvae.inference.completion import complete_clip  # it reads MIDI
 
-        return [*complete_clip(self.codec, as_mixture(self.prior), how)]
+        return [*complete_clip(self.codec, self.mixture, how)]
 
     @verb(options.Analogy)
     def analogy(self, how: options.Analogy) -> list[Item]:

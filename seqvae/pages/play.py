@@ -20,7 +20,6 @@ from seqvae.errors import InputError
 from seqvae.inference.bundle import BUNDLE, CARD, open_corpus
 from seqvae.inference.directions import Directions
 from seqvae.inference.measures import ATTRIBUTES
-from seqvae.inference.prior import Prior, as_mixture
 from seqvae.inference.trained import TrainedVAE
 from seqvae.pages.clip import grid_data
 from seqvae.pages.model_data import Weights, model_data
@@ -63,7 +62,9 @@ def gather(vae: TrainedVAE, title: str) -> Data:
     card = _card(vae)
     points, names = map_points(vae)
     directions = _directions(vae)
-    weights = {**_prior(vae.prior), "points": points}
+    # The page draws from a mixture, whatever the prior is.
+    prior = {f"prior.{name}": value for name, value in vae.mixture.parts().items()}
+    weights = {**prior, "points": points}
     if directions is not None:
         weights |= _scores(directions.score)
     model = model_data(vae.model, weights)
@@ -167,11 +168,6 @@ def _scores(score: nn.Module) -> Weights:
         for number, layer in enumerate(layers)
         for kind, weight in layer.named_parameters()
     }
-
-
-def _prior(prior: Prior) -> Weights:
-    """The page draws from a mixture."""
-    return {f"prior.{name}": value for name, value in as_mixture(prior).parts().items()}
 
 
 def _card(vae: TrainedVAE) -> str:

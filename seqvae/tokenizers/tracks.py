@@ -69,7 +69,7 @@ class TrackSettings:
     def warn_of_rest(
         self, piece: Piece, parts: Sequence[Part], taken: Sequence[Part], notes: Dropped
     ) -> None:
-        """Say in one line what of a clip is not taken: other tracks, and notes of those taken."""
+        """Say in one line what of a clip is not heard: other tracks, and notes of those taken."""
         rest = [part for part in parts if not any(part is one for one in taken)]
         said = []
         if rest:
@@ -77,7 +77,7 @@ class TrackSettings:
         if lost := Dropped({reason: n for reason, n in notes.items() if reason.unit == "note"}):
             said.append(in_words(lost))
         if said:
-            logger.warning("%s: left out: %s", piece.name[:60] or "the clip", "; ".join(said))
+            logger.warning("%s: not heard: %s", piece.name[:60] or "the clip", "; ".join(said))
 
     def nothing_taken(self, parts: Sequence[Part], notes: Dropped) -> InputError:
         """The error of a clip that has notes, but none for this representation."""

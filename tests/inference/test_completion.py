@@ -185,6 +185,14 @@ def test_the_decoder_is_given_a_note_that_is_held(monkeypatch: pytest.MonkeyPatc
     assert before.is_asked.sum() - after.is_asked.sum() == 26 - 16
 
 
+def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    midi = clip_for("trio", 0)
+    how: dict[str, Any] = {"keep": "1-2,drums", "n": 3, "temperature": 1.0, "seed": 0}
+    together = [rows(clip) for clip in model("trio").complete(midi, **how)]
+    monkeypatch.setattr("seqvae.inference.codec.BATCH_SIZE", 2)
+    assert [rows(clip) for clip in model("trio").complete(midi, **how)] == together
+
+
 def test_loudness_and_drums_are_those_of_the_clip() -> None:
     kit = make_notes(
         [0, 4, 8, 12] * 2 + [20], [1, 5, 9, 13] * 2 + [21], [35, 40] * 4 + [40], is_drum=True,

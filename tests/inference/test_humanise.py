@@ -191,5 +191,3 @@ def test_what_cannot_be_humanised(tmp_path: Path, melodies: Trained, sentences: 
         sentences.vae.humanise("A man.")
     with pytest.raises(InputError, match=r"velocity is 1.5"):
         model().humanise(file, velocity=1.5)
-    with pytest.raises(InputError, match="bars of the file itself; leave --beats out"):
-        model().humanise(file, beats="beats.txt")

@@ -67,7 +67,7 @@ def test_the_public_names_of_the_facade_are_the_verbs_and_its_parts() -> None:
     # And `codec`, `bundle` and `run`, which an instance has.
     of_scikit_learn = {"fit", "transform", "inverse_transform", "get_params", "set_params"}
     assert names - of_scikit_learn == {
-        *VERBS, "load", "model", "tokenizer", "prior", "directions"
+        *VERBS, "load", "model", "tokenizer", "prior", "mixture", "directions"
     }  # fmt: skip
 
 

@@ -16,8 +16,9 @@ from seqvae.errors import InputError
 from seqvae.inference import prior as prior_module
 from seqvae.inference.codec import Codec
 from seqvae.inference.mixture import Mixture, fit_mixture
-from seqvae.inference.prior import augmented, fit_prior_of, load_prior, save_prior
+from seqvae.inference.prior import as_mixture, augmented, fit_prior_of, load_prior, save_prior
 from seqvae.inference.slices import SlicePrior
+from seqvae.inference.trained import TrainedVAE
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.tokenizers.contract import Example
 from seqvae.tokenizers.melody import MelodyTokenizer
@@ -201,3 +202,31 @@ def test_a_kind_of_later_versions_is_named(tmp_path: Path) -> None:
     save_file({"x": torch.zeros(1)}, tmp_path / "prior.safetensors", {"kind": "flow"})
     with pytest.raises(InputError, match=r"prior of kind 'flow', but .* reads mixture, slices"):
         load_prior(tmp_path, 2)
+
+
+class Uniform:
+    """A density that is no mixture."""
+
+    def sample(self, num_codes: int, generator: torch.Generator, /) -> torch.Tensor:
+        return torch.rand(num_codes, 2, generator=generator)
+
+    def log_prob(self, z: torch.Tensor, /) -> torch.Tensor:
+        return torch.zeros(len(z))
+
+
+def test_what_is_no_mixture_has_one_of_its_draws() -> None:
+    plain = Mixture.standard(4)
+    assert as_mixture(plain) is plain
+    slices = SlicePrior(2, 2).eval()
+    z = slices.draw(3000, 1.0, generator(1))
+    drawn = as_mixture(slices).sample(3000, generator(2))
+    torch.testing.assert_close(drawn.mean(0), z.mean(0), atol=0.1, rtol=0)
+    torch.testing.assert_close(torch.cov(drawn.mT), torch.cov(z.mT), atol=0.1, rtol=0)
+
+
+def test_a_mixture_stands_for_a_prior_until_there_is_another() -> None:
+    vae = TrainedVAE(Codec(tiny_vae(latent_dim=2), MelodyTokenizer(num_bars=1)), prior=Uniform())
+    assert vae.mixture is vae.mixture  # fitted once
+    assert vae.mixture.means.mean().item() == pytest.approx(0.5, abs=0.1)
+    vae.prior = Mixture.standard(2)
+    assert vae.mixture is vae.prior

@@ -11,7 +11,6 @@ from trained import Trained
 
 from seqvae.errors import InputError
 from seqvae.inference.mixture import Mixture
-from seqvae.inference.slices import SlicePrior
 from seqvae.pages import play
 from seqvae.pages.play import write_play
 from seqvae.tokenizers.contract import Example
@@ -33,15 +32,16 @@ def test_its_map_has_held_out_sequences_with_their_names(
     assert data["licence"] is None
 
 
-def test_a_prior_that_is_no_mixture_is_drawn_from_by_one() -> None:
-    plain = Mixture.standard(4)
-    assert torch.equal(play._prior(plain)["prior.scales"], plain.scales)
-    slices = SlicePrior(2, 2).eval()
-    z = slices.draw(3000, 1.0, torch.Generator().manual_seed(1))
-    page = Mixture(*(play._prior(slices)[f"prior.{name}"] for name in vars(plain)))
-    drawn = page.sample(3000, torch.Generator().manual_seed(2))
-    torch.testing.assert_close(drawn.mean(0), z.mean(0), atol=0.1, rtol=0)
-    torch.testing.assert_close(torch.cov(drawn.mT), torch.cov(z.mT), atol=0.1, rtol=0)
+def test_the_page_draws_from_the_mixture(
+    melodies: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Mixture.standard(melodies.vae.model.config.latent_dim)
+    monkeypatch.setattr(melodies.vae, "_mixture", other)
+    seen = {}
+    monkeypatch.setattr(play, "model_data", lambda _, weights: seen.update(weights) or {})
+    play.gather(melodies.vae, "tiny")
+    for name, value in other.parts().items():
+        assert torch.equal(seen[f"prior.{name}"], value)
 
 
 def test_a_bundle_alone_is_enough(melodies: Trained, tmp_path: Path) -> None:

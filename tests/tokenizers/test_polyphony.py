@@ -88,7 +88,7 @@ def test_what_one_instrument_cannot_be_is_said(caplog: pytest.LogCaptureFixture)
     (example,) = ONE_BAR.encode(band)
     assert (example.program, example.tracks) == (5, {0: tracks[0]})  # it has the most notes
     assert [record.getMessage() for record in caplog.records] == [
-        "a.mid: left out: track 3 'Kit' (drums: channel 10); --tracks says which track is what",
+        "a.mid: not heard: track 3 'Kit' (drums: channel 10); --tracks says which track is what",
         "a.mid: several programs, heard as one instrument",
     ]
     extraction = SCORE.extract(band)

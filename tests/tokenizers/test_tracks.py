@@ -53,7 +53,7 @@ def test_what_a_clip_loses_is_said_in_one_line(
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == bool(left_out)
     for message in messages:
-        assert message.startswith("clip.mid: left out: track ")
+        assert message.startswith("clip.mid: not heard: track ")
         assert message.endswith("; --tracks says which track is what")
         assert [name for name in ("Lead", "Bass", "Drums", "Strings") if f"'{name}' (" in message
                 ] == left_out  # fmt: skip
@@ -67,9 +67,9 @@ def test_notes_of_chords_and_strange_drums_are_said_too(caplog: pytest.LogCaptur
     twice = make_notes([0, 0], [8, 8], [60, 60])
     tokenizer("polyphony").encode(piece(("", twice)))
     assert [record.getMessage() for record in caplog.records] == [
-        "the clip: left out: 1 note: at the same step as another of its track",
-        "clip.mid: left out: 1 note: a drum outside the nine classes",
-        "clip.mid: left out: 1 note: struck twice at once",
+        "the clip: not heard: 1 note: at the same step as another of its track",
+        "clip.mid: not heard: 1 note: a drum outside the nine classes",
+        "clip.mid: not heard: 1 note: struck twice at once",
     ]
 
 

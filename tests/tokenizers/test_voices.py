@@ -90,7 +90,7 @@ def test_drums_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
     assert AS_WRITTEN.extract(with_kit).dropped == {NOT_TAKEN["drums"]: 1}
     with caplog.at_level(logging.WARNING):
         (example,) = AS_WRITTEN.encode(with_kit)
-    assert "left out: track 5 (drums" in caplog.text
+    assert "not heard: track 5 (drums" in caplog.text
     assert example.ids.tolist() == AS_WRITTEN.encode(hymn)[0].ids.tolist()
     with pytest.raises(InputError, match=r"no voices in it.*--tracks 'melody: track=5'"):
         AS_WRITTEN.encode(Piece(kit, 4))
