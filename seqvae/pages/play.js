@@ -23,10 +23,11 @@ const WORDS = {
   note_density: ["fewer notes", "more notes"], average_pitch: ["lower", "higher"],
   pitch_range: ["narrower", "wider"], average_interval: ["smaller steps", "larger leaps"],
   average_duration: ["shorter notes", "longer notes"],
-  scale_membership: ["out of the scale", "in the scale"],
+  scale_membership: ["out of the scale", "in the scale"], minorness: ["more major", "more minor"],
+  register: ["lower register", "higher register"],
   eighth_syncopation: ["on the beat", "off the beat"],
   sixteenth_syncopation: ["straight", "syncopated"], repetition: ["ever new", "repeating"],
-  mean_velocity: ["softer", "louder"], velocity_range: ["even", "dynamic"],
+  mean_velocity: ["softer", "louder"], swing: ["straight", "swung"],
 };
 const MAX_AMOUNT = 2;
 const CORNERS = ["A", "B", "C", "D"];

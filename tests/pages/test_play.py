@@ -1,6 +1,7 @@
 """What the page of `play` holds."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from trained import Trained
 
 from seqvae.errors import InputError
 from seqvae.inference.mixture import Mixture
+from seqvae.music.features import MEASURES
 from seqvae.pages import play
 from seqvae.pages.play import write_play
 from seqvae.tokenizers.contract import Example
@@ -81,3 +83,9 @@ def test_what_cannot_be_played_is_refused(sentences: Trained, tmp_path: Path) ->
     with pytest.raises(InputError, match="a model of text; the page plays music"):
         write_play(sentences.run, tmp_path / "a.html")
     assert not list(tmp_path.iterdir())
+
+
+def test_every_attribute_has_words_for_less_and_more() -> None:
+    script = (Path(play.__file__).parent / "play.js").read_text(encoding="utf-8")
+    (words,) = re.findall(r"const WORDS = \{\n(.*?)\n\};", script, flags=re.S)
+    assert {*re.findall(r"(\w+): \[", words)} == {*MEASURES}
