@@ -19,7 +19,7 @@ from benchmarking import split_at_dashes
 from trained import band, choir, load_script, write_tunes
 
 from seqvae import cli
-from seqvae.inference import directions
+from seqvae.inference import directions, filling, slices
 from seqvae.inference import trained as generation
 from seqvae.music.midi import to_pretty_midi
 from seqvae.music.notes import Metre
@@ -111,6 +111,9 @@ def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(f"{label},text\n{rows}", encoding="utf-8")
     monkeypatch.setattr(generation, "MAX_MUSIC_WINDOWS", 40)
     monkeypatch.setattr(directions, "STEPS", 20)
+    monkeypatch.setattr(slices, "MAX_STEPS", 20)
+    monkeypatch.setattr(filling, "MIN_SAMPLES", 20)
+    monkeypatch.setattr(filling, "PER_DIM", 1)
     monkeypatch.setattr("webbrowser.open", lambda url: True)
     monkeypatch.setattr(make_examples, "EXAMPLES", tmp_path / "examples")
     return tmp_path

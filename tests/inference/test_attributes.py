@@ -80,7 +80,10 @@ def test_changes_are_in_units_of_the_spread_and_wanted_the_way_they_go(
     assert float(moved.success[0]) == pytest.approx(float((after < before).double().mean()))
 
 
-def test_labels_are_one_attribute_more(copy: TrainedVAE, tmp_path: Path) -> None:
+def test_labels_are_one_attribute_more(
+    copy: TrainedVAE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directions, "STEPS", 100)
     file = tmp_path / "animals.tsv"
     rows = ["people\tA man likes the sea.", "dogs\tTwo dogs draw trees."] * 20
     file.write_text("\n".join(rows) + "\n")
@@ -116,7 +119,10 @@ def test_labels_that_do_not_match_are_named(
         copy.attributes(labels=tmp_path / "joy.tsv")
 
 
-def test_labels_of_music_name_files_beside_them(melodies: Trained, tmp_path: Path) -> None:
+def test_labels_of_music_name_files_beside_them(
+    melodies: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(directions, "STEPS", 100)
     shutil.copytree(melodies.run, tmp_path / "run")
     for number in range(4):
         shutil.copy(melodies.source / f"tune_{number:04d}.mid", tmp_path)
