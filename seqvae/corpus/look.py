@@ -55,7 +55,7 @@ class Look:
 
     file: Path
     piece: Piece
-    parts: list[Part]
+    parts: Sequence[Part]
     """The tracks that have notes, each with its role and the reason for it."""
     verdicts: dict[str, str]
     """For each kind of model, how many training windows the file gives it, and what is left out."""

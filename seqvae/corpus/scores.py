@@ -23,6 +23,7 @@ from seqvae.music.beat_files import beats_beside, file_beside, read_beats
 from seqvae.music.chords import read_chords
 from seqvae.music.loops import repeated
 from seqvae.music.midi import read_midi
+from seqvae.music.notes import Piece
 from seqvae.music.timing import (
     NO_GRID,
     OFF_GRID,
@@ -99,8 +100,14 @@ def extract_file(
     if any(ids.dtype != dtype for ids in extraction.sequences[:1]):  # they go between processes
         narrow = [ids.astype(dtype) for ids in extraction.sequences]
         extraction = replace(extraction, sequences=narrow)
-    tune = signature(piece) if isinstance(tokenizer, KeySettings) else NO_TUNE
-    return FileResult(played.hexdigest(), extraction, tune=tune)
+    return FileResult(played.hexdigest(), extraction, tune=_tune(piece, tokenizer))
+
+
+def _tune(piece: Piece, tokenizer: MusicTokenizer) -> Signature:
+    """The signature of the melody that a tokenizer of pitches hears."""
+    if not isinstance(tokenizer, KeySettings):
+        return NO_TUNE
+    return signature(piece, tokenizer.parts(piece) if "melody" in tokenizer.roles else None)
 
 
 @dataclass(frozen=True, eq=False)

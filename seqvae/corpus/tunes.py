@@ -1,65 +1,66 @@
 """Which files play the same tune: in another key, at another tempo, or in another arrangement.
 
 A tune is known by its melody alone, as the set of its runs of six intervals. Repeated notes count
-once, and rhythm does not count. A signature of 64 numbers stands for the set: the share in which
-two signatures agree estimates how much of the two sets is common (MinHash, Broder 1997). Files that
-agree in a pair of numbers are compared, so that the time grows with the number of files, not with
-that of their pairs.
+once, and rhythm does not count. A signature of 64 numbers stands for the set: runs are hashed to
+points of a circle, and each number is the first one that follows one of 64 even places. Two sets
+agree at a place where the first point of both together is common to them; the share of such places
+estimates how much of the sets is common (MinHash, Broder 1997, with one hash for all numbers as in
+Shrivastava and Li 2014). Files that agree in a pair of numbers are compared, so that the time grows
+with the number of files, not with that of their pairs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.music.notes import Notes, Piece, melody_line, pitched_notes
-from seqvae.music.roles import parts_of
+from seqvae.music.notes import Piece, pitched_notes
+from seqvae.music.roles import Part, parts_of
 
-NUM_INTERVALS = 6  # of a run
+RUN = 6  # intervals
 WIDEST = 15  # semitones that are told apart
 MIN_RUNS = 16  # different ones; fewer are a figure that many pieces share
-NUM_HASHES = 64
+SIZE = 64  # numbers of a signature
 MIN_ALIKE = 0.3  # of two signatures
 COMPARED = 2**16  # pairs that are compared at a time
 
-Signature = NDArray[np.uint32]  # (NUM_HASHES,), or (0,) where there is no tune
+Signature = NDArray[np.uint32]  # (SIZE,), or (0,) where there is no tune
 
-_rng = np.random.default_rng(0)
-FACTORS = _rng.integers(2**63, size=NUM_HASHES, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-OFFSETS = _rng.integers(2**63, size=NUM_HASHES, dtype=np.uint64)
+NUM_INTERVALS = 2 * WIDEST + 1
+WEIGHTS = NUM_INTERVALS ** np.arange(RUN)  # a run as one number
+FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio (Knuth 1998, 6.4)
+PLACES = np.arange(SIZE, dtype=np.uint64) << np.uint64(58)
 NO_TUNE: Signature = np.empty(0, np.uint32)
 
 
-def signature(piece: Piece) -> Signature:
-    """The signature of the melody of a piece; empty where it is too short or simple to tell."""
-    pitches = _melody(piece)["pitch"].astype(np.int64)
-    intervals = np.diff(pitches)
-    intervals = intervals[intervals != 0].clip(-WIDEST, WIDEST) + WIDEST
-    if len(intervals) < NUM_INTERVALS:
+def signature(piece: Piece, parts: Sequence[Part] | None = None) -> Signature:
+    """The signature of the melody of a piece; empty where it is too short or simple to tell.
+
+    `parts` are its tracks with their roles, where they are known.
+    """
+    pitches = _melody(piece, parts_of(piece) if parts is None else parts).astype(np.int64)
+    intervals = pitches[1:] - pitches[:-1]
+    intervals = intervals[intervals != 0]
+    if len(intervals) < RUN:
         return NO_TUNE
-    num_runs = len(intervals) - NUM_INTERVALS + 1
-    numbers = intervals[:num_runs].copy()
-    for later in range(1, NUM_INTERVALS):
-        numbers *= 2 * WIDEST + 1
-        numbers += intervals[later : later + num_runs]
-    numbers.sort()
-    runs = numbers[np.append(True, numbers[1:] != numbers[:-1])].astype(np.uint64)
-    if len(runs) < MIN_RUNS:
+    np.minimum(np.maximum(intervals, -WIDEST, out=intervals), WIDEST, out=intervals)
+    points = np.correlate(intervals + WIDEST, WEIGHTS).astype(np.uint64) * FACTOR
+    points.sort()
+    if np.count_nonzero(points[1:] != points[:-1]) + 1 < MIN_RUNS:
         return NO_TUNE
-    hashes = runs[:, None] * FACTORS
-    hashes += OFFSETS
-    lowest: Signature = (hashes.min(0) >> np.uint64(32)).astype(np.uint32)
-    return lowest
+    following = points.take(points.searchsorted(PLACES), mode="wrap")
+    return (following >> np.uint64(32)).astype(np.uint32)
 
 
-def _melody(piece: Piece) -> Notes:
-    """The melody of a piece; of all pitched notes the highest, where no track is one."""
-    tracks = piece.notes["track"]
-    if len(tracks) and (tracks != tracks[0]).any():
-        for part in parts_of(piece):
-            if part.role == "melody":
-                return part.line
-    return melody_line(pitched_notes(piece))
+def _melody(piece: Piece, parts: Iterable[Part]) -> NDArray[np.int16]:
+    """The pitches of the melody; of all pitched notes the highest, where no track is one."""
+    notes = next((part.notes for part in parts if part.role == "melody"), None)
+    if notes is None:
+        notes = pitched_notes(piece)
+    is_highest = np.ones(len(notes), np.bool_)  # of its onset
+    np.not_equal(notes["start"][1:], notes["start"][:-1], out=is_highest[:-1])
+    pitches: NDArray[np.int16] = notes["pitch"][is_highest]
+    return pitches
 
 
 def same_tunes(signatures: Sequence[Signature]) -> NDArray[np.int64]:
@@ -76,10 +77,11 @@ def same_tunes(signatures: Sequence[Signature]) -> NDArray[np.int64]:
 
 
 def _alike(known: NDArray[np.uint32]) -> list[tuple[int, int]]:
-    """Pairs of signatures (N, NUM_HASHES) that are alike, enough of them to join all that are."""
+    """Pairs of signatures (N, SIZE) that are alike, enough of them to join all that are."""
     found: set[tuple[int, int]] = set()
-    for band in range(0, NUM_HASHES, 2):
-        keys = known[:, band].astype(np.uint64) << np.uint64(32) | known[:, band + 1]
+    for place in range(SIZE // 2):
+        opposite = place + SIZE // 2  # neighbours often are one point
+        keys = known[:, place].astype(np.uint64) << np.uint64(32) | known[:, opposite]
         order = np.argsort(keys, kind="stable")
         places = np.flatnonzero(keys[order[1:]] == keys[order[:-1]])
         for start in range(0, len(places), COMPARED):

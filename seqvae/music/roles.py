@@ -8,6 +8,7 @@ melody, and the lowest is the bass if it lies below C4 most of the time.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -69,12 +70,13 @@ class Part:
         return float(self.line["pitch"].mean())
 
 
+@lru_cache(maxsize=2)  # a piece is asked for its windows, as written and moved, and for its tune
 def parts_of(
     piece: Piece,
-    wanted: Sequence[str] = ("melody", "bass", "drums"),
-    rules: Sequence[Rule] = (),
+    wanted: tuple[str, ...] = ("melody", "bass", "drums"),
+    rules: tuple[Rule, ...] = (),
     max_chord_share: float = MAX_CHORD_SHARE,
-) -> list[Part]:
+) -> tuple[Part, ...]:
     """The tracks of a piece that have notes, each with its role and a reason for it.
 
     `wanted` are the roles that a model distinguishes: where it knows no bass, basses are lines.
@@ -93,7 +95,7 @@ def parts_of(
     for role in ("melody", "bass"):
         if role in wanted and any(part.role == "line" for part in parts):
             parts = _picked(parts, role, rules)
-    return parts
+    return tuple(parts)
 
 
 def _notes_of_tracks(notes: Notes) -> dict[int, Notes]:

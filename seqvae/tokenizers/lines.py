@@ -56,12 +56,12 @@ class LineSettings(KeySettings):
                 f"{section}pitches {self.min_pitch}..{self.max_pitch}; they must rise within 0..127"
             )
 
-    def parts(self, piece: Piece) -> list[Part]:
+    def parts(self, piece: Piece) -> tuple[Part, ...]:
         """All tracks of a piece with their roles."""
         parts = super().parts(piece)
         if self.overlaps == "last":
             return parts
-        return [replace(part, is_outermost=True, lines={}) for part in parts]
+        return tuple(replace(part, is_outermost=True, lines={}) for part in parts)
 
     @property
     def _max_chord_share(self) -> float:

@@ -47,7 +47,7 @@ class TrackSettings:
         """The rules, parsed."""
         return parse_rules(self.tracks)
 
-    def parts(self, piece: Piece) -> list[Part]:
+    def parts(self, piece: Piece) -> tuple[Part, ...]:
         """All tracks of a piece with their roles."""
         return parts_of(piece, self.roles, self.rules, self._max_chord_share)
 

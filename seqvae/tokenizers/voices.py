@@ -119,9 +119,10 @@ class VoicesTokenizer(LineSettings, GridSettings, MusicTokenizer):
         self.warn_of_rest(piece, parts, taken, notes_of_chords(lines))
         return examples
 
-    def parts(self, piece: Piece) -> list[Part]:
+    def parts(self, piece: Piece) -> tuple[Part, ...]:
         """All tracks of a piece with their roles; of one with chords, each of its voices."""
-        return [voice for part in super().parts(piece) for voice in self._voices(part, piece)]
+        parts = super().parts(piece)
+        return tuple(voice for part in parts for voice in self._voices(part, piece))
 
     def _voices(self, part: Part, piece: Piece) -> list[Part]:
         """The voices of a track, or the track as it is; as chords, if they are no voices."""

@@ -180,7 +180,7 @@ def test_a_rule_that_fits_no_track_leaves_the_evidence() -> None:
 
 
 def test_pieces_without_tracks_or_notes_have_parts_too() -> None:
-    assert parts_of(Piece(make_notes([], [], []), 4)) == []
+    assert parts_of(Piece(make_notes([], [], []), 4)) == ()
     nameless = Piece(make_notes([0, 0], [4, 4], [40, 70], track=[2, 5], program=[33, 11]), 4)
     parts = parts_of(nameless)
     assert [(part.number, part.role, part.track) for part in parts] == [

@@ -38,7 +38,8 @@ NEXT_TWO = DELTA + TWO_BYTES + b"?+" + DATA + DATA
 TWO = rb"%b%b%b(?:%b)*+(?:%b)*+" % (TWO_BYTES, DATA, DATA, NEXT_TWO * 4, NEXT_TWO)
 ONE = rb"[\xc0-\xdf]%b(?:%b%b)*+" % (DATA, DELTA, DATA)
 MESSAGES = re.compile(rb"(?:%b|%b)(?:%b(?:%b|%b))*+" % (TWO, ONE, DELTA, TWO, ONE))
-WRONG_LENGTH = re.compile(rb"\xff(?:\x51[\x00-\x02\x04-\xff]|\x58[\x00\x01])")
+TEMPO_EVENT, SOUND_TEMPO = bytes([META, TEMPO]), bytes([META, TEMPO, 3])
+SHORT_METRES = bytes([META, TIME_SIGNATURE, 0]), bytes([META, TIME_SIGNATURE, 1])
 
 
 class Damage(ValueError):
@@ -121,8 +122,12 @@ class Suspicion(NamedTuple):
         if SYSTEM_KIND in kinds:
             of_statuses = bytes(status for status in SYSTEM_STATUSES if status in data)
             kinds = kinds.replace(SYSTEM_KIND, HIGH_KIND)
-        is_long = kinds.count(LONG_NUMBER) > MAX_LONG_NUMBERS
-        return cls(is_long or WRONG_LENGTH.search(data) is not None, of_statuses)
+        is_wrong = (
+            kinds.count(LONG_NUMBER) > MAX_LONG_NUMBERS
+            or data.count(TEMPO_EVENT) != data.count(SOUND_TEMPO)
+            or any(map(data.__contains__, SHORT_METRES))
+        )
+        return cls(is_wrong, of_statuses)
 
 
 def is_suspect(chunk: bytes, suspicion: Suspicion) -> bool:
