@@ -27,7 +27,7 @@ from seqvae.tokenizers import make_tokenizer
 from seqvae.training.config import Config
 
 CONFIG, METRICS, CHECKPOINT = "config.yaml", "metrics.csv", "last.ckpt"
-FORMAT = 1  # of last.ckpt
+FORMAT = 2  # of last.ckpt
 FREE = {  # settings that a resumed run may change: they change no sequence and no objective
     "data": ("source", "train", "valid", "test", "table", "corpus", "num_workers"),
     "trainer": (

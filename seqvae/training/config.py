@@ -32,7 +32,7 @@ from seqvae.tokenizers.contract import MusicTokenizer
 MAX_NATS_PER_DIM = 5.0
 LOGGERS = ("tensorboard", "wandb")  # the names of their packages, and of our extras
 MAX_NAME_BYTES = 200  # of a run
-MAX_EPOCHS, MAX_STEPS, MAX_BATCH = 10**6, 10**6, 10**6  # per training, epoch and step
+MAX_EPOCHS, MAX_STEPS, MAX_BATCH = 10**6, 10**9, 10**6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +41,11 @@ class TrainerConfig:
 
     max_epochs: int = 30
     """Passes over the training split."""
+    max_steps: int | None = None
+    """Length of the training in optimizer steps, in place of max_epochs."""
+    max_minutes: float | None = None
+    """Length of the training in minutes, validations included, in place of max_epochs. The learning
+    rate falls over as many steps as fit into them by the speed so far."""
     min_epoch_steps: int = 1
     """Least number of optimizer steps per epoch; an epoch of a small corpus is several passes."""
     batch_size: int = 128
@@ -52,12 +57,12 @@ class TrainerConfig:
     final_learning_rate_share: float = 0.02
     """Learning rate of the last step, relative to the peak; it falls along a cosine."""
     warmup_steps: int = 200
-    """Optimizer steps in which the learning rate rises from 0 to the peak."""
+    """Optimizer steps in which the learning rate rises from 0 to the peak; at most half of all."""
     grad_clip: float = 1.0
     """Global norm to which larger gradients are scaled."""
     pretrain_epochs: int = 0
-    """Epochs, of max_epochs, that first train an autoencoder (beta 0); then the decoder and the
-    schedules start afresh (Li et al. 2019)."""
+    """Epochs, of those of the training, that first train an autoencoder (beta 0); then the decoder
+    and the schedules start afresh (Li et al. 2019)."""
     ema_decay: float = 0.0
     """Decay per step of a moving average of the weights; if it is not 0, the average is what is
     validated and kept."""
@@ -91,6 +96,7 @@ class TrainerConfig:
         at_least(self, 1, "max_epochs", "min_epoch_steps", "batch_size", "validate_every")
         at_least(self, 1, "devices", "num_nodes", "accumulate")
         at_least(self, 0, "checkpoint_minutes")
+        self._check_length()
         at_most(self, MAX_EPOCHS, "max_epochs")
         at_most(self, MAX_STEPS, "min_epoch_steps")
         at_most(self, MAX_BATCH, "batch_size")
@@ -101,7 +107,24 @@ class TrainerConfig:
         one_of(self, "optimizer", ("adam", "sgd"))
         self._check_loggers()
         above(self, 0, "learning_rate", "grad_clip")
-        if self.pretrain_epochs >= self.max_epochs:
+
+    def _check_length(self) -> None:
+        """Refuse two lengths, or one that ends with the pre-training."""
+        if self.max_steps is not None and self.max_minutes is not None:
+            raise InputError(
+                f"max_steps is {self.max_steps} and max_minutes {self.max_minutes:g}; give one"
+            )
+        if self.max_steps is not None:
+            at_least(self, 1, "max_steps")
+            at_most(self, MAX_STEPS, "max_steps")
+        elif self.max_minutes is not None:
+            above(self, 0, "max_minutes")
+            if self.pretrain_epochs:
+                raise InputError(
+                    f"pretrain_epochs is {self.pretrain_epochs}, but nobody knows how many epochs "
+                    "max_minutes will be; give max_epochs or max_steps"
+                )
+        elif self.pretrain_epochs >= self.max_epochs:
             raise InputError(
                 f"pretrain_epochs is {self.pretrain_epochs}, of max_epochs {self.max_epochs}: "
                 "nothing is left to train after it"

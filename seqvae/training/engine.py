@@ -44,7 +44,7 @@ def make_trainer(config: Config, run: Path, *callbacks: Callback, on_gpu: bool) 
             # Our buffers are the same on all ranks, because they are made of sums over all.
             strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
             precision="bf16-mixed" if half else "32-true",
-            max_epochs=settings.max_epochs,
+            max_epochs=-1,  # the module tells when to stop
             accumulate_grad_batches=settings.accumulate,
             reload_dataloaders_every_n_epochs=1,
             num_sanity_val_steps=0,

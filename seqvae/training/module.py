@@ -38,7 +38,7 @@ from seqvae.training.checkpoint import write_checkpoint, write_metrics
 from seqvae.training.collapse import CollapseWatch
 from seqvae.training.config import Config
 from seqvae.training.requests import Requests
-from seqvae.training.schedule import Schedule
+from seqvae.training.schedule import UNKNOWN, Schedule
 from seqvae.training.validation import Validation, Validator, headline, is_best
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -75,6 +75,7 @@ class VAETraining(lightning.LightningModule):
         self.beta_used: float | Tensor = 0.0
         self.listen: Callable[[], None] = lambda: None
         self.bar: tqdm[Any] | None = None
+        self.is_validated = False  # whether this step is
         self.validation: Validation | None = None
 
     def begin_from(self, base: SequenceVAE) -> None:
@@ -100,7 +101,7 @@ class VAETraining(lightning.LightningModule):
         self.listen()  # Lightning takes SIGTERM for itself, and leaves with code 0 then
         interval = 0.5 if sys.stderr.isatty() else 30.0
         self.bar = tqdm(
-            total=self.schedule.num_steps, initial=self.step, desc="train", unit=" steps",
+            total=self.shown_total(), initial=self.step, desc="train", unit=" steps",
             mininterval=interval, maxinterval=interval, disable=not is_main(),
         )  # fmt: skip
 
@@ -121,11 +122,6 @@ class VAETraining(lightning.LightningModule):
     def val_dataloader(self) -> DataLoader[Batch]:
         """The batches of a validation, for the main rank."""
         return self.validator.loader()
-
-    def on_train_epoch_start(self) -> None:
-        """Tell Lightning whether to validate after this epoch."""
-        due = self.schedule.is_validated(self.step // self.schedule.steps_per_epoch + 1)
-        self.trainer.check_val_every_n_epoch = 1 if due else NEVER
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> int | None:
         """Begin a step, unless the training is to stop here."""
@@ -176,9 +172,9 @@ class VAETraining(lightning.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Judge the validation, if it was time for one; write the checkpoint."""
-        epoch, rest = divmod(self.step, self.schedule.steps_per_epoch)
-        if rest == 0 and self.schedule.is_validated(epoch):
-            from_main(lambda: self.judge(epoch))
+        if self.is_validated:
+            self.is_validated = False
+            from_main(lambda: self.judge(-(-self.step // self.schedule.steps_per_epoch)))
             self.nats = TrainingNats()
         self.write_checkpoint()
         self.requests.agree()
@@ -221,11 +217,26 @@ class VAETraining(lightning.LightningModule):
             move_average(self.average, self.model, step=step_of_stage, decay=decay)
         self.step += 1
         self.nats.add(self.batch_sums)
+        self.tell_lightning()
         assert self.bar is not None
         if self.bar.update():  # only when it is drawn: reading a figure waits for a GPU
             self.show_progress(self.bar)
         if self.requests.between_steps():
             self.write_checkpoint()
+
+    def tell_lightning(self) -> None:
+        """Tell Lightning whether to validate after this step, and whether it was the last."""
+        if self.schedule.is_estimated(self.step):
+            self.schedule.estimate(self.step, from_main(self.seconds))
+            assert self.bar is not None
+            self.bar.total = self.shown_total()
+        self.is_validated = self.schedule.is_validated(self.step)
+        self.trainer.check_val_every_n_epoch = 1 if self.is_validated else NEVER
+        self.trainer.should_stop = self.step == self.schedule.num_steps
+
+    def shown_total(self) -> int | None:
+        """The length of the training for the bar, once it is known."""
+        return None if self.schedule.num_steps == UNKNOWN else self.schedule.num_steps
 
     def show_progress(self, bar: "tqdm[Any]") -> None:
         """Show where the training stands, in the bar and to the loggers."""
@@ -314,6 +325,7 @@ class VAETraining(lightning.LightningModule):
             "rate": self.rate.state_dict() if self.rate is not None else None,
             "average": self.average.state_dict() if self.average is not None else None,
             "step": self.step,
+            "num_steps": self.schedule.num_steps,
             "nats": self.nats.sums,
             "history": self.history,
             "seconds": self.seconds(),
@@ -327,8 +339,14 @@ class VAETraining(lightning.LightningModule):
             ValueError, TypeError, LookupError, RuntimeError: it is not one of this training.
         """
         state = fields_of(
-            state, {"step": int, "history": list[dict[str, Any]], "seconds": float, "warned": bool}
-        )
+            state,
+            {
+                "step": int, "num_steps": int, "history": list[dict[str, Any]], "seconds": float,
+                "warned": bool,
+            },
+        )  # fmt: skip
+        if self.config.trainer.max_minutes is not None:
+            self.schedule.num_steps = state["num_steps"]
         if not 0 <= state["step"] <= self.schedule.num_steps:
             raise ValueError(f"step is {state['step']} of {self.schedule.num_steps}")
         if {type(value) for row in state["history"] for value in row.values()} - {int, float}:

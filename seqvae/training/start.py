@@ -20,6 +20,7 @@ from seqvae.training.config import Config
 # In place of those of the base, which had more data and began from nothing.
 TRAINER = {"learning_rate": 5e-4, "warmup_steps": 20, "min_epoch_steps": 25, "validate_every": 1}
 OF_MACHINES = ("accelerator", "devices", "num_nodes", "strategy", "accumulate", "loggers")
+LENGTHS = ("max_steps", "max_minutes")  # which would stand before the max_epochs of a user
 
 
 def settings_from(base: str) -> str:
@@ -33,7 +34,7 @@ def settings_from(base: str) -> str:
         saved = read_json(file, COPY, model=dict[str, Any])
         training = fields_of(saved["training"], {"name": str, **sections})
     tokenizer = load_tokenizer(file.parent)
-    trainer = {k: v for k, v in training["trainer"].items() if k not in OF_MACHINES}
+    trainer = {k: v for k, v in training["trainer"].items() if k not in OF_MACHINES + LENGTHS}
     settings: dict[str, Any] = {
         "name": f"my_{training['name']}",
         "data": {"tokenizer": settings_of(tokenizer)},

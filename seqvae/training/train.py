@@ -115,9 +115,7 @@ def _fit(module: VAETraining, trainer: lightning.Trainer) -> None:
         Stopped: a signal came to one of the ranks. After the first one the checkpoint is written,
             the second one leaves the checkpoint before.
     """
-    schedule, requests = module.schedule, module.requests
-    epochs_done = module.step // schedule.steps_per_epoch
-    trainer.fit_loop.max_epochs = module.config.trainer.max_epochs - epochs_done
+    requests = module.requests
     try:
         with on_signal(first_to(requests.interrupt)) as listen:
             module.listen = listen
@@ -131,10 +129,11 @@ def _fit(module: VAETraining, trainer: lightning.Trainer) -> None:
         if module.bar is not None:
             module.bar.close()
     if requests.signal_of_all:
+        of_all = f" of {total}" if (total := module.shown_total()) else ""
         resumable = (module.run / CHECKPOINT).exists()
         raise Stopped(
             requests.signal_of_all,
-            f"{module.run}: interrupted at step {module.step} of {schedule.num_steps}; the same "
+            f"{module.run}: interrupted at step {module.step}{of_all}; the same "
             f"command {'with --resume goes on' if resumable else 'starts again'}",
         )
 

@@ -164,6 +164,16 @@ def test_five_nats_a_dimension_is_what_the_message_promises() -> None:
             {"trainer.pretrain_epochs": 9, "trainer.max_epochs": 5},
             "pretrain_epochs is 9, of max_epochs 5: nothing is left",
         ),
+        ({"trainer.max_steps": 0}, "max_steps is 0; it must be 1 or more"),
+        ({"trainer.max_minutes": 0.0}, "max_minutes is 0.0; it must be above 0"),
+        (
+            {"trainer.max_steps": 9, "trainer.max_minutes": 2.0},
+            "max_steps is 9 and max_minutes 2; give one",
+        ),
+        (
+            {"trainer.max_minutes": 2.0, "trainer.pretrain_epochs": 1},
+            "pretrain_epochs is 1, but nobody knows how many epochs max_minutes will be; give",
+        ),
     ],
     ids=str,
 )  # fmt: skip

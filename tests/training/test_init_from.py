@@ -1,5 +1,7 @@
 """A training that begins where another model ends: settings, weights, vocabulary, prior."""
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +56,16 @@ def test_settings_weights_vocabulary_and_prior_are_those_of_the_base(
     assert second is not None
     assert not torch.equal(first.covariance, second.covariance)
     assert seqvae.load(run, "cpu").sample(1, seed=0)
+
+
+def test_the_length_of_a_base_is_not_taken(sentences: Trained, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(sentences.run / "bundle", base)
+    settings = json.loads((base / "config.json").read_text())
+    settings["training"]["trainer"] |= {"max_steps": 9, "max_minutes": None}
+    (base / "config.json").write_text(json.dumps(settings))
+    trainer = config_of("--init_from", base, "--trainer.max_epochs", 3).trainer
+    assert (trainer.max_epochs, trainer.max_steps) == (3, None)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ import dataclasses
 
 import pytest
 
+from seqvae.errors import InputError
 from seqvae.model.remedies import BetaSchedule, Objective
 from seqvae.training.config import Config, TrainerConfig
-from seqvae.training.schedule import Schedule
+from seqvae.training.schedule import UNKNOWN, Schedule
 
 
 def schedule(num_sequences: int, objective: Objective | None = None, **trainer: object) -> Schedule:
@@ -67,3 +68,38 @@ def test_both_stages_warm_up_and_the_first_has_no_kl() -> None:
     assert [course.learning_rate(step) for step in range(60)] == [
         first.learning_rate(step) for step in range(60)
     ]
+
+
+def test_steps_take_the_place_of_epochs() -> None:
+    course = schedule(40, batch_size=8, max_epochs=3, max_steps=7, validate_every=1)
+    assert course.num_steps == 7
+    assert [step for step in range(1, 8) if course.is_validated(step)] == [5, 7]
+    assert course.learning_rate(7) == pytest.approx(course.learning_rate(6), rel=1)
+
+
+def test_a_warm_up_takes_half_of_a_short_training_at_most() -> None:
+    course = schedule(1, max_steps=10, learning_rate=1.0, warmup_steps=200)
+    rates = [course.learning_rate(step) for step in range(10)]
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+    assert rates[9] < 0.2
+
+
+def test_minutes_become_steps_by_the_speed_so_far() -> None:
+    course = schedule(1, max_minutes=2.0, learning_rate=1.0, warmup_steps=4)
+    assert course.num_steps == UNKNOWN
+    assert course.learning_rate(1000) == 1.0
+    estimated = [step for step in range(1, 130) if course.is_estimated(step)]
+    assert estimated == [8, 16, 32, 50, 64, 100, 128]
+    course.estimate(8, 16.0)
+    assert course.num_steps == 60
+    course.estimate(16, 16.0)  # the first steps were slow
+    assert course.num_steps == 120
+    course.estimate(64, 121.0)
+    assert course.num_steps == 64
+    assert not schedule(1).is_estimated(50)
+
+
+def test_a_training_that_ends_with_its_first_stage_is_refused() -> None:
+    with pytest.raises(InputError, match="pretrain_epochs 2 are 10 steps, of max_steps 10"):
+        schedule(40, batch_size=8, max_steps=10, pretrain_epochs=2)
