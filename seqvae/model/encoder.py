@@ -11,7 +11,7 @@ steps only, so padding reaches no state.
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn, unflatten
 from torch.nn.functional import batch_norm, pad
 
@@ -24,8 +24,8 @@ from seqvae.model.step_parts import encoder_embedding
 
 
 def reverse_within_length(
-    x: Float[Tensor, "B T E"], lengths: Int[Tensor, " B"]
-) -> Float[Tensor, "B T E"]:
+    x: Shaped[Tensor, "B T E"], lengths: Int[Tensor, " B"]
+) -> Shaped[Tensor, "B T E"]:
     """Reverse the valid steps of each sequence and leave the padding in place."""
     steps = torch.arange(x.shape[1], device=x.device)
     mirrored = lengths[:, None] - 1 - steps  # (B, T)
@@ -147,7 +147,11 @@ class Encoder(nn.Module):
         for layers in above:
             states = torch.cat([forward, reverse_within_length(backward, lengths)], dim=-1)
             forward, backward = read_both_ways(states, lengths, *layers)
-        pooled = torch.cat([self.pool(forward, lengths), self.pool(backward, lengths)], dim=-1)
+        pooled = [self.pool(forward, lengths), self.pool(backward, lengths)]
+        return self.told(torch.cat(pooled, dim=-1))
+
+    def told(self, pooled: Float[Tensor, "B D"]) -> DiagonalGaussian:
+        """The posterior that the pooled states of both directions tell."""
         mean, log_stddev = in_float32(self.posterior(pooled)).chunk(2, dim=-1)
         return DiagonalGaussian(self.normalise(mean), log_stddev)
 

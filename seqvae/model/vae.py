@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from seqvae.model.config import ModelConfig, Sampling, Steps
 from seqvae.model.decoder import DECODERS, FlatDecoder
 from seqvae.model.decoding import EVERYTHING, GREEDY, Allowed, Sequences, decode, decode_steps
-from seqvae.model.encoder import ENCODERS
+from seqvae.model.encoder import ENCODERS, Encoder
 from seqvae.model.given import Given
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.objective import NegativeELBO, over_sequence
 from seqvae.model.ranks import Share
+from seqvae.model.reader import Reader, reads
 from seqvae.model.stepper import Stepper
 from seqvae.model.threads import threads_for
 
@@ -26,6 +27,11 @@ from seqvae.model.threads import threads_for
 def plain_precision(z: Tensor) -> torch.autocast:
     """No autocast, which would convert weights at each step."""
     return torch.autocast(z.device.type, enabled=False)
+
+
+def versions(module: nn.Module) -> list[tuple[int, int]]:
+    """What tells whether weights are the same as before."""
+    return [(weight.data_ptr(), weight._version) for weight in module.parameters()]
 
 
 class SequenceVAE(nn.Module):
@@ -43,6 +49,8 @@ class SequenceVAE(nn.Module):
         self.decoder = self.make_decoder()
         self._stepper: Stepper
         self._made_of: tuple[torch.dtype | None, list[tuple[int, int]]] | None = None
+        self._reader: Reader
+        self._reader_made_of: list[tuple[int, int]] | None = None
 
     def make_decoder(self) -> FlatDecoder:
         """A decoder with fresh weights."""
@@ -59,7 +67,8 @@ class SequenceVAE(nn.Module):
             empty = torch.zeros(len(ids), 0, device=ids.device)
             return DiagonalGaussian(empty, empty)
         with threads_for(len(ids)):
-            posterior: DiagonalGaussian = self.encoder(ids, lengths)
+            quick = reads(self.encoder, len(ids))
+            posterior: DiagonalGaussian = (self.reader() if quick else self.encoder)(ids, lengths)
         return posterior
 
     def decode(
@@ -131,16 +140,23 @@ class SequenceVAE(nn.Module):
 
     def train(self, mode: bool = True) -> "SequenceVAE":
         """Switch to training or evaluation; fused optimizers change weights without a trace."""
-        self._made_of = None
+        self._made_of = self._reader_made_of = None
         return super().train(mode)
 
     def stepper(self, precision: torch.dtype | None = None) -> Stepper:
         """The decoder one step at a time; its tables are made again when weights have changed."""
-        weights = [(weight.data_ptr(), weight._version) for weight in self.decoder.parameters()]
-        made_of = (precision, weights)
+        made_of = (precision, versions(self.decoder))
         if made_of != self._made_of:
             self._stepper, self._made_of = Stepper(self.decoder, precision), made_of
         return self._stepper
+
+    def reader(self) -> Reader:
+        """The encoder of many rows; its tables, too, are made again when weights have changed."""
+        assert isinstance(self.encoder, Encoder)
+        made_of = versions(self.encoder)
+        if made_of != self._reader_made_of:
+            self._reader, self._reader_made_of = Reader(self.encoder), made_of
+        return self._reader
 
     def forward(
         self,

@@ -263,7 +263,7 @@ def test_conditions_reach_encoder_and_decoder_and_are_zero_by_default(decoder: s
     ("num_rows", "training", "expected"), [(4, False, 1), (64, False, 3), (4, True, 3)]
 )
 def test_few_rows_are_encoded_by_one_thread(num_rows: int, training: bool, expected: int) -> None:
-    model, before, seen = tiny_vae(), torch.get_num_threads(), list[int]()
+    model, before, seen = tiny_vae(encoder_layers=2), torch.get_num_threads(), list[int]()
     assert model.encoder is not None
     model.encoder.register_forward_hook(lambda *_: seen.append(torch.get_num_threads()))
     torch.set_num_threads(3)
