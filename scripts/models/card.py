@@ -96,7 +96,7 @@ def attributes(bundle: Path, name: str, is_text: bool) -> str:
     movement = Movement.load(bundle)
     if movement is None:
         return ""
-    example = '"This is a sentence."' if is_text else "clip.mid"
+    example = "SENTENCE" if is_text else "CLIP"
     of_each = zip(movement.names, movement.success_of_movable.tolist(), strict=True)
     text = f"""`seqvae shift {name} {example} --attribute {movement.names[0]}` moves along an
         attribute. In brackets, the share of 256 samples that an amount of 1 moves as wanted, of
