@@ -47,7 +47,7 @@ def to_midi(root: ElementTree.Element) -> Any:
     made: Any = Score(TICKS)
     made.tempos.append(Tempo(0, qpm=QPM))
     voices: dict[str, list[Sung]] = {voice: [] for voice in VOICES}
-    for start, upper, lower in _bars(*staves, made):
+    for start, upper, lower in _bars(staves[0], staves[1], made):
         for place, measure in enumerate((upper, lower)):
             for voice, notes in zip(
                 VOICES[2 * place :], map(_sung, measure.findall("voice")), strict=False

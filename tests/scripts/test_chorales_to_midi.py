@@ -2,6 +2,7 @@
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import chorales_to_midi
 import pytest
@@ -52,7 +53,7 @@ def test_pickups_ties_dots_and_tuplets_are_kept_in_halved_values(
     chorales_to_midi.main(tmp_path, tmp_path / "midi")
     assert "solo.mscz: left out (not two staves of two voices)" in capsys.readouterr().out
     (file,) = (tmp_path / "midi").glob("*.mid")
-    made = Score(file)
+    made: Any = Score(file)
     found = {
         track.name: [(n.start / 480, n.duration / 480, n.pitch) for n in track.notes]
         for track in made.tracks
