@@ -260,6 +260,21 @@ def look(arguments: Sequence[str]) -> None:
         print("\n" * (number > 0) + told)
 
 
+def import_(arguments: Sequence[str]) -> None:
+    """Make a bundle of a model of another program: a MusicVAE of Magenta's."""
+    parser = Parser(prog="seqvae import", description=import_.__doc__)
+    parser.add_argument("program", choices=("magenta",), help="where the model comes from")
+    parser.add_argument("folder", help="the folder of its checkpoint, in the format of magenta.js")
+    parser.add_argument("--out", required=True, metavar="BUNDLE", help="the folder of the bundle")
+    chosen = parser.parse_args(arguments)
+    out = expanded(chosen.out)
+    require_folder(out.parent)
+    from seqvae.exchange.magenta.importing import import_magenta
+
+    import_magenta(expanded(chosen.folder), out)
+    print(f"{out}: done; try seqvae sample {out}")
+
+
 def models(arguments: Sequence[str]) -> None:
     """List the trained models that ship, which every command takes by name."""
     Parser(prog="seqvae models", description=models.__doc__).parse_args(arguments)
@@ -282,8 +297,9 @@ PLAYING = (
     sample, complete, reconstruct, humanise, interpolate, blend, vary, analogy, attributes, shift,
     score, encode, decode, report, play,
 )  # fmt: skip
+EXCHANGING = (import_,)
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
-    verb.__name__: verb for verb in (*LISTS, *MAKING, *PLAYING)
+    verb.__name__.rstrip("_"): verb for verb in (*LISTS, *MAKING, *PLAYING, *EXCHANGING)
 }
 
 

@@ -13,7 +13,7 @@ ROOMS = (
     "corpus", "inference", "training", "exchange", "pages", "serving", "cli", "__main__",
 )  # fmt: skip
 LIBRARIES = {  # where each may be imported, inside functions too
-    "torch": ("__init__", "model", "corpus/batches", "inference", "training", "pages"),
+    "torch": ("__init__", "model", "corpus/batches", "inference", "training", "exchange", "pages"),
     "lightning": ("training",),
     "pretty_midi": ("music/midi", "music/audio", "inference", "pages"),
     "symusic": ("music/midi",),

@@ -121,7 +121,7 @@ def fit_prior_of(
     """
     posterior = _posterior(codec, train, NUM_FITTED, seed)
     config = codec.model.config
-    if isinstance(base, Mixture) or (base is None and config.decoder == "flat"):
+    if isinstance(base, Mixture) or (base is None and config.decoder != "hierarchical"):
         draws = posterior.sample(torch.Generator().manual_seed(seed))
         return fit_mixture(draws, base=base, seed=seed)
     return fit_slices(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from seqvae.errors import InputError, at_least, at_most, check_types, one_of, shown, within
 
-DECODERS = ("flat", "hierarchical")
+DECODERS = ("flat", "hierarchical", "musicvae")
+STDDEVS = ("exp", "softplus")
 POOLINGS = ("last", "mean", "max")
 Z_WIRINGS = ("state", "input", "output")
 MAX_DIM, MAX_LAYERS, MAX_SOFTMAXES = 2**16, 100, 1000  # beyond what any machine holds
@@ -25,23 +26,27 @@ class ModelConfig:
     encoder_dim: int = 256
     """Hidden units of the encoder, per direction."""
     encoder_layers: int = 1
-    """Bidirectional LSTM layers of the encoder."""
+    """Bidirectional LSTM layers of the encoder; 0 is a decoder that came without its encoder."""
     encoder_pooling: str = "last"
     """How the encoder's states become one: last (of each direction), mean or max."""
     encoder_dropout: float = 0.0
     """Locked dropout of the encoder's embeddings."""
+    stddev: str = "exp"
+    """How the encoder's output gives the posterior's standard deviation: exp or softplus."""
     bn_gamma: float = 0.0
     """Standard deviation to which posterior means are batch-normalised (BN-VAE); 0 is off. It keeps
     the KL at about latent_dim * bn_gamma^2 / 2 nats or more; 0.5 to 0.7 are usual."""
     decoder: str = "flat"
-    """flat (one LSTM over all steps) or hierarchical (a conductor gives each segment its code, and
-    the encoder reads segments too)."""
+    """flat (one LSTM over all steps), hierarchical (a conductor gives each segment its code, and
+    the encoder reads segments too) or musicvae (the same two levels as MusicVAE has them: all of z
+    is the conductor's initial state, and one state of the encoder yields all of z)."""
     decoder_dim: int = 512
     """Hidden units of the decoder."""
     decoder_layers: int = 1
     """LSTM layers of the decoder."""
     conductor_dim: int = 256
-    """Width of a segment's code; each direction of the conductor has half as many hidden units."""
+    """Width of a segment's code; each direction of the conductor has half as many hidden units, and
+    that of musicvae, which has one direction, as many."""
     conductor_layers: int = 1
     """LSTM layers of the conductor."""
     segment_length: int = 16
@@ -53,6 +58,9 @@ class ModelConfig:
     """The decoder's softmax shares the weights of its embedding."""
     num_softmaxes: int = 1
     """Components of a mixture of softmaxes; 1 is a plain softmax."""
+    nade_dim: int = 0
+    """Hidden units of a NADE, which decides on one drum after the other, in place of the softmax
+    over sets of drums; 0 is the softmax."""
     dropout: float = 0.0
     """Dropout of the decoder's inputs and outputs, and between its layers."""
     locked_dropout: bool = True
@@ -67,12 +75,12 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Refuse impossible values."""
         check_types(self)
-        at_least(self, 0, "latent_dim", "bn_gamma")
-        at_least(self, 1, "embedding_dim", "encoder_dim", "encoder_layers")
+        at_least(self, 0, "latent_dim", "bn_gamma", "encoder_layers", "nade_dim")
+        at_least(self, 1, "embedding_dim", "encoder_dim")
         at_least(self, 1, "decoder_dim", "decoder_layers", "num_softmaxes")
         at_least(self, 1, "conductor_dim", "conductor_layers", "segment_length")
         at_most(self, MAX_DIM, "latent_dim", "embedding_dim", "encoder_dim", "decoder_dim")
-        at_most(self, MAX_DIM, "conductor_dim")
+        at_most(self, MAX_DIM, "conductor_dim", "nade_dim")
         at_most(self, MAX_LAYERS, "encoder_layers", "decoder_layers", "conductor_layers")
         at_most(self, MAX_SOFTMAXES, "num_softmaxes")
         at_most(self, MAX_STEPS, "segment_length")
@@ -80,11 +88,17 @@ class ModelConfig:
         within(self, 0.0, 1.0, "embedding_dropout", "weight_dropout")
         one_of(self, "decoder", DECODERS)
         one_of(self, "encoder_pooling", POOLINGS)
+        one_of(self, "stddev", STDDEVS)
         for way in self.z_wiring:
             if way not in Z_WIRINGS:
                 raise InputError(f"z_wiring has {way!r}; choose from {', '.join(Z_WIRINGS)}")
-        if self.decoder == "hierarchical" and self.latent_dim == 0:
-            raise InputError("decoder is hierarchical, which needs a code, but latent_dim is 0")
+        if self.decoder != "flat" and self.latent_dim == 0:
+            raise InputError(f"decoder is {self.decoder}, which needs a code, but latent_dim is 0")
+        if self.nade_dim and (self.tied_embeddings or self.num_softmaxes > 1):
+            raise InputError(
+                f"nade_dim is {self.nade_dim}, which replaces the softmax; set tied_embeddings "
+                "false and num_softmaxes 1"
+            )
         if self.conductor_dim % 2:
             raise InputError(
                 f"conductor_dim is {self.conductor_dim}; it must be even, for two directions"

@@ -37,6 +37,15 @@ class State:
     cell: Float[Tensor, "L B H"]
 
 
+def first_states(
+    projected: Float[Tensor, "B D"], num_layers: int
+) -> tuple[Float[Tensor, "L B H"], Float[Tensor, "L B H"]]:
+    """The tanh of what a code is projected to, as hidden and cell states of all layers."""
+    layers = unflatten(torch.tanh(projected), 1, (2, num_layers, -1))
+    hidden, cell = layers.permute(1, 2, 0, 3).contiguous()
+    return hidden, cell
+
+
 class FlatDecoder(nn.Module):
     """One stack of LSTM layers over all steps."""
 
@@ -130,9 +139,7 @@ class FlatDecoder(nn.Module):
         if self.initial_state is None:
             zeros = code.new_zeros(self.num_layers, len(code), self.hidden_dim)
             return State(code, zeros, zeros)
-        states = torch.tanh(self.initial_state(code))
-        layers = unflatten(states, 1, (2, self.num_layers, self.hidden_dim))
-        hidden, cell = layers.permute(1, 2, 0, 3).contiguous()
+        hidden, cell = first_states(self.initial_state(code), self.num_layers)
         return State(code, hidden, cell)
 
     def _run(self, inputs: Float[Tensor, "B T E"], state: State) -> Float[Tensor, "B T W"]:
@@ -175,7 +182,27 @@ class HierarchicalDecoder(FlatDecoder):
         return codes
 
 
-DECODERS: dict[str, type[FlatDecoder] | type[HierarchicalDecoder]] = {
+class MusicVAEDecoder(FlatDecoder):
+    """The conductor of MusicVAE: z is its initial state, and it reads nothing (ibid.)."""
+
+    def __init__(self, config: ModelConfig, steps: Steps) -> None:
+        """`conductor_dim` is the width of a code, and the conductor's hidden units."""
+        super().__init__(config, steps, code_dim=config.conductor_dim)
+        self.num_segments = num_segments(config, steps)
+        self.segment_length = config.segment_length
+        dim, num_layers = config.conductor_dim, config.conductor_layers
+        self.conductor = nn.LSTM(1, dim, num_layers, batch_first=True)  # a zero is its input
+        self.conductor_state = nn.Linear(config.latent_dim, 2 * num_layers * dim)
+
+    def codes(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B U S"]:
+        """The conductor's output for each segment."""
+        states = first_states(self.conductor_state(z), self.conductor.num_layers)
+        codes: Tensor = self.conductor(z.new_zeros(len(z), self.num_segments, 1), states)[0]
+        return codes
+
+
+DECODERS: dict[str, type[FlatDecoder] | type[HierarchicalDecoder] | type[MusicVAEDecoder]] = {
     "flat": FlatDecoder,
     "hierarchical": HierarchicalDecoder,
+    "musicvae": MusicVAEDecoder,
 }

@@ -33,8 +33,9 @@ Allowed: TypeAlias = Mapping[int, Bool[Tensor, "B V"]]
 """For some channels, which of their tokens each row may have, one at least."""
 EVERYTHING: Allowed = MappingProxyType({})
 
-Draw = Callable[[Float[Tensor, "B V"], int], Int[Tensor, " B"]]
-"""Logits of a channel, and its number -> a token for each row."""
+Draw = Callable[..., Int[Tensor, " B"]]
+"""Logits of a channel (B, V), its number, and what to take at temperature 0 where that is not the
+most probable token -> a token for each row."""
 
 
 @runtime_checkable
@@ -131,14 +132,20 @@ class Draws:
         assert self.noise is not None
         return self.noise.at(self.step, channel, vocab_size)
 
-    def __call__(self, logits: Float[Tensor, "B V"], channel: int) -> Int[Tensor, " B"]:
+    def __call__(
+        self, logits: Float[Tensor, "B V"], channel: int, mode: Int[Tensor, " B"] | None = None
+    ) -> Int[Tensor, " B"]:
         """The tokens of a channel of this step."""
         if self.given is None:
-            return self._drawn(logits, channel)
-        drawn = self._drawn(self.given.without_end(logits, channel), channel)
+            return self._drawn(logits, channel, mode)
+        drawn = self._drawn(self.given.without_end(logits, channel), channel, mode)
         return self.given.instead_of(drawn, logits, channel)
 
-    def _drawn(self, logits: Float[Tensor, "B V"], channel: int) -> Int[Tensor, " B"]:
+    def _drawn(
+        self, logits: Float[Tensor, "B V"], channel: int, mode: Int[Tensor, " B"] | None
+    ) -> Int[Tensor, " B"]:
+        if mode is not None and self.noise is None:
+            return mode
         if (allowed := self.allowed.get(channel)) is not None:
             logits = logits.masked_fill(~allowed, -torch.inf)
         if self.noise is None:

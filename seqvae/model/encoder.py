@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn, unflatten
-from torch.nn.functional import batch_norm, pad
+from torch.nn.functional import batch_norm, pad, softplus
 
 from seqvae.model.config import ModelConfig, Steps, num_segments
 from seqvae.model.dropout import LockedDropout
@@ -112,6 +112,13 @@ def normalisation(config: ModelConfig) -> nn.Module:
     return NormalisedMeans(config.latent_dim, config.bn_gamma)
 
 
+LOG_STDDEVS: dict[str, Callable[[Tensor], Tensor]] = {
+    "exp": lambda x: x,
+    "softplus": lambda x: softplus(x).log(),
+}
+"""What the last layer says of the log-stddev."""
+
+
 def read_both_ways(
     inputs: Float[Tensor, "B T E"], lengths: Int[Tensor, " B"], ahead: nn.Module, back: nn.Module
 ) -> tuple[States, States]:
@@ -137,7 +144,7 @@ class Encoder(nn.Module):
             nn.LSTM(dim, hidden_dim, batch_first=True) for dim in input_dims
         )
         self.posterior = nn.Linear(2 * hidden_dim, 2 * config.latent_dim)
-        self.normalise = normalisation(config)
+        self.normalise, self.log_stddev = normalisation(config), LOG_STDDEVS[config.stddev]
 
     def forward(self, ids: Int[Tensor, "B T C"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
         """Read each sequence up to its length; lengths are at least 1."""
@@ -152,8 +159,8 @@ class Encoder(nn.Module):
 
     def told(self, pooled: Float[Tensor, "B D"]) -> DiagonalGaussian:
         """The posterior that the pooled states of both directions tell."""
-        mean, log_stddev = in_float32(self.posterior(pooled)).chunk(2, dim=-1)
-        return DiagonalGaussian(self.normalise(mean), log_stddev)
+        mean, stddev = in_float32(self.posterior(pooled)).chunk(2, dim=-1)
+        return DiagonalGaussian(self.normalise(mean), self.log_stddev(stddev))
 
 
 class HierarchicalEncoder(nn.Module):
@@ -176,11 +183,23 @@ class HierarchicalEncoder(nn.Module):
         hidden_dim, both = config.encoder_dim, {"batch_first": True, "bidirectional": True}
         self.reader = nn.LSTM(config.embedding_dim, hidden_dim, config.encoder_layers, **both)
         self.overview = nn.LSTM(2 * hidden_dim, hidden_dim, **both)
-        self.posterior = nn.Linear(4 * hidden_dim, 2 * config.latent_dim // self.num_segments)
-        self.normalise = normalisation(config)
+        self.posterior = self.last_layer(config)
+        self.normalise, self.log_stddev = normalisation(config), LOG_STDDEVS[config.stddev]
+
+    def last_layer(self, config: ModelConfig) -> nn.Linear:
+        """From the states of a segment and of its context to the slice of that segment."""
+        return nn.Linear(4 * config.encoder_dim, 2 * config.latent_dim // self.num_segments)
 
     def forward(self, ids: Int[Tensor, "B T C"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
         """Read each sequence up to its length; steps beyond it are read as zeros."""
+        segments = self.segments(ids, lengths)
+        context = self.overview(segments)[0]
+        slices = in_float32(self.posterior(torch.cat([segments, context], dim=-1)))
+        mean, stddev = (part.flatten(1) for part in slices.chunk(2, dim=-1))
+        return DiagonalGaussian(self.normalise(mean), self.log_stddev(stddev))
+
+    def segments(self, ids: Int[Tensor, "B T C"], lengths: Int[Tensor, " B"]) -> Tensor:
+        """The pooled states of each segment, (B, U, D)."""
         steps = self.dropout(self.embedding(ids))
         steps = steps.masked_fill(~_valid(steps, lengths), 0.0)
         num_empty = self.num_segments * self.segment_length - ids.shape[1]
@@ -189,11 +208,26 @@ class HierarchicalEncoder(nn.Module):
         full = torch.full_like(states[:, 0, 0], self.segment_length, dtype=torch.long)
         forward, backward = states.chunk(2, dim=-1)
         pooled = torch.cat([self.pool(forward, full), self.pool(backward.flip(1), full)], dim=-1)
-        segments = unflatten(pooled, 0, (len(ids), self.num_segments))  # (B, U, D)
-        context = self.overview(segments)[0]
-        slices = in_float32(self.posterior(torch.cat([segments, context], dim=-1)))
-        mean, log_stddev = (part.flatten(1) for part in slices.chunk(2, dim=-1))
-        return DiagonalGaussian(self.normalise(mean), log_stddev)
+        return unflatten(pooled, 0, (len(ids), self.num_segments))
 
 
-ENCODERS = {"flat": Encoder, "hierarchical": HierarchicalEncoder}  # by the decoder they belong to
+class MusicVAEEncoder(HierarchicalEncoder):
+    """Reads the segments side by side, then their sequence, whose last states give all of z."""
+
+    def last_layer(self, config: ModelConfig) -> nn.Linear:
+        """From the last states of both directions to all of z."""
+        return nn.Linear(2 * config.encoder_dim, 2 * config.latent_dim)
+
+    def forward(self, ids: Int[Tensor, "B T C"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
+        """Read each sequence up to its length; steps beyond it are read as zeros."""
+        forward, backward = self.overview(self.segments(ids, lengths))[0].chunk(2, dim=-1)
+        last = torch.cat([forward[:, -1], backward[:, 0]], dim=-1)
+        mean, stddev = in_float32(self.posterior(last)).chunk(2, dim=-1)
+        return DiagonalGaussian(self.normalise(mean), self.log_stddev(stddev))
+
+
+ENCODERS = {  # by the decoder they belong to
+    "flat": Encoder,
+    "hierarchical": HierarchicalEncoder,
+    "musicvae": MusicVAEEncoder,
+}

@@ -11,13 +11,16 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from seqvae.model.embedding import TokenEmbedding
+from seqvae.model.nade import Nade
 from seqvae.model.softmax import Softmax, SoftmaxMixture
 
 
 def make_softmax(
-    hidden_dim: int, vocab_size: int, num_softmaxes: int, num_members: int = 0
-) -> Softmax | SoftmaxMixture:
-    """One softmax, or a mixture of several."""
+    hidden_dim: int, vocab_size: int, num_softmaxes: int, num_members: int = 0, nade_dim: int = 0
+) -> Softmax | SoftmaxMixture | Nade:
+    """One softmax, or a mixture of several, or a NADE where tokens are subsets."""
+    if nade_dim and num_members:
+        return Nade(hidden_dim, num_members, nade_dim)
     if num_softmaxes == 1:
         return Softmax(hidden_dim, vocab_size, num_members)
     return SoftmaxMixture(hidden_dim, vocab_size, num_softmaxes, num_members)
@@ -32,12 +35,14 @@ class ChannelHeads(nn.Module):
         hidden_dim: int,
         num_softmaxes: int,
         num_members: tuple[int, ...] = (),
+        nade_dim: int = 0,
     ) -> None:
-        """Each channel has one softmax, or a mixture of `num_softmaxes`."""
+        """Each channel has one softmax, or a mixture of `num_softmaxes`, or a NADE."""
         super().__init__()
         channels = list(zip(vocab_sizes, num_members or (0,) * len(vocab_sizes), strict=True))
         self.logits = nn.ModuleList(
-            make_softmax(hidden_dim, size, num_softmaxes, members) for size, members in channels
+            make_softmax(hidden_dim, size, num_softmaxes, members, nade_dim)
+            for size, members in channels
         )
         self.embeddings = nn.ModuleList(
             TokenEmbedding(size, hidden_dim, members) for size, members in channels[:-1]

@@ -58,4 +58,6 @@ def decoder_heads(config: ModelConfig, steps: Steps, width: int) -> ChannelHeads
     """The heads that read features of this width."""
     if steps.slot_size:
         return NoteHeads(steps, config.embedding_dim, width, config.num_softmaxes)
-    return ChannelHeads(steps.vocab_sizes, width, config.num_softmaxes, steps.num_members)
+    return ChannelHeads(
+        steps.vocab_sizes, width, config.num_softmaxes, steps.num_members, config.nade_dim
+    )

@@ -18,6 +18,7 @@ from seqvae.model.decoder import FlatDecoder
 from seqvae.model.decoding import Draw
 from seqvae.model.embedding import StepEmbedding
 from seqvae.model.heads import ChannelHeads
+from seqvae.model.nade import Nade
 from seqvae.model.note_sets import NoteHeads, NoteSetEmbedding
 from seqvae.model.note_tables import NoteHeadTables, NoteInputTables
 
@@ -167,7 +168,9 @@ class HeadTables:
                 from_features, table = self.mixers[channel - 1]
                 token = table.index_select(0, tokens[-1])
                 features = features + torch.addmm(token, features, from_features.t()).tanh()
-            tokens.append(draw(head.logits(features, weight), channel))  # type: ignore[operator]  # of a list
+            logits = head.logits(features, weight)  # type: ignore[operator]  # of a list
+            mode = (head.mode(features),) if isinstance(head, Nade) else ()
+            tokens.append(draw(logits, channel, *mode))
         return torch.stack(tokens, dim=1) if len(tokens) > 1 else tokens[0][:, None]
 
 

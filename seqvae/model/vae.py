@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from seqvae.errors import InputError
 from seqvae.model.config import ModelConfig, Sampling, Steps
 from seqvae.model.decoder import DECODERS, FlatDecoder
 from seqvae.model.decoding import EVERYTHING, GREEDY, Allowed, Sequences, decode, decode_steps
@@ -45,7 +46,8 @@ class SequenceVAE(nn.Module):
         """`config` is what a user sets; `steps` is what the tokenizer tells."""
         super().__init__()
         self.config, self.steps = config, steps
-        self.encoder = ENCODERS[config.decoder](config, steps) if config.latent_dim > 0 else None
+        has_encoder = config.latent_dim > 0 and config.encoder_layers > 0
+        self.encoder = ENCODERS[config.decoder](config, steps) if has_encoder else None
         self.decoder = self.make_decoder()
         self._stepper: Stepper
         self._made_of: tuple[torch.dtype | None, list[tuple[int, int]]] | None = None
@@ -62,8 +64,14 @@ class SequenceVAE(nn.Module):
         return next(self.parameters()).device
 
     def encode(self, ids: Int[Tensor, "B T _"], lengths: Int[Tensor, " B"]) -> DiagonalGaussian:
-        """q(z|x) of each sequence; ids are (B, T, C + K)."""
+        """q(z|x) of each sequence; ids are (B, T, C + K).
+
+        Raises:
+            InputError: the model is a decoder without its encoder.
+        """
         if self.encoder is None:
+            if self.config.latent_dim:
+                raise InputError("this model has no encoder, so it reads no input; try sample")
             empty = torch.zeros(len(ids), 0, device=ids.device)
             return DiagonalGaussian(empty, empty)
         with threads_for(len(ids)):

@@ -14,10 +14,13 @@ class Decoder {
   constructor(tensors, config, steps) {
     Object.assign(this, { config, steps });
     const wiring = config.z_wiring;
-    const isHierarchical = config.decoder === "hierarchical";
-    this.segmentLength = isHierarchical ? config.segment_length : steps.max_steps;
+    this.segmentLength = config.decoder === "flat" ? steps.max_steps : config.segment_length;
     this.numSegments = Math.ceil(steps.max_steps / this.segmentLength);
-    this.conductor = isHierarchical ? new BothWays(tensors, "conductor") : null;
+    this.conductor = config.decoder === "hierarchical" ? new BothWays(tensors, "conductor") : null;
+    this.conductors = config.decoder === "musicvae"
+      ? Array.from({ length: config.conductor_layers }, (_, i) =>
+        new LstmLayer(tensors, `conductor.${i}`)) : [];
+    this.conductorState = this.conductors.length ? new Linear(tensors, "conductor_state") : null;
     this.layers = Array.from({ length: config.decoder_layers }, (_, i) =>
       new LstmLayer(tensors, `layers.${i}`));
     this.embedding = stepVectors(tensors, "embedding", steps);
@@ -33,23 +36,24 @@ class Decoder {
 
   /** The code of each segment. */
   codes(z) {
+    if (this.conductorState) return this.conducted(z);
     if (!this.conductor) return [z];
     const size = z.length / this.numSegments;
     return this.conductor.read(Array.from({ length: this.numSegments }, (_, i) =>
       z.slice(i * size, (i + 1) * size)));
   }
 
+  /** The outputs of a conductor that begins from z and reads nothing. */
+  conducted(z) {
+    const states = firstStates(this.conductors, this.conductorState, z);
+    return Array.from({ length: this.numSegments }, () =>
+      this.conductors.reduce((x, layer, i) => layer.step(layer.gates(x), states[i]),
+        new Float32Array(1)).slice());
+  }
+
   /** The state before the first step of a segment; notes sound on between segments. */
   begin(code, sounding) {
-    const states = this.layers.map((layer) => layer.start());
-    if (this.initialState) {
-      const values = this.initialState.apply(code).map(Math.tanh);
-      const size = this.config.decoder_dim;
-      states.forEach(({ hidden, cell }, i) => {
-        hidden.set(values.subarray(i * size, (i + 1) * size));
-        cell.set(values.subarray((states.length + i) * size, (states.length + i + 1) * size));
-      });
-    }
+    const states = firstStates(this.layers, this.initialState, code);
     const fromCode = this.layers[0].bias.slice();
     if (this.isBesideInput) addProduct(fromCode, this.layers[0].input, code, this.start.length);
     return { states, fromCode, sounding, skip: this.skip ? this.skip.apply(code) : null };
@@ -92,6 +96,19 @@ class Decoder {
       if (endToken !== null && tokens[0] === endToken) return;
     }
   }
+}
+
+/** The states of layers: zeros, or what a code is projected to. */
+function firstStates(layers, linear, code) {
+  const states = layers.map((layer) => layer.start());
+  if (!linear) return states;
+  const values = linear.apply(code).map(Math.tanh);
+  const { size } = layers[0];
+  states.forEach(({ hidden, cell }, i) => {
+    hidden.set(values.subarray(i * size, (i + 1) * size));
+    cell.set(values.subarray((layers.length + i) * size, (layers.length + i + 1) * size));
+  });
+  return states;
 }
 
 /** Logits below their largest, divided by the temperature. */

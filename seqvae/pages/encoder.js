@@ -22,7 +22,8 @@ const POOLINGS = {
 class Encoder {
   constructor(tensors, config, steps) {
     this.pool = POOLINGS[config.encoder_pooling];
-    this.segmentLength = config.decoder === "hierarchical" ? config.segment_length : null;
+    this.segmentLength = config.decoder === "flat" ? null : config.segment_length;
+    this.hasSlices = config.decoder === "hierarchical";
     this.numSegments = Math.ceil(steps.max_steps / config.segment_length);
     this.numChannels = steps.vocab_sizes.length;
     this.vectors = stepVectors(tensors, "encoder.embedding", steps);
@@ -53,7 +54,8 @@ class Encoder {
     });
   }
 
-  /** Each segment gives its slice of z, from its own states and its place among the others. */
+  /** Each segment gives its slice of z, from its own states and its place among the others; or
+   *  the last states of their sequence give all of z. */
   ofSegments(inputs) {
     const length = this.segmentLength;
     const silence = new Float32Array(inputs[0].length);
@@ -61,6 +63,7 @@ class Encoder {
       this.pool(this.reader.read(Array.from({ length }, (_, step) =>
         inputs[segment * length + step] ?? silence))));
     const context = this.overview.read(segments);
+    if (!this.hasSlices) return this.posterior.apply(POOLINGS.last(context));
     return joined(...segments.map((states, i) =>
       this.posterior.apply(joined(states, context[i]))));
   }

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from seqvae.errors import InputError
-from seqvae.model.decoder import FlatDecoder, HierarchicalDecoder
+from seqvae.model.decoder import FlatDecoder, HierarchicalDecoder, MusicVAEDecoder
 from seqvae.model.embedding import StepEmbedding
 from seqvae.model.encoder import Encoder, NormalisedMeans
 from seqvae.model.heads import ChannelHeads
+from seqvae.model.nade import Nade
 from seqvae.model.note_sets import NoteHeads, Notes, NoteSetEmbedding
 from seqvae.model.softmax import Softmax, SoftmaxMixture
 from seqvae.model.step_parts import NotesOverConditions
@@ -129,6 +130,10 @@ def decoder_weights(decoder: FlatDecoder) -> Weights:
         weights |= _lstm(f"layers.{number}", layer)
     if isinstance(decoder, HierarchicalDecoder):
         weights |= _both_ways("conductor", decoder.conductor)
+    if isinstance(decoder, MusicVAEDecoder):
+        for number in range(decoder.conductor.num_layers):
+            weights |= _lstm(f"conductor.{number}", decoder.conductor, f"l{number}")
+        weights |= _linear("conductor_state", decoder.conductor_state)
     for name in ("initial_state", "skip", "project"):
         weights |= _linear(name, getattr(decoder, name))
     return weights | _heads(decoder.heads)
@@ -161,5 +166,7 @@ def _softmax(name: str, softmax: Any) -> Weights:
     if isinstance(softmax, SoftmaxMixture):
         parts = _linear(f"{name}.contexts", softmax.contexts)
         return parts | _linear(f"{name}.priors", softmax.priors) | _softmax(name, softmax.output)
+    if isinstance(softmax, Nade):
+        raise InputError("the model has a NADE (nade_dim), which a page cannot play")
     assert isinstance(softmax, Softmax)
     return {f"{name}.weight": softmax.output_weight(), f"{name}.bias": softmax.bias}

@@ -52,6 +52,8 @@ def write_play(model: Path, out: Path) -> None:
         raise InputError(f"{model}: a model of text; the page plays music")
     if vae.model.config.latent_dim == 0:
         raise InputError(f"{model}: a language model (latent_dim 0) has no latent space to play")
+    if vae.model.encoder is None:
+        raise InputError(f"{model}: a model without an encoder; the page needs one")
     folder = model.resolve()
     title = folder.parent.name if folder.name == BUNDLE else folder.name
     write_file(out, fill(TEMPLATE, gather(vae, title)))

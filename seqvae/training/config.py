@@ -164,6 +164,8 @@ class Config:
         if not _is_plain(self.name):
             raise InputError(f"name is {shown(self.name)}; it must be a plain folder name")
         self._check_batches()
+        if self.model.encoder_layers == 0:
+            raise InputError("encoder_layers is 0; to train, a model needs 1 or more")
         if self.model.latent_dim == 0:
             self._check_language_model()
         else:

@@ -34,6 +34,10 @@ MODELS: dict[str, dict[str, Any]] = {
         "decoder": "hierarchical", "segment_length": 4, "max_steps": 10, "latent_dim": 6,
         "vocab_sizes": (5, 5, 8), "num_members": (0, 0, 3), "conductor_layers": 2,
     },
+    "musicvae": {
+        "decoder": "musicvae", "segment_length": 4, "max_steps": 10, "conductor_layers": 2,
+        "vocab_sizes": (5, 8), "num_members": (0, 3), "decoder_layers": 2,
+    },
     "wired": {"z_wiring": ("output",), "encoder_pooling": "max", "bn_gamma": 0.6},
     "tied": {"tied_embeddings": True, "num_softmaxes": 3, "vocab_sizes": (11,), "eos_id": 1},
     "over chords": {"condition_sizes": (4, 2)},

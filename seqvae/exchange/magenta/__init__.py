@@ -1,0 +1,1 @@
+"""Checkpoints of magenta.js to bundles, and back."""

@@ -1,0 +1,103 @@
+"""`seqvae import magenta`: a bundle with which every verb works."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from magenta_js import make_checkpoint
+from trained import band
+
+import seqvae
+from seqvae import cli
+from seqvae.exchange.magenta.files import write_checkpoint
+from seqvae.inference import filling
+from seqvae.inference.mixture import Mixture
+from seqvae.music.midi import read_midi, to_pretty_midi
+from seqvae.training.start import settings_from
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """The exit code of a command in this process."""
+    monkeypatch.setattr(sys, "argv", ["seqvae", *map(str, arguments)])
+    try:
+        cli.main()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 1
+    return 0
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a checkpoint of melodies and two clips, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(filling, "MIN_SAMPLES", 20)
+    monkeypatch.setattr(filling, "PER_DIM", 1)
+    checkpoint = make_checkpoint("MelodyConverter", num_steps=64, num_segments=4)
+    write_checkpoint(tmp_path / "mel_4bar", checkpoint)
+    for name, seed in (("a", 1), ("b", 2)):
+        to_pretty_midi(band(seed)).write(str(tmp_path / f"{name}.mid"))
+    return tmp_path
+
+
+def test_every_verb_takes_what_was_imported(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "import", "magenta", "mel_4bar", "--out", "mel") == 0
+    assert capsys.readouterr().out == "mel: done; try seqvae sample mel\n"
+    few = ("-n", 2, "--seed", 1)
+    for verb, arguments in {
+        "sample": few, "complete": ("a.mid", "--keep", "1-2", *few),
+        "interpolate": ("a.mid", "b.mid", "--num_steps", 3),
+        "encode": ("a.mid", "--out", "codes.npz"), "decode": ("codes.npz",),
+        "score": ("a.mid", "--iw_samples", 2), "play": ("--no_open",),
+    }.items():  # fmt: skip
+        assert run(monkeypatch, verb, "mel", *arguments) == 0, capsys.readouterr().err
+    assert read_midi(here / "out/sample_00.mid", 4).notes.size
+    assert "N(0, I)" in (here / "mel/README.md").read_text()
+    saved = json.loads((here / "mel/config.json").read_text())
+    assert saved["training"]["magenta"]["dataConverter"]["type"] == "MelodyConverter"
+    assert "not been fitted" not in capsys.readouterr().err
+    settings = yaml.safe_load(settings_from("mel"))  # for `train --init_from`
+    assert (settings["name"], settings["model"]["decoder"]) == ("my_mel_4bar", "musicvae")
+
+
+def test_samples_are_drawn_as_magenta_draws_them(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(monkeypatch, "import", "magenta", "mel_4bar", "--out", "mel") == 0
+    prior = seqvae.load("mel").prior
+    assert isinstance(prior, Mixture)
+    np.testing.assert_array_equal(prior.covariance, np.eye(5))
+
+
+def test_only_a_bundle_or_an_empty_folder_is_replaced(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "mine").mkdir()
+    assert run(monkeypatch, "import", "magenta", "mel_4bar", "--out", "mine") == 0
+    assert run(monkeypatch, "import", "magenta", "mel_4bar", "--out", "mine") == 0
+    assert run(monkeypatch, "import", "magenta", "mel_4bar", "--out", ".") == 2
+    assert ".: holds other files; name a new folder with --out" in capsys.readouterr().err
+    assert (here / "a.mid").is_file()
+    assert run(monkeypatch, "import", "magenta", "mel_4bar", "--out", "a.mid") == 2
+    assert run(monkeypatch, "import", "magenta", "absent", "--out", "new") == 2
+    assert "absent: no such folder" in capsys.readouterr().err
+    assert not (here / "new").exists()
+
+
+def test_a_decoder_alone_samples_and_says_that_it_cannot_read(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = make_checkpoint("MelodyConverter")
+    for name in [*checkpoint.weights]:
+        if "/fw/" in name:
+            del checkpoint.weights[name]
+    write_checkpoint(here / "half", checkpoint)
+    assert run(monkeypatch, "import", "magenta", "half", "--out", "mine") == 0
+    assert run(monkeypatch, "sample", "mine", "-n", 1) == 0
+    for verb, arguments in {"reconstruct": ("a.mid",), "play": ("--no_open",)}.items():
+        assert run(monkeypatch, verb, "mine", *arguments) == 2
+        assert "encoder" in capsys.readouterr().err.splitlines()[-1]
