@@ -3,10 +3,12 @@
     python scripts/rolls_picture.py
 
 Goes to results/interpolation.png. The file carries a digest of the clips that it shows.
+make_examples.py draws its samples with `draw_samples`.
 """
 
 import hashlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -16,6 +18,9 @@ from matplotlib.axes import Axes
 CLIPS = Path(__file__).parents[1] / "data" / "examples" / "melody_2bar"
 PICTURE = Path(__file__).parent / "results" / "interpolation.png"
 DIGEST = "Clips"  # the key of the digest in the PNG file
+COLUMNS = 4
+BAR = 4  # beats
+OCTAVE = 12
 
 
 def clips_of(folder: Path) -> list[Path]:
@@ -51,19 +56,59 @@ def draw(clips: list[Path], picture: Path) -> None:
     plt.close(figure)
 
 
+def draw_samples(clips: Sequence[pretty_midi.PrettyMIDI], picture: Path) -> None:
+    """Four panels a row; instruments have colours, and loud notes are dark."""
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    num_rows = -(-len(clips) // COLUMNS)
+    figure, panels = plt.subplots(
+        num_rows, COLUMNS, figsize=(12, 1.5 * num_rows), squeeze=False, layout="constrained"
+    )
+    end = max(beats(clip, clip.get_end_time()) for clip in clips)
+    num_beats = -(-end // BAR) * BAR
+    for axes in panels.flat:
+        axes.set_axis_off()
+    for axes, clip in zip(panels.flat, clips, strict=False):
+        axes.set_axis_on()
+        for number, instrument in enumerate(clip.instruments):
+            for note in instrument.notes:
+                start, length = beats(clip, note.start), beats(clip, note.end - note.start)
+                axes.broken_barh(
+                    [(start, max(length - 0.05, 0.1))], (note.pitch - 0.5, 1),
+                    color=f"C{number}", alpha=0.3 + 0.7 * note.velocity / 127,
+                )  # fmt: skip
+        pitches = [note.pitch for note in notes_of(clip)] or [60]
+        margin = max(OCTAVE - (max(pitches) - min(pitches)), 2) / 2
+        axes.set_ylim(min(pitches) - margin, max(pitches) + margin)
+        style(axes, num_beats)
+    figure.savefig(picture, dpi=80)
+    plt.close(figure)
+
+
+def beats(clip: pretty_midi.PrettyMIDI, seconds: float) -> float:
+    """Seconds in beats of the first tempo."""
+    return float(seconds * clip.get_tempo_changes()[1][0] / 60)
+
+
 def draw_roll(axes: Axes, clip: pretty_midi.PrettyMIDI, colour: tuple[float, ...]) -> None:
     """Notes as bars over beats, with a line at each beat."""
-    seconds_per_beat = 60 / clip.get_tempo_changes()[1][0]
     for note in notes_of(clip):
-        start, end = note.start / seconds_per_beat, note.end / seconds_per_beat
+        start, end = beats(clip, note.start), beats(clip, note.end)
         axes.broken_barh([(start + 0.03, end - start - 0.06)], (note.pitch - 0.5, 1), color=colour)
-    axes.set_xlim(0, 8)
-    axes.set_xticks(range(9), [])
+    style(axes, 2 * BAR)
+
+
+def style(axes: Axes, num_beats: float) -> None:
+    """Lines at beats and bars, and nothing else around the notes."""
+    axes.set_xlim(0, num_beats)
+    axes.set_xticks(range(int(num_beats) + 1), [])
     axes.set_yticks([])
     axes.tick_params(length=0)
     axes.grid(axis="x", color="0.9", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.axvline(4, color="0.7", linewidth=0.8)  # the bar line
+    for bar in range(BAR, int(num_beats), BAR):
+        axes.axvline(bar, color="0.7", linewidth=0.8)
     for side in axes.spines.values():
         side.set_color("0.8")
 

@@ -175,7 +175,7 @@ def test_every_command_and_the_python_of_the_readmes_run(
             small = TINY_TRAINER if "--init_from" in arguments else TINY
             monkeypatch.setattr(sys, "argv", arguments + small * (arguments[1] == "train"))
             cli.main()
-    assert len(list((playground / "examples").rglob("*.mid"))) == 15
+    assert len(list((playground / "examples").rglob("*.mid"))) == 23
     for block in blocks(README, "python"):
         exec(block, {})
     assert (playground / "halfway.mid").is_file()

@@ -150,6 +150,15 @@ def test_models_are_small_and_carry_licence_and_sources() -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
+def test_a_model_moves_along_attributes_at_once(name: str) -> None:
+    vae = seqvae.load(name, "cpu")
+    body = catalogue.read_card(MODELS[name] / "README.md")[1]
+    assert all(f"`{attribute}`" in body for attribute in vae.directions.names)
+    z = torch.zeros(1, vae.model.config.latent_dim)
+    assert not torch.equal(vae.directions.shift(z, vae.directions.names[0], 1.0), z)
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_the_figures_on_a_card_are_those_of_evaluate(name: str, tmp_path: Path) -> None:
     head, body = catalogue.read_card(MODELS[name] / "README.md")
     for entry in head["model-index"][0]["results"]:
@@ -165,5 +174,6 @@ def test_the_figures_on_a_card_are_those_of_evaluate(name: str, tmp_path: Path) 
     stated = {metric["type"]: metric["value"] for metric in entry["metrics"]}
     card.prepare_clips(MODELS[name], clips, tmp_path / "corpus")
     vae = seqvae.load(name, "cpu")
-    measured = card.shown(vae.evaluate(tmp_path / "corpus", **card.ON_CLIPS))
+    how = card.measured_on_clips(RECIPES["models"][name])
+    measured = card.shown(vae.evaluate(tmp_path / "corpus", **how))
     assert measured == pytest.approx(stated, rel=0.01)

@@ -3,8 +3,9 @@
     python scripts/models/build.py --sources SOURCES --work WORK [MODEL ...]
 
 SOURCES holds a folder for each source of models.toml; nothing is fetched. A missing folder is named
-with its address, commit and licence. Scores must be MIDI files by then (scores_to_midi.py SCORES
-MIDI) and sentences one text file (sentences_of.py). What is trained already is not trained again.
+with its address, commit and licence. Scores must be MIDI files by then (scores_to_midi.py or
+chorales_to_midi.py SCORES MIDI) and sentences one text file (sentences_of.py). What is trained
+already is not trained again.
 A model goes to data/models/NAME, its sources to data/models/SOURCES.tsv, and some of its test files
 to data/clips.
 """
@@ -24,10 +25,14 @@ from typing import Any
 
 import card
 import torch
+from safetensors.torch import load_file
+from safetensors.torch import save as serialized
 
 import seqvae
 from seqvae.corpus.store import MANIFEST, Corpus
+from seqvae.disk import write_file
 from seqvae.inference.bundle import load_bundle, save_weights
+from seqvae.inference.directions import WEIGHTS
 from seqvae.inference.evaluation import Evaluation
 from seqvae.inference.mixture import Mixture
 from seqvae.inference.prior import load_prior, save_prior
@@ -71,11 +76,12 @@ def build(name: str, recipes: Recipe, sources: Path, work: Path) -> None:
     bundle = MODELS / name
     shutil.rmtree(bundle, ignore_errors=True)
     bundle.mkdir(parents=True)
-    round_weights(work / "runs" / name / "bundle", bundle, recipe.get("components"))
+    round_weights(work / "runs" / name / "bundle", bundle, recipe)
     vae = seqvae.load(bundle, "cpu")
+    add_attributes(vae, bundle, corpus, recipe.get("attributes", "network"))
     figures = {"test": vae.evaluate(corpus, iw_samples=card.IW_SAMPLES)}
     if recipe.get("clips"):
-        figures[recipe["clips"]] = on_clips(vae, bundle, recipe["clips"], work / "clips" / name)
+        figures[recipe["clips"]] = on_clips(vae, bundle, recipe, work / "clips" / name)
     rows = list(source_rows(name, recipes, corpus, sources, work))
     card.write(bundle, name, recipes, figures, rows)
     record(rows)
@@ -123,10 +129,10 @@ def part_of(name: str) -> str:
     return "test" if first < HELD_OUT else "valid" if first < 2 * HELD_OUT else "train"
 
 
-def round_weights(trained: Path, bundle: Path, num_components: int | None) -> None:
+def round_weights(trained: Path, bundle: Path, recipe: Recipe) -> None:
     """Copy a bundle with weights and prior in float16, and without the paths of this machine.
 
-    Of a mixture, the prior keeps as many of its heaviest components, or all.
+    Of a mixture, the prior keeps as many of its heaviest components as the recipe says, or all.
     """
     model, tokenizer = load_bundle(trained)
     settings = json.loads((trained / "config.json").read_text(encoding="utf-8"))["training"]
@@ -137,17 +143,25 @@ def round_weights(trained: Path, bundle: Path, num_components: int | None) -> No
     save_tokenizer(tokenizer, bundle)
     prior = load_prior(trained, model.config.latent_dim)
     if isinstance(prior, Mixture):
-        kept = prior.weights.argsort(descending=True)[:num_components]
+        kept = prior.weights.argsort(descending=True)[: recipe.get("components")]
         weights = prior.weights[kept] / prior.weights[kept].sum()
         prior = Mixture(weights, prior.means[kept], prior.scales[kept])
     assert prior is not None
     save_prior(prior, bundle, torch.float16)
 
 
-def on_clips(vae: Any, bundle: Path, clips: str, corpus: Path) -> Evaluation:
+def add_attributes(vae: Any, bundle: Path, corpus: Corpus, method: str) -> None:
+    """Fit the directions of attributes, so that `shift` works at once; in float16, too."""
+    vae.attributes(corpus, method=method, out=bundle)
+    weights = load_file(bundle / WEIGHTS)
+    rounded = {name: weight.half() for name, weight in weights.items()}
+    write_file(bundle / WEIGHTS, serialized(rounded))
+
+
+def on_clips(vae: Any, bundle: Path, recipe: Recipe, corpus: Path) -> Evaluation:
     """The figures on the clips that ship; a test makes them again."""
-    card.prepare_clips(bundle, CLIPS / clips, corpus)
-    figures: Evaluation = vae.evaluate(corpus, **card.ON_CLIPS)
+    card.prepare_clips(bundle, CLIPS / recipe["clips"], corpus)
+    figures: Evaluation = vae.evaluate(corpus, **card.measured_on_clips(recipe))
     return figures
 
 

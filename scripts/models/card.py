@@ -1,6 +1,7 @@
 """The cards of the models that ship: YAML as hubs read it, prose, sources and figures."""
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.prepare import prepare
 from seqvae.disk import write_file
+from seqvae.inference.attributes import Movement
 from seqvae.inference.catalogue import FENCE
 from seqvae.inference.evaluation import Evaluation
 from seqvae.inference.options import field_docs
@@ -20,7 +22,7 @@ SHOWN = (  # figures of `seqvae evaluate` that a card states
     "onset_f1", "velocity_error", "timing_error_ms", "word_perplexity", "bleu",
 )  # fmt: skip
 IW_SAMPLES = 5  # draws of z per sequence
-ON_CLIPS: dict[str, Any] = {"iw_samples": IW_SAMPLES, "max_sequences": 150}
+MAX_SEQUENCES = 40  # of the clips, where a recipe does not say fewer
 CLIPS_SHARES: dict[str, Any] = {
     "valid_share": 0.05,
     "test_share": 0.9,
@@ -61,6 +63,8 @@ vae = seqvae.load("{name}")
 
 {recipe.get("listening", "").strip()}
 
+{attributes(bundle, name, recipe["preset"] == "text")}
+
 Trained for {epochs} epochs on one CPU core, with the preset `{recipe["preset"]}` in a smaller size.
 The weights are stored in float16; the figures were measured after that.
 
@@ -85,6 +89,19 @@ endorse them:
 
 USE = """for number, clip in enumerate(vae.sample(8, temperature=0.8, seed=1)):
     clip.write(f"{number}.mid")"""
+
+
+def attributes(bundle: Path, name: str, is_text: bool) -> str:
+    """The attributes whose directions are in a bundle, and how well samples follow them."""
+    movement = Movement.load(bundle)
+    if movement is None:
+        return ""
+    example = "SENTENCE" if is_text else "CLIP"
+    of_each = zip(movement.names, movement.success_of_movable.tolist(), strict=True)
+    text = f"""`seqvae shift {name} {example} --attribute {movement.names[0]}` moves along an
+        attribute. In brackets, the share of 256 samples that an amount of 1 moves as wanted, of
+        those that can be: {", ".join(f"`{each}` ({share:.2f})" for each, share in of_each)}."""
+    return textwrap.fill(" ".join(text.split()), 100, break_on_hyphens=False)
 
 
 def result(on: str, figures: Evaluation) -> dict[str, Any]:
@@ -119,6 +136,12 @@ def shown(figures: Evaluation) -> dict[str, float]:
 def named(on: str) -> str:
     """How a card calls the data."""
     return "test split" if on == "test" else f"data/clips/{on}"
+
+
+def measured_on_clips(recipe: dict[str, Any]) -> dict[str, Any]:
+    """How `evaluate` measures a model on the clips that ship."""
+    max_sequences = recipe.get("max_sequences", MAX_SEQUENCES)
+    return {"iw_samples": IW_SAMPLES, "max_sequences": max_sequences}
 
 
 def prepare_clips(bundle: Path, clips: Path, corpus: Path) -> None:
