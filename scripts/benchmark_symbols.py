@@ -15,69 +15,95 @@ test split:
 - moved: share of the test molecules whose logP goes the wanted way by `shift`, of those that are
   valid afterwards, and of all.
 
-Results go to results/symbols.json, a row for each run.
+Each run gives a row in results/symbols.json. `--table` prints the table of results.
 """
 
 import argparse
 import itertools
 import json
-import shlex
-import sys
 import tempfile
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarking import Row, markdown, measured_row, write_row
 
 import seqvae
 from seqvae.corpus.store import Corpus
-from seqvae.disk import write_file
 from seqvae.inference.bundle import open_corpus
-from seqvae.inference.provenance import provenance
 from seqvae.inference.trained import TrainedVAE
 
 RESULTS = Path(__file__).parent / "results" / "symbols.json"
 DISTANCES = (0.05, 0.1, 0.2, 0.4)
 NUM_MOVED, NUM_LABELLED = 300, 3000  # molecules
+COLUMNS = {  # of the table, and their figures
+    "samples valid": "valid", "unique": "unique", "new": "new", "reconstructed exactly": "exact",
+    **{f"similarity at {far}": f"similarity {far}" for far in DISTANCES},
+    "of others": "similarity_of_pairs", "logP moved": "moved_of_valid",
+    "composition": "composition_distance", "of test data": "composition_distance_of_test",
+}  # fmt: skip
 
 
 def main() -> None:
-    """Measure a run, and keep its row."""
-    chosen = make_parser().parse_args()
-    started = time.monotonic()
-    vae = seqvae.load(chosen.run)
-    corpus = open_corpus(Path(chosen.run), None)
-    train = lines_of(corpus, "train", chosen.seed)
-    test = lines_of(corpus, "test", chosen.seed)[: chosen.n]
-    samples = [*map(str, vae.sample(chosen.n, temperature=chosen.temperature, seed=chosen.seed))]
-    row: dict[str, Any] = {"temperature": chosen.temperature, "num_samples": chosen.n}
-    row["exact"] = share(a == b for a, b in zip(test, vae.reconstruct(test), strict=True))
-    if chosen.kind == "peptides":
-        row |= composition_figures(samples, train, test)
-    else:
-        row |= molecule_figures(vae, samples, train, test, chosen.seed)
-    command = shlex.join(["python", *sys.argv])
-    row |= provenance(command, seed=chosen.seed, seconds=time.monotonic() - started)
-    rows = {}
-    if chosen.results.is_file():
-        rows = json.loads(chosen.results.read_text(encoding="utf-8"))
-    name = Path(chosen.run).name
-    write_file(chosen.results, json.dumps(rows | {name: row}, indent=2) + "\n")
-    print(json.dumps({name: row}, indent=2))
+    """Make the row of a run, or print the table."""
+    parser = make_parser()
+    chosen = parser.parse_args()
+    if chosen.table:
+        print(table(json.loads(chosen.results.read_text(encoding="utf-8"))))
+        return
+    if chosen.run is None:
+        parser.error("name the kind of symbols and a run")
+    vae, corpus = seqvae.load(chosen.run), open_corpus(chosen.run, None)
+
+    def measured() -> Row:
+        return measure(vae, corpus, chosen.kind, chosen.n, chosen.temperature, chosen.seed)
+
+    row = measured_row(chosen.run.resolve().name, chosen.seed, measured)
+    write_row(chosen.results, row, [])
+    print(json.dumps(row, indent=2))
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The flags."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("kind", choices=("molecules", "peptides"))
-    parser.add_argument("run", help="a run")
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("kind", nargs="?", choices=("molecules", "peptides"))
+    parser.add_argument("run", type=Path, nargs="?", help="a run of symbols")
     parser.add_argument("-n", type=int, default=1000, help="samples, and test sequences")
     parser.add_argument("--temperature", type=float, default=0.5, help="of the samples")
-    parser.add_argument("--seed", type=int, default=0, help="of all draws")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the JSON file")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all draws")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the rows")
+    parser.add_argument("--table", action="store_true", help="print the results as a table")
     return parser
+
+
+def measure(
+    vae: TrainedVAE, corpus: Corpus, kind: str, number: int, temperature: float, seed: int
+) -> Row:
+    """All figures of a model."""
+    train = lines_of(corpus, "train", seed)
+    test = lines_of(corpus, "test", seed)[:number]
+    samples = [*map(str, vae.sample(number, temperature=temperature, seed=seed))]
+    row: Row = {"temperature": temperature, "num_samples": number}
+    row["exact"] = share(a == b for a, b in zip(test, vae.reconstruct(test), strict=True))
+    if kind == "peptides":
+        return row | composition_figures(samples, train, test)
+    return row | molecule_figures(vae, samples, train, test, seed)
+
+
+def table(rows: list[Row]) -> str:
+    """The rows in Markdown; what a row has not is a dash."""
+    lines = [
+        [f"`{row['name']}`", *(f"{row[key]:.3f}" if key in row else "-" for key in keys)]
+        for row in ({**each, **flat(each.get("similarity", {}))} for each in rows)
+        for keys in [COLUMNS.values()]
+    ]
+    return markdown(["run", *COLUMNS], lines)
+
+
+def flat(similarity: dict[str, float]) -> dict[str, float]:
+    """Similarities by the names of their columns."""
+    return {f"similarity {far}": value for far, value in similarity.items()}
 
 
 def lines_of(corpus: Corpus, name: str, seed: int) -> list[str]:

@@ -26,11 +26,15 @@ class NGram:
 
     def nats(self, sequence: Tokens) -> float:
         """-log p of a sequence, in nats per token."""
-        total = 0.0
-        for place, token in enumerate(sequence):
-            first = max(0, place - self.order + 1)
-            total -= math.log(self.probability(token, tuple(sequence[first:place])))
-        return total / max(len(sequence), 1)
+        return sum(self.nats_of_each(sequence)) / max(len(sequence), 1)
+
+    def nats_of_each(self, sequence: Tokens) -> list[float]:
+        """-log p of each token of a sequence, given those before it."""
+        contexts = (tuple(sequence[max(0, i - self.order + 1) : i]) for i in range(len(sequence)))
+        return [
+            -math.log(self.probability(token, context))
+            for token, context in zip(sequence, contexts, strict=True)
+        ]
 
     def probability(self, token: int, context: tuple[int, ...]) -> float:
         """Probability of a token after a context."""

@@ -22,15 +22,21 @@ def test_a_row_of_peptides(
     source.write_text("".join(f"GI{a}K{b}\n" for a in "GAVLF" for b in "GAVLF"), encoding="utf-8")
     trained = train_tiny(tmp_path, source, {"kind": "symbols", "max_steps": 8})
     file = tmp_path / "symbols.json"
-    file.write_text('{"before": {}}', encoding="utf-8")
+    file.write_text('[{"name": "before", "seed": 0}]', encoding="utf-8")
     words = ["peptides", trained.run, "-n", 6, "--results", file]
     monkeypatch.setattr(sys, "argv", ["benchmark_symbols.py", *map(str, words)])
     benchmark_symbols.main()
     rows = json.loads(file.read_text(encoding="utf-8"))
-    assert rows.keys() == {"before", "tiny"}
-    assert rows["tiny"]["mean_length_of_train"] == 5.0
-    assert 0 <= rows["tiny"]["exact"] <= 1
+    assert [row["name"] for row in rows] == ["before", "tiny"]
+    assert rows[1]["mean_length_of_train"] == 5.0
+    assert 0 <= rows[1]["exact"] <= 1
     assert '"composition_distance"' in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["benchmark_symbols.py", "--table", "--results", str(file)])
+    benchmark_symbols.main()
+    header, _, _, last = capsys.readouterr().out.splitlines()
+    assert "composition" in header
+    assert "similarity" not in header  # of molecules
+    assert last.startswith("| `tiny` | ")
 
 
 def test_molecules_are_told_by_rdkit() -> None:
