@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 import pretty_midi
-import rolls_picture
 
 import seqvae
+from seqvae.exchange.rolls import draw_samples
 from seqvae.inference.outputs import output_names
 from seqvae.inference.trained import TrainedVAE
 from seqvae.music.midi import write_clips
@@ -45,7 +45,7 @@ def make_music(vae: TrainedVAE, folder: Path) -> None:
     drawn = vae.sample(NUM_SAMPLES, temperature=TEMPERATURE, seed=SEED)
     samples = [clip for clip in drawn if isinstance(clip, pretty_midi.PrettyMIDI)]
     write_clips(samples, folder, output_names("sample", [], len(samples)))
-    rolls_picture.draw_samples(samples, folder / "samples.png")
+    draw_samples(samples, folder / "samples.png")
     path = vae.interpolate(samples[0], samples[1], num_steps=7)
     clips = [clip for clip in path if isinstance(clip, pretty_midi.PrettyMIDI)]
     write_clips(clips, folder, output_names("interpolate", [], len(clips)))

@@ -26,11 +26,25 @@ def look(
     return look_at(file, preset, tracks)
 
 
-def load(folder: str | Path, device: "str | torch.device | None" = None) -> "TrainedVAE":
-    """The trained model of a run, a bundle or a name that ships; by default on CUDA if it is there.
+def load(
+    folder: str | Path,
+    device: "str | torch.device | None" = None,
+    *,
+    revision: str | None = None,
+    token: str | None = None,
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+) -> "TrainedVAE":
+    """The trained model of a run, a bundle, a name that ships, or owner/name on the hub.
 
-    `seqvae models` lists the names.
+    By default it goes to CUDA if that is there. `seqvae models` lists the names that ship. The
+    other arguments are for the Hugging Face Hub: a copy in the cache is taken without asking the
+    network, unless a revision is named.
     """
+    from seqvae.hub import Hub
     from seqvae.inference.trained import TrainedVAE  # here, so that `import seqvae` stays fast
 
-    return TrainedVAE.load(folder, device)
+    how = Hub(
+        revision=revision, token=token, cache_dir=cache_dir, local_files_only=local_files_only
+    )
+    return TrainedVAE.load(folder, device, how)

@@ -30,6 +30,7 @@ from seqvae.training.flags import did_you_mean, parse_config
 logger = logging.getLogger("seqvae.cli")
 
 BROKEN_PIPE = 141  # the shell's code for a process whose reader has gone, as `head` does
+A_MODEL = "a run, a bundle, the name of a model that ships, or owner/name on the Hugging Face Hub"
 INPUTS = ("inputs", "start", "end", "source", "a", "b", "c")  # fields of the verbs' options
 
 
@@ -88,7 +89,7 @@ def evaluate(arguments: Sequence[str]) -> None:
 def encode(arguments: Sequence[str]) -> None:
     """Write the codes of texts or music as a table: one row per line or window."""
     parser = Parser(prog="seqvae encode", description=encode.__doc__)
-    parser.add_argument("run", help="a run, a bundle, or the name of a model that ships")
+    parser.add_argument("run", help=A_MODEL)
     parser.add_argument(
         "inputs", nargs="+",
         help="files, folders, globs, prepared corpora or one split of them (CORPUS:test), or - for "
@@ -223,7 +224,7 @@ def report(arguments: Sequence[str]) -> None:
 def play(arguments: Sequence[str]) -> None:
     """Write a page on which a model of music is played, and open it in the browser."""
     parser = Parser(prog="seqvae play", description=play.__doc__)
-    parser.add_argument("run", help="a run, a bundle, or the name of a model that ships")
+    parser.add_argument("run", help=A_MODEL)
     parser.add_argument(
         "--out", help="the HTML file; by default play.html in the run, or here for a bundle"
     )
@@ -242,6 +243,14 @@ def play(arguments: Sequence[str]) -> None:
     print(out)
     if not chosen.no_open:
         webbrowser.open(out.resolve().as_uri())
+
+
+def push(arguments: Sequence[str]) -> None:
+    """Publish a model on the Hugging Face Hub."""
+    run, chosen = _parse(_verb_parser(options.Push), options.Push, arguments)
+    from seqvae.exchange.publishing import push
+
+    print(push(run, options.Push(**chosen)))
 
 
 def look(arguments: Sequence[str]) -> None:
@@ -295,7 +304,7 @@ LISTS = (models, presets)
 MAKING = (look, prepare, train, evaluate)
 PLAYING = (
     sample, complete, reconstruct, humanise, interpolate, blend, vary, analogy, attributes, shift,
-    score, encode, decode, report, play,
+    score, encode, decode, report, play, push,
 )  # fmt: skip
 EXCHANGING = (import_,)
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
@@ -450,8 +459,8 @@ def _verb_parser(kind: type) -> Parser:
     """A parser with the flags of a verb: the fields of its dataclass; most take a run, too."""
     verb = kind.__name__.lower()
     parser = Parser(prog=f"seqvae {verb}", description=VERBS[verb].__doc__)
-    if VERBS[verb] in PLAYING or VERBS[verb] is evaluate:
-        parser.add_argument("run", help="a run, a bundle, or the name of a model that ships")
+    if VERBS[verb] in (*PLAYING, evaluate):
+        parser.add_argument("run", help=A_MODEL)
     _add_flags(parser, kind)
     return parser
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from seqvae.errors import InputError
 from seqvae.files import expanded, is_file, is_folder
+from seqvae.hub import Hub, fetched, is_repository
 
 PACKAGE = Path(__file__).parent
 INSTALLED = PACKAGE / "data"
@@ -52,21 +53,23 @@ def find_preset(place: str | Path) -> Path:
     return shipped
 
 
-def find_model(place: Path) -> Path:
-    """The folder of a run or a bundle: the one at a place, or else the model of that name.
+def find_model(place: Path, how: Hub | None = None) -> Path:
+    """The folder of a run or a bundle: at a place, or of a model that ships, or from the hub.
 
     Raises:
-        InputError: there is neither.
+        InputError: there is none of these.
     """
     if is_folder(place):
         return place
     shipped = models().get(str(place))
-    if shipped is None:
-        raise InputError(
-            f"{place}: no such folder; name a run, a bundle, or a model that ships "
-            "(seqvae models lists them)"
-        )
-    return shipped
+    if shipped is not None:
+        return shipped
+    if is_repository(place.as_posix()):
+        return fetched(place.as_posix(), how or Hub())
+    raise InputError(
+        f"{place}: no such folder; name a run, a bundle, owner/name on the hub, or a model that "
+        "ships (seqvae models lists them)"
+    )
 
 
 def tell_which_model(place: Path) -> None:

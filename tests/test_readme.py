@@ -8,9 +8,11 @@ import tomllib
 from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import benchmark_music
 import benchmark_text
+import huggingface_hub
 import make_examples
 import mutation
 import pytest
@@ -120,6 +122,7 @@ def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(filling, "MIN_SAMPLES", 20)
     monkeypatch.setattr(filling, "PER_DIM", 1)
     monkeypatch.setattr("webbrowser.open", lambda url: True)
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda token: Mock())
     monkeypatch.setattr(make_examples, "EXAMPLES", tmp_path / "examples")
     return tmp_path
 

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "seqvae"
 ROOMS = (
-    "errors", "reasons", "stops", "disk", "files", "shipped", "model", "music", "tokenizers",
+    "errors", "reasons", "stops", "disk", "files", "hub", "shipped", "model", "music", "tokenizers",
     "corpus", "inference", "training", "exchange", "pages", "serving", "cli", "__main__",
 )  # fmt: skip
 LIBRARIES = {  # where each may be imported, inside functions too
@@ -21,6 +21,8 @@ LIBRARIES = {  # where each may be imported, inside functions too
     "sentencepiece": ("tokenizers/text",),
     "safetensors": ("inference",),
     "jsonargparse": ("training/flags",),
+    "huggingface_hub": ("hub", "exchange/publishing"),
+    "matplotlib": ("exchange/rolls",),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -16,7 +16,7 @@ import yaml
 import seqvae
 from seqvae import cli, shipped
 from seqvae.errors import InputError
-from seqvae.inference import catalogue
+from seqvae.inference import cards, catalogue
 from seqvae.model.config import ModelConfig
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers import make_tokenizer
@@ -134,7 +134,7 @@ def test_models_are_small_and_carry_licence_and_sources() -> None:
     sizes = []
     for name, bundle in MODELS.items():
         sizes.append(sum(file.stat().st_size for file in bundle.iterdir()) / MEGABYTE)
-        head, body = catalogue.read_card(bundle / "README.md")
+        head, body = cards.read_card(bundle / "README.md")
         assert head["license"] in FREE
         for row in rows:
             if row["model"] == name:
@@ -152,7 +152,7 @@ def test_models_are_small_and_carry_licence_and_sources() -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_moves_along_attributes_at_once(name: str) -> None:
     vae = seqvae.load(name, "cpu")
-    body = catalogue.read_card(MODELS[name] / "README.md")[1]
+    body = cards.read_card(MODELS[name] / "README.md")[1]
     assert all(f"`{attribute}`" in body for attribute in vae.directions.names)
     z = torch.zeros(1, vae.model.config.latent_dim)
     assert not torch.equal(vae.directions.shift(z, vae.directions.names[0], 1.0), z)
@@ -160,7 +160,7 @@ def test_a_model_moves_along_attributes_at_once(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_the_figures_on_a_card_are_those_of_evaluate(name: str, tmp_path: Path) -> None:
-    head, body = catalogue.read_card(MODELS[name] / "README.md")
+    head, body = cards.read_card(MODELS[name] / "README.md")
     for entry in head["model-index"][0]["results"]:
         for metric in entry["metrics"]:
             assert f"`{metric['type']}`" in body

@@ -5,13 +5,11 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.prepare import prepare
 from seqvae.disk import write_file
 from seqvae.inference.attributes import Movement
-from seqvae.inference.catalogue import FENCE
+from seqvae.inference.cards import as_card, model_index, usage
 from seqvae.inference.evaluation import Evaluation
 from seqvae.inference.options import field_docs
 from seqvae.tokenizers import load_tokenizer, settings_of
@@ -42,7 +40,9 @@ def write(
         "library_name": "seqvae",
         "license": recipe["licence"],
         "tags": ["seqvae", "vae", *recipe["tags"]],
-        "model-index": [{"name": name, "results": [result(on, of) for on, of in figures.items()]}],
+        "model-index": model_index(
+            name, recipe["preset"], {named(on): shown(of) for on, of in figures.items()}
+        ),
     }
     config = json.loads((bundle / "config.json").read_text(encoding="utf-8"))
     epochs = config["training"]["trainer"]["max_epochs"]
@@ -50,16 +50,11 @@ def write(
         f"| {recipes['sources'][row['source']]['what']} | {row['address']} | {row['licence']} | "
         f"{row['files']} | {row['windows']} |" for row in rows
     )  # fmt: skip
-    text = f"""{FENCE}{yaml.safe_dump(head, sort_keys=False)}{FENCE}# {name}
+    body = f"""# {name}
 
 {recipe["what"]}.
 
-```python
-import seqvae
-
-vae = seqvae.load("{name}")
-{"print(vae.sample(8, seed=1))" if recipe["preset"] == "text" else USE}
-```
+{usage(name, is_text=recipe["preset"] == "text")}
 
 {recipe.get("listening", "").strip()}
 
@@ -84,11 +79,7 @@ endorse them:
 `data/models/SOURCES.tsv` has the commit of each source and the hash of the list of its files.
 `scripts/models/build.py` makes this model again.
 """
-    write_file(bundle / "README.md", text.replace("\n\n\n\n", "\n\n"))
-
-
-USE = """for number, clip in enumerate(vae.sample(8, temperature=0.8, seed=1)):
-    clip.write(f"{number}.mid")"""
+    write_file(bundle / "README.md", as_card(head, body.replace("\n\n\n\n", "\n\n")))
 
 
 def attributes(bundle: Path, name: str, is_text: bool) -> str:
@@ -102,18 +93,6 @@ def attributes(bundle: Path, name: str, is_text: bool) -> str:
         attribute. In brackets, the share of 256 samples that an amount of 1 moves as wanted, of
         those that can be: {", ".join(f"`{each}` ({share:.2f})" for each, share in of_each)}."""
     return textwrap.fill(" ".join(text.split()), 100, break_on_hyphens=False)
-
-
-def result(on: str, figures: Evaluation) -> dict[str, Any]:
-    """An entry of a model index."""
-    metrics = [
-        {"type": key, "value": round(float(value), 4)} for key, value in shown(figures).items()
-    ]
-    return {
-        "task": {"type": "other", "name": "reconstruction"},
-        "dataset": {"name": named(on), "type": "other"},
-        "metrics": metrics,
-    }
 
 
 def table(figures: dict[str, Evaluation]) -> str:

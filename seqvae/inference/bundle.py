@@ -30,8 +30,8 @@ from seqvae.corpus.store import ABOUT, Corpus
 from seqvae.disk import door, fields_of, read_json, replaced_folder, write_file
 from seqvae.errors import InputError, shown
 from seqvae.files import expanded
-from seqvae.inference.evaluation import Evaluation
-from seqvae.inference.options import field_docs
+from seqvae.hub import Hub
+from seqvae.inference.cards import CARD
 from seqvae.model.config import ModelConfig, Steps
 from seqvae.model.vae import SequenceVAE
 from seqvae.shipped import find_model
@@ -40,7 +40,7 @@ from seqvae.tokenizers.contract import from_plain
 
 FORMAT = 1
 BUNDLE = "bundle"  # its folder in a run
-CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
 RUN_CONFIG = "config.yaml"  # the settings of a run
 COPY = "copy the bundle again"
 
@@ -58,13 +58,13 @@ def as_path(place: Any) -> Path:
     return expanded(place)
 
 
-def bundle_in(folder: Path) -> Path:
-    """The bundle of a run or of a model that ships, or the folder itself if it is a bundle.
+def bundle_in(folder: Path, how: Hub | None = None) -> Path:
+    """The bundle of a run, of a model that ships or of one on the hub, or the folder if it is one.
 
     Raises:
         InputError: it is none of these.
     """
-    folder = find_model(folder)
+    folder = find_model(folder, how)
     if (folder / RUN_CONFIG).is_file() and not (folder / BUNDLE).is_dir():
         raise InputError(f"{folder}: this run has no bundle yet; let it reach a validation")
     return folder / BUNDLE if (folder / BUNDLE).is_dir() else folder
@@ -247,32 +247,3 @@ def system_errors() -> Iterator[None]:
         if number := re.search(r"\(os error (\d+)\)", str(error)):
             raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
         raise
-
-
-def model_card(
-    model: SequenceVAE, corpus: Corpus, training: Mapping[str, Any], figures: Evaluation
-) -> str:
-    """What the model is, what it was trained on, and how good it is."""
-    num_parameters = sum(parameter.numel() for parameter in model.parameters())
-    meanings = field_docs(Evaluation)
-    table = "\n".join(
-        f"| {name} | {value:.4g} | {meanings[name]} |"
-        for name, value in vars(figures).items()
-        if value is not None
-    )
-    return f"""# {training["name"]}
-
-A sequence VAE trained with seqvae: {num_parameters:,} parameters, {corpus.tokenizer.kind} tokens,
-a latent code of {model.config.latent_dim} dimensions. Load it with `seqvae.load("{BUNDLE}")`.
-
-It was trained on {corpus.num_sequences["train"]} sequences. The licence of the weights follows from
-the licence of these data, which only the person who trained the model can state.
-
-Figures on the validation split:
-
-| figure | value | meaning |
-|---|---|---|
-{table}
-
-The settings of the training are in `{CONFIG}`.
-"""

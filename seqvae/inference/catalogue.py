@@ -1,20 +1,13 @@
-"""The lists of what ships: models by their cards, presets by their first lines.
-
-A card begins with YAML, as model hubs read it: `license`, and under `model-index` the figures.
-"""
+"""The lists of what ships: models by their cards, presets by their first lines."""
 
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from seqvae.disk import door, fields_of
+from seqvae.disk import door
+from seqvae.inference.cards import CARD, figures_in, read_card
 from seqvae.shipped import models, presets, presets_folder
 
-CARD = "README.md"
-FENCE = "---\n"  # before and after the YAML of a card
 TRAINED = "trained.tsv"  # beside the presets: what the training of each took
 REMEDY = "install seqvae again"
 HEADLINES = {
@@ -51,31 +44,11 @@ def about_preset(file: Path) -> str:
     return text[: text.index("name:")].replace("\n# ", " ").removeprefix("# ").strip().rstrip(".")
 
 
-def read_card(file: Path) -> tuple[dict[str, Any], str]:
-    """The YAML at the head of a card, and the text after it.
-
-    Raises:
-        InputError: the card cannot be read, or its head is not YAML.
-    """
-    with door(file, REMEDY, yaml.YAMLError):
-        text = file.read_text(encoding="utf-8")
-        if not text.startswith(FENCE):
-            return {}, text
-        head, _, body = text.removeprefix(FENCE).partition(FENCE)
-        return fields_of(yaml.safe_load(head), {}), body
-
-
-def figures_of(head: dict[str, Any]) -> dict[str, float]:
-    """The figures of a card by the name that `seqvae evaluate --json` gives them."""
-    results = head["model-index"][0]["results"]
-    return {one["type"]: float(one["value"]) for one in results[0]["metrics"]}
-
-
 def _model_row(name: str, bundle: Path) -> tuple[str, ...]:
-    head, body = read_card(bundle / CARD)
+    head, body = read_card(bundle / CARD, REMEDY)
     size = sum(file.stat().st_size for file in bundle.iterdir())
     what = next(line for line in body.splitlines() if line and not line.startswith("#"))
-    figures = figures_of(head)
+    figures = figures_in(head)
     said = ", ".join(text.format(figures[key]) for key, text in HEADLINES.items() if key in figures)
     return name, f"{size / 1e6:.1f}", str(head["license"]), what.rstrip("."), said
 

@@ -416,6 +416,27 @@ class Evaluate:
         check_seed(self.seed)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Push:
+    """Publish a model on the Hugging Face Hub, with its card and some samples."""
+
+    repository: str = field(kw_only=False)
+    """Where to: owner/name. The repository is made if it is not there."""
+    license: str | None = None
+    """Licence of the weights, such as cc-by-4.0, which follows from that of the data that they were
+    trained on. It may be left out where the card of the model states one."""
+    license_link: str | None = None
+    """Address of the text of a licence that the hub does not know."""
+    private: bool = False
+    """Whether others cannot see the repository."""
+    commit_message: str | None = None
+    """What is said of this version."""
+    create_pr: bool = False
+    """Whether it is proposed as a pull request, to a repository of somebody else."""
+    token: str | None = None
+    """Token with the right to write; by default that of hf auth login."""
+
+
 def taken(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
     """Options of a verb as callers have them, with the types of its fields.
 

@@ -24,6 +24,7 @@ from seqvae.corpus.batches import held_out_loader
 from seqvae.corpus.store import Corpus, Split
 from seqvae.errors import InputError, shown
 from seqvae.files import expanded
+from seqvae.hub import Hub
 from seqvae.inference import options
 from seqvae.inference.attributes import Movement, fingerprint, fit_attributes, measure_movement
 from seqvae.inference.bundle import BUNDLE, as_path, bundle_in, open_corpus
@@ -91,8 +92,13 @@ class TrainedVAE(Estimator):
         self._directions: Directions | None = None
 
     @classmethod
-    def load(cls, folder: str | Path, device: str | torch.device | None = None) -> "TrainedVAE":
-        """Read a run, a bundle or a model that ships; by default it goes to CUDA if that is there.
+    def load(
+        cls,
+        folder: str | Path,
+        device: str | torch.device | None = None,
+        how: Hub | None = None,
+    ) -> "TrainedVAE":
+        """Read a run, a bundle, a model that ships or one on the hub; on CUDA if that is there.
 
         Raises:
             InputError: the folder is none of these, a file of it is missing or damaged, or there is
@@ -100,7 +106,7 @@ class TrainedVAE(Estimator):
         """
         folder = as_path(folder)
         tell_which_model(folder)
-        bundle = bundle_in(folder)
+        bundle = bundle_in(folder, how)
         codec = Codec.load(bundle, device)
         return cls(
             codec,

@@ -4,20 +4,20 @@
 what they are given. Axes: N codes, Z latent.
 """
 
-import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from seqvae.corpus.store import Corpus
 from seqvae.disk import require_folder, write_file
 from seqvae.errors import InputError
-from seqvae.inference.bundle import BUNDLE, CARD, open_corpus
+from seqvae.inference.bundle import BUNDLE, open_corpus
+from seqvae.inference.cards import CARD, figures_in, read_card
 from seqvae.inference.directions import Directions
 from seqvae.inference.measures import ATTRIBUTES
 from seqvae.inference.trained import TrainedVAE
@@ -34,8 +34,7 @@ SETTINGS = (  # of a tokenizer, as far as it has them
     "num_bars", "steps_per_quarter", "min_pitch", "max_pitch", "keys", "num_velocity_bins",
     "num_offset_bins", "encoder_sees", "max_notes",
 )  # fmt: skip
-FIGURE = re.compile(r"^\| (onset_f1|accuracy_free_running) \| ([\d.]+)", re.MULTILINE)
-HEAD = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+FIGURES = ("onset_f1", "accuracy_free_running")  # that the page tells
 
 
 def write_play(model: Path, out: Path) -> None:
@@ -77,7 +76,7 @@ def gather(vae: TrainedVAE, title: str) -> Data:
         "title": title,
         "kind": tokenizer.kind,
         "grid": grid_data(tokenizer) | {"metre": next(iter(tokenizer.bar_numbers))},
-        "figures": {name: float(value) for name, value in FIGURE.findall(card)},
+        "figures": {name: value for name, value in figures_in(card).items() if name in FIGURES},
         "licence": _licence(card),
         "map": {
             "points": plain(principal_plane(points).place(points)),
@@ -172,19 +171,18 @@ def _scores(score: nn.Module) -> Weights:
     }
 
 
-def _card(vae: TrainedVAE) -> str:
+def _card(vae: TrainedVAE) -> dict[str, Any]:
+    """The head of the model's card; empty where there is none that can be read."""
     file = None if vae.bundle is None else vae.bundle / CARD
     if file is None or not file.is_file():
-        return ""
-    return file.read_text(encoding="utf-8", errors="replace")
-
-
-def _licence(card: str) -> str | None:
-    """The licence that the head of a model card states."""
-    head = HEAD.match(card)
+        return {}
     try:
-        fields = yaml.safe_load(head[1]) if head else None
-    except yaml.YAMLError:
-        return None
-    licence = fields.get("license") if isinstance(fields, dict) else None
+        return read_card(file)[0]
+    except InputError:  # a model can be played whatever is said of it
+        return {}
+
+
+def _licence(card: Mapping[str, Any]) -> str | None:
+    """The licence that a model card states."""
+    licence = card.get("license")
     return licence if isinstance(licence, str) else None

@@ -28,7 +28,8 @@ from seqvae.corpus.batches import Batch, training_loader
 from seqvae.corpus.store import Corpus
 from seqvae.disk import fields_of
 from seqvae.errors import InputError
-from seqvae.inference.bundle import BUNDLE, model_card, save_bundle
+from seqvae.inference.bundle import BUNDLE, save_bundle
+from seqvae.inference.cards import card_of_run
 from seqvae.model.objective import TargetRate, training_loss
 from seqvae.model.ranks import is_main, rank
 from seqvae.model.vae import SequenceVAE
@@ -297,7 +298,16 @@ class VAETraining(lightning.LightningModule):
         """Write the bundle of the model that was validated."""
         model = self.model if self.average is None else self.average
         settings = asdict(self.config)
-        card = model_card(model, self.corpus, settings, validation.figures)
+        tokenizer = self.corpus.tokenizer
+        card = card_of_run(
+            self.config.name,
+            tokenizer.kind,
+            tokenizer.modality,
+            num_parameters=sum(weight.numel() for weight in model.parameters()),
+            latent_dim=model.config.latent_dim,
+            num_trained_on=self.corpus.num_sequences["train"],
+            figures=validation.figures,
+        )
         save_bundle(self.run / BUNDLE, model, self.corpus.tokenizer, settings, card)
 
     def progress(self, epoch: int) -> dict[str, float]:

@@ -12,6 +12,7 @@ from trained import Trained
 
 from seqvae.errors import InputError
 from seqvae.inference.mixture import Mixture
+from seqvae.inference.trained import TrainedVAE
 from seqvae.music.features import MEASURES
 from seqvae.pages import play
 from seqvae.pages.play import write_play
@@ -73,8 +74,11 @@ def test_names_belong_to_their_points(melodies: Trained, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     "head", ["", "---\nlicense: [\n---\n", "---\n- a\n---\n", "---\nx: 1\n---\n"]
 )
-def test_a_card_without_a_licence_states_none(head: str) -> None:
-    assert play._licence(head + "# model\n") is None
+def test_a_card_without_a_licence_states_none(melodies: Trained, tmp_path: Path, head: str) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(melodies.run / "bundle", bundle)
+    (bundle / "README.md").write_text(head + "# model\n")
+    assert play.gather(TrainedVAE.load(bundle, "cpu"), "mine")["licence"] is None
 
 
 def test_what_cannot_be_played_is_refused(sentences: Trained, tmp_path: Path) -> None:

@@ -25,14 +25,6 @@ def test_clips_are_drawn_from_start_to_end(tmp_path: Path, monkeypatch: pytest.M
     assert digest_in(picture) == rolls_picture.digest(rolls_picture.clips_of(tmp_path))
 
 
-def test_samples_are_drawn_four_a_row(tmp_path: Path) -> None:
-    clips = [to_pretty_midi(band(number, num_bars=2)) for number in range(5)]
-    for count, height in ((4, 120), (5, 240)):
-        rolls_picture.draw_samples(clips[:count], tmp_path / "samples.png")
-        with Image.open(tmp_path / "samples.png") as opened:
-            assert opened.size == (960, height)
-
-
 def test_a_folder_without_an_interpolation_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
