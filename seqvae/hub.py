@@ -79,7 +79,9 @@ def fetched(place: str, how: Hub) -> Path:
         )
         _check_listing(place, {file.rfilename: file.size or 0 for file in listed.siblings or ()})
         folder = Path(huggingface_hub.snapshot_download(**wanted))
-    except (OSError, ValueError) as error:  # all errors of the hub and of the network are these
+    except InputError:
+        raise
+    except Exception as error:  # of the hub, or of whatever it asks the network with
         raise InputError(
             f"{place}: no such folder, and the hub says: {first_line(error)}"
         ) from error

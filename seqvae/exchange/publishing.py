@@ -58,7 +58,7 @@ def push(run: str | Path, how: options.Push) -> str:
                 repo_id=repository, folder_path=folder, create_pr=how.create_pr,
                 commit_message=how.commit_message,
             )  # fmt: skip
-        except (OSError, ValueError) as error:  # all errors of the hub are these
+        except Exception as error:  # of the hub, or of whatever it asks the network with
             raise InputError(f"{repository}: the hub says: {first_line(error)}") from error
     return str(made.pr_url or made.commit_url)
 

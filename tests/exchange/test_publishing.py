@@ -167,7 +167,7 @@ def test_what_cannot_be_published_is_refused_before_anything_is_sent(
 
 
 def test_a_refusal_of_the_hub_is_one_line(api: FakeApi, melodies: Trained) -> None:
-    api.refusal = PermissionError("403 Forbidden\nYou have no right")
+    api.refusal = Exception("403 Forbidden\nYou have no right")
     with pytest.raises(InputError, match=r"ann/beats: the hub says: 403 Forbidden$"):
         push(melodies.run, Push(REPOSITORY, license="mit"))
 
