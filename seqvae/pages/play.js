@@ -427,15 +427,6 @@ function midiFields() {
 const title = formatName(data.title.replace(/_(\d+)bar$/, ", $1 bars"))
   .replace(/^./, (letter) => letter.toUpperCase());
 
-/** "9 of 10 notes come back." */
-function quality() {
-  const { onset_f1: notes, accuracy_free_running: tokens } = data.figures;
-  const share = notes ?? tokens;
-  if (share === undefined) return "";
-  const what = notes === undefined ? "steps" : "notes";
-  return `Of music that it has never heard, ${Math.floor(10 * share)} of 10 ${what} come back. `;
-}
-
 function heading() {
   const { num_bars: numBars } = settings;
   const length = numBars === 1 ? "one bar" : `${numBars} bars`;
@@ -443,8 +434,9 @@ function heading() {
     html("h1", {}, title),
     html("p", { class: "lead" }, `It has learned to play ${KINDS[data.kind]}, ${length} at a time. ` +
       "Press Play, then drag the dot: the music follows."),
-    html("p", { class: "muted credit" }, quality(), data.licence ? `Licence: ${data.licence}. ` : "",
-      "Nothing leaves this page."));
+    html("p", { class: "muted credit" }, `${data.quality} `, data.licence ? `Licence: ${data.licence}. ` : "",
+      "Nothing leaves this page."),
+    data.warnings.map((warning) => html("p", { class: "warning", role: "note" }, warning)));
 }
 
 function notesSection() {

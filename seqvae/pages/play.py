@@ -22,6 +22,7 @@ from seqvae.inference.directions import Directions
 from seqvae.inference.measures import ATTRIBUTES
 from seqvae.inference.trained import TrainedVAE
 from seqvae.pages.clip import grid_data
+from seqvae.pages.findings import quality, warnings
 from seqvae.pages.model_data import Weights, model_data
 from seqvae.pages.page import Data, fill, plain
 from seqvae.pages.plane import principal_plane
@@ -34,7 +35,6 @@ SETTINGS = (  # of a tokenizer, as far as it has them
     "num_bars", "steps_per_quarter", "min_pitch", "max_pitch", "keys", "num_velocity_bins",
     "num_offset_bins", "encoder_sees", "max_notes",
 )  # fmt: skip
-FIGURES = ("onset_f1", "accuracy_free_running")  # that the page tells
 
 
 def write_play(model: Path, out: Path) -> None:
@@ -61,6 +61,7 @@ def write_play(model: Path, out: Path) -> None:
 def gather(vae: TrainedVAE, title: str) -> Data:
     """All that the page holds."""
     card = _card(vae)
+    figures = figures_in(card)
     points, names = map_points(vae)
     directions = _directions(vae)
     # The page draws from a mixture, whatever the prior is.
@@ -76,7 +77,8 @@ def gather(vae: TrainedVAE, title: str) -> Data:
         "title": title,
         "kind": tokenizer.kind,
         "grid": grid_data(tokenizer) | {"metre": next(iter(tokenizer.bar_numbers))},
-        "figures": {name: value for name, value in figures_in(card).items() if name in FIGURES},
+        "quality": quality(figures, "music"),
+        "warnings": warnings(figures),
         "licence": _licence(card),
         "map": {
             "points": plain(principal_plane(points).place(points)),
@@ -131,13 +133,20 @@ def _corpus(vae: TrainedVAE) -> Corpus | None:
 
 
 def _sources(corpus: Corpus) -> list[str]:
-    """The file that each validation sequence comes from; empty where that is not known."""
+    """The file that each validation sequence comes from, and which of its windows it is.
+
+    Empty where that is not known.
+    """
     try:
         manifest = corpus.manifest()
     except InputError:  # codes are enough to play
         return []
     rows = [(Path(row.source).stem, row.taken.get("valid", 0)) for row in manifest]
-    names = [name for name, count in rows for _ in range(count)]
+    names = [
+        name if count == 1 else f"{name}, window {number} of {count}"
+        for name, count in rows
+        for number in range(1, count + 1)
+    ]
     return names if len(names) == len(corpus.splits["valid"]) else []
 
 

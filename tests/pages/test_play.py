@@ -31,7 +31,8 @@ def test_its_map_has_held_out_sequences_with_their_names(
     assert shown["attributes"]
     assert all(len(attribute["values"]) == count for attribute in shown["attributes"])
     assert data["title"] == "tiny"
-    assert {*data["figures"]} == {"onset_f1", "accuracy_free_running"}
+    assert re.fullmatch(r"Of music .*, \d of 10 notes come back\.", data["quality"])
+    assert all(isinstance(warning, str) for warning in data["warnings"])
     assert data["licence"] is None
 
 
@@ -51,7 +52,7 @@ def test_a_bundle_alone_is_enough(melodies: Trained, tmp_path: Path) -> None:
     bundle = tmp_path / "mine"
     shutil.copytree(melodies.run / "bundle", bundle)
     card = bundle / "README.md"
-    card.write_text("---\nlicense: cc-by-4.0\n---\n" + card.read_text())
+    card.write_text(card.read_text().replace("---\n", "---\nlicense: cc-by-4.0\n", 1))
     write_play(bundle, tmp_path / "page.html")
     (text,) = DATA.findall((tmp_path / "page.html").read_text())
     data = json.loads(text)
@@ -69,6 +70,19 @@ def test_names_belong_to_their_points(melodies: Trained, monkeypatch: pytest.Mon
     examples = [Example(split[int(name)]) for name in names]
     torch.testing.assert_close(points, melodies.vae.codec.posterior(examples).mean)
     assert names != sorted(names, key=int)
+
+
+def test_a_name_says_which_window_of_its_file_it_is(melodies: Trained) -> None:
+    counts = {
+        Path(row.source).stem: row.taken["valid"]
+        for row in melodies.corpus.manifest() if row.taken.get("valid")
+    }  # fmt: skip
+    expected = [
+        name if count == 1 else f"{name}, window {number} of {count}"
+        for name, count in counts.items() for number in range(1, count + 1)
+    ]  # fmt: skip
+    assert play._sources(melodies.corpus) == expected
+    assert max(counts.values()) > 1
 
 
 @pytest.mark.parametrize(

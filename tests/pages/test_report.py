@@ -231,6 +231,8 @@ def test_a_page_of_melodies_says_what_the_model_is(melodies: Trained, melody_pag
     data = melody_page.data
     assert data["title"] == "tiny"
     assert data["modality"] == "music"
+    assert len(data["findings"]) >= 3
+    assert isinstance(data["warnings"], list)
     facts = data["facts"]
     assert facts["tokenizer"] == "melody"
     assert facts["latent dimensions"] == 4
