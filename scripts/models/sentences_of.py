@@ -3,14 +3,14 @@
     python scripts/models/sentences_of.py PAIRS OUT
 
 PAIRS is a folder of files with an English sentence, a tab and its translation on each line, OUT a
-file with a sentence of 3 to 14 words on each line.
+file with a sentence of 3 to 12 words on each line.
 """
 
 import random
 import sys
 from pathlib import Path
 
-WORDS = range(3, 15)
+WORDS = range(3, 13)
 
 
 def sentences_in(pairs: Path) -> list[str]:
