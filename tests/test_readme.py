@@ -145,6 +145,7 @@ def test_every_command_and_the_python_of_the_readmes_run(
             "benchmark_speed",
             "benchmark_gpu",
             "benchmark_start",
+            "benchmark_page",
             "benchmark_corpus",
             "benchmark_ingest",
             "profile_training",

@@ -40,6 +40,7 @@ WRITTEN = {  # by script: the fields of a row beside its name and its origin
     "scripts/benchmark_ingest.py": {
         "memory", "melodies", "songs", "workers", "starts", "rows",
     },
+    "scripts/benchmark_page.py": {"machine", "rows"},
     "scripts/benchmark_speed.py": {"machine", "rows"},
     "scripts/benchmark_start.py": {"machine", "rows"},
     "scripts/profile_training.py": {"device", "rows"},
