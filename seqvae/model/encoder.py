@@ -155,10 +155,10 @@ class Encoder(nn.Module):
             states = torch.cat([forward, reverse_within_length(backward, lengths)], dim=-1)
             forward, backward = read_both_ways(states, lengths, *layers)
         pooled = [self.pool(forward, lengths), self.pool(backward, lengths)]
-        return self.told(torch.cat(pooled, dim=-1))
+        return self.posterior_of(torch.cat(pooled, dim=-1))
 
-    def told(self, pooled: Float[Tensor, "B D"]) -> DiagonalGaussian:
-        """The posterior that the pooled states of both directions tell."""
+    def posterior_of(self, pooled: Float[Tensor, "B D"]) -> DiagonalGaussian:
+        """The posterior of sequences with these pooled states of both directions."""
         mean, stddev = in_float32(self.posterior(pooled)).chunk(2, dim=-1)
         return DiagonalGaussian(self.normalise(mean), self.log_stddev(stddev))
 

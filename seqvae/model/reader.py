@@ -68,7 +68,7 @@ class Reader:
             self._pooled(layer, tables, read.permute(1, 2, 0).contiguous(), lengths)
             for (layer, tables), read in zip(self.directions, both, strict=True)
         ]
-        return self.encoder.told(torch.cat(pooled, dim=1))
+        return self.encoder.posterior_of(torch.cat(pooled, dim=1))
 
     def _pooled(
         self,
