@@ -79,9 +79,14 @@ def filled(line: str, draw: Random) -> str:
     return line
 
 
+def byte(draw: Random) -> int:
+    """A part of an address."""
+    return draw.randrange(256)
+
+
 FIELDS: dict[str, Callable[[Random], str]] = {
     "{B}": lambda draw: f"blk_{draw.randrange(10**9, 10**10)}",
-    "{A}": lambda draw: f"10.250.{draw.randrange(256)}.{draw.randrange(256)}:50010",
+    "{A}": lambda draw: f"10.25{draw.randrange(2)}.{byte(draw)}.{byte(draw)}:50010",
     "{S}": lambda draw: str(draw.choice((67_108_864, draw.randrange(10**6, 10**8)))),
     "{N}": lambda draw: str(draw.randrange(100)),
 }  # fmt: skip
@@ -113,10 +118,12 @@ def other_field(draw: Random) -> str:
 def crossed(draw: Random) -> str:
     """The beginning of one event, and what follows the block in another."""
     begin, block, _ = event(draw).partition("{B}")
+    if not block:
+        return crossed(draw)
     halves = [line.partition(block) for _, line in EVENTS if block in line]
     own = {end for other, _, end in halves if other == begin}
     others = sorted({end for _, _, end in halves if end} - own)
-    return filled(begin + block + draw.choice(others), draw) if block else crossed(draw)
+    return filled(begin + block + draw.choice(others), draw)
 
 
 def missing(draw: Random) -> str:

@@ -149,7 +149,6 @@ def test_every_command_and_the_python_of_the_readmes_run(
             "benchmark_corpus",
             "benchmark_ingest",
             "profile_training",
-            "teaching_picture",
             "fuzz",
         )
     }
