@@ -24,7 +24,9 @@ import benchmark_prior
 import benchmark_sentiment
 import benchmark_speed
 import benchmark_start
+import benchmark_symbols
 import benchmark_text
+import benchmark_where
 import docstring_parser
 import fuzz_pool
 import profile_training
@@ -218,6 +220,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "scores": lambda: benchmark_latent.score_table(read("latent.json")),
     "attributes": lambda: benchmark_latent.attribute_tables(read("latent.json")),
     "complete": lambda: benchmark_complete.table(read("complete.json")),
+    "swapped": lambda: benchmark_where.swap_table(read("where.json")),
+    "anomalies": lambda: benchmark_where.anomaly_table(read("where.json")),
+    "symbols": lambda: benchmark_symbols.table(read("symbols.json")),
     "sentiment": lambda: benchmark_sentiment.table(read("sentiment.json")),
     "speed": lambda: benchmark_speed.table(read("speed.json")),
     "profile": lambda: profile_training.table(read("profile.json")),

@@ -148,6 +148,9 @@ def test_every_command_and_the_python_of_the_readmes_run(
             "benchmark_page",
             "benchmark_corpus",
             "benchmark_ingest",
+            "benchmark_symbols",
+            "benchmark_where",
+            "made_logs",
             "profile_training",
             "fuzz",
         )

@@ -31,7 +31,7 @@ def test_a_swap_is_one_token_that_is_read_as_it_was_written(sentences: Trained) 
 
 
 def test_shares_and_areas_by_hand() -> None:
-    assert benchmark_where.share_found([[1, 3, 2], [4, 1]], [1, 1]) == 0.5
+    assert benchmark_where.share_found([[1, 3, 2], [4, 1], [4, 1]], [1, 0, 1]) == 2 / 3
     kinds = np.array(["normal", "normal", "a", "b"])
     found = benchmark_where.by_kind(np.array([1.0, 3.0, 2.0, 4.0]), kinds)
     assert found == {"all": 0.75, "a": 0.5, "b": 1.0}

@@ -34,6 +34,13 @@ WRITTEN = {  # by script: the fields of a row beside its name and its origin
         "corpus", "windows", "data", "reconstructions", "n01", "mixture", "slices",
         "slices, full spread",
     },
+    "scripts/benchmark_where.py": {"num_lines", "found", "auroc"},
+    "scripts/benchmark_symbols.py": {
+        "temperature", "num_samples", "exact", "valid", "unique", "new", "similarity",
+        "similarity_of_pairs", "moved_of_valid", "moved_of_all", "valid_after_shift", "rdkit",
+        "composition_distance", "composition_distance_of_test", "mean_length",
+        "mean_length_of_train",
+    },
     "scripts/fuzz.py": {"about", "tried", "one_line", "unharmed", "fell"},
     "scripts/benchmark_corpus.py": {"cores", "rows"},
     "scripts/benchmark_gpu.py": {"machine", "rows"},
@@ -97,7 +104,7 @@ def test_every_file_is_shown_in_the_page_of_results() -> None:
     assert {file.name for file in FILES} == evaluated | {
         "complete.json", "corpus.json", "fuzz.json", "gpu.json", "ingest.json", "latent.json",
         "music.json", "prior.json", "profile.json", "ptb.json", "sentiment.json", "speed.json",
-        "start.json",
+        "start.json", "symbols.json", "where.json",
     }  # fmt: skip
     for file in evaluated:
         command = json.loads((tables.RESULTS / file).read_text())["command"]
