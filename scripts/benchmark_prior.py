@@ -146,10 +146,14 @@ class Judge:
         measured = sample_figures(pieces, self.pieces, self.pieces)
         copied = share_copied(sequences, pieces, self.train, self.vae.model.steps.num_channels)
         found = {name: measured[name][0] for name in FIGURES if name in measured}
+        found["nats_per_note"] = self.nats_per_note(pieces)
+        return found | ({} if copied is None else {"copied": copied})
+
+    def nats_per_note(self, pieces: Sequence[Piece]) -> float:
+        """-log p of the notes of pieces, by the n-gram model."""
         num_notes = sum(len(piece.notes) for piece in pieces)
         nats = (self.ngram.nats(line) * len(line) for piece in pieces for line in lines_of(piece))
-        found["nats_per_note"] = sum(nats) / max(num_notes, 1)
-        return found | ({} if copied is None else {"copied": copied})
+        return sum(nats) / max(num_notes, 1)
 
 
 def some(split: Split, most: int, rng: np.random.Generator) -> list[Ids]:

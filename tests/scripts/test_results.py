@@ -48,6 +48,9 @@ WRITTEN = {  # by script: the fields of a row beside its name and its origin
         "memory", "melodies", "songs", "workers", "starts", "rows",
     },
     "scripts/benchmark_page.py": {"machine", "rows"},
+    "scripts/benchmark_scale.py": {
+        "corpus", "samples", "temperature", "of_key", "data", "key", "scale",
+    },
     "scripts/benchmark_speed.py": {"machine", "rows"},
     "scripts/benchmark_start.py": {"machine", "rows"},
     "scripts/profile_training.py": {"device", "rows"},

@@ -1,0 +1,112 @@
+"""What `--scale` costs: samples that keep to a scale beside samples that are only moved to its key.
+
+    python scripts/benchmark_scale.py runs/melody_2bar runs/chorale_4bar
+
+Each run gives a row in results/scale.json. The same codes and seeds are decoded twice, with
+`--key "E minor"` alone and with `--scale "E minor"` beside it. For both it has the share of samples
+all of whose notes lie in the scale, and nats per note by the 5-gram model of `benchmark_prior.py`,
+which has learned the training split; `data` has the same of the test split, in whatever key.
+`--table` prints the table of results.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark_prior import Judge
+from benchmarking import Row, markdown, measured_row, write_row
+
+import seqvae
+from seqvae.corpus.store import Corpus
+from seqvae.errors import InputError
+from seqvae.inference.bundle import open_corpus
+from seqvae.inference.trained import TrainedVAE
+from seqvae.music.midi import read_midi
+from seqvae.music.notes import Piece
+from seqvae.music.scales import parse_scale
+
+RESULTS = Path(__file__).parent / "results" / "scale.json"
+KEY = "E minor"
+NUM_SAMPLES, TEMPERATURE = 1000, 1.0
+WAYS: dict[str, dict[str, Any]] = {"key": {"key": KEY}, "scale": {"key": KEY, "scale": KEY}}
+
+
+def measure(vae: TrainedVAE, corpus: Corpus, num_samples: int, seed: int) -> Row:
+    """The figures of both ways."""
+    judge = Judge(vae, corpus, num_samples, seed)
+    row: Row = {
+        "corpus": corpus.folder.name,
+        "samples": num_samples,
+        "temperature": TEMPERATURE,
+        "of_key": KEY,
+        "data": {"nats_per_note": judge.nats_per_note(judge.pieces)},
+    }
+    for name, way in WAYS.items():
+        clips = vae.sample(num_samples, temperature=TEMPERATURE, seed=seed, **way)
+        pieces = [read_midi(clip, judge.pieces[0].steps_per_quarter) for clip in clips]
+        row[name] = {
+            "inside": sum(map(is_inside, pieces)) / num_samples,
+            "nats_per_note": judge.nats_per_note(pieces),
+        }
+    return row
+
+
+def is_inside(piece: Piece) -> bool:
+    """Whether all pitched notes of a piece lie in the scale."""
+    pitches = piece.notes["pitch"][~piece.notes["is_drum"]]
+    return bool(parse_scale(KEY).pitch_classes()[pitches % 12].all())
+
+
+def table(rows: Sequence[Row]) -> str:
+    """A line for each row."""
+    header = (
+        "model", "samples", "inside: key alone", "with the scale", "nats per note: data",
+        "key alone", "with the scale",
+    )  # fmt: skip
+    lines = [
+        [f"`{row['name']}`", f"{row['samples']:,}", f"{row['key']['inside']:.3f}",
+         f"{row['scale']['inside']:.3f}", f"{row['data']['nats_per_note']:.2f}",
+         f"{row['key']['nats_per_note']:.2f}", f"{row['scale']['nats_per_note']:.2f}"]
+        for row in rows
+    ]  # fmt: skip
+    return markdown(header, lines)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The script's flags."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("runs", nargs="*", type=Path, help="runs of models with pitches")
+    parser.add_argument("--samples", type=int, default=NUM_SAMPLES, help="samples of each way")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all draws")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the rows")
+    parser.add_argument("--table", action="store_true", help="print the results as a table")
+    return parser
+
+
+def main() -> None:
+    """Make a row of each run, or print the table."""
+    options = make_parser().parse_args()
+    if options.table:
+        print(table(json.loads(options.results.read_text(encoding="utf-8"))))
+        return
+    try:
+        if not options.runs:
+            raise InputError("name runs")
+        for run in options.runs:
+            vae: Any = seqvae.load(run)
+            corpus = open_corpus(run)
+            row = measured_row(
+                run.resolve().name,
+                options.seed,
+                lambda vae=vae, corpus=corpus: measure(vae, corpus, options.samples, options.seed),
+            )
+            write_row(options.results, row, [])
+    except InputError as error:
+        sys.exit(f"benchmark_scale.py: {error}")
+
+
+if __name__ == "__main__":
+    main()
