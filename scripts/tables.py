@@ -21,6 +21,7 @@ import benchmark_ingest
 import benchmark_latent
 import benchmark_music
 import benchmark_prior
+import benchmark_scale
 import benchmark_sentiment
 import benchmark_speed
 import benchmark_start
@@ -214,6 +215,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "headline": headline,
     "evaluations": evaluations,
     "music": lambda: benchmark_music.table(read("music.json")),
+    "scale": lambda: benchmark_scale.table(read("scale.json")),
     "priors": lambda: benchmark_prior.table(read("prior.json")),
     "ptb": lambda: benchmark_text.table(read("ptb.json")),
     "interpolation": lambda: benchmark_latent.interpolation_table(read("latent.json")),
