@@ -253,6 +253,22 @@ def push(arguments: Sequence[str]) -> None:
     print(push(run, options.Push(**chosen)))
 
 
+def app(arguments: Sequence[str]) -> None:
+    """Open a page with a form for each verb, which DAWs use through HARP."""
+    parser = Parser(prog="seqvae app", description=app.__doc__)
+    parser.add_argument("run", help="a run, a bundle, or the name of a model that ships")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 lets others in "
+        "(default 127.0.0.1, this machine alone)",
+    )  # fmt: skip
+    parser.add_argument("--port", type=int, help="by default the first that is free from 7860 on")
+    parser.add_argument("--no_open", action="store_true", help="open no browser")
+    chosen = parser.parse_args(arguments)
+    from seqvae.serving.app import serve
+
+    serve(expanded(chosen.run), chosen.host, chosen.port, browser=not chosen.no_open)
+
+
 def look(arguments: Sequence[str]) -> None:
     """Show what files hold, and how each track of MIDI files is heard."""
     chosen = vars(_verb_parser(options.Look).parse_args(arguments))
@@ -304,7 +320,7 @@ LISTS = (models, presets)
 MAKING = (look, prepare, train, evaluate)
 PLAYING = (
     sample, complete, reconstruct, humanise, interpolate, blend, vary, analogy, attributes, shift,
-    score, encode, decode, report, play, push,
+    score, encode, decode, report, play, push, app,
 )  # fmt: skip
 EXCHANGING = (import_,)
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
@@ -521,8 +537,7 @@ def _refuse_flags_of_music(vae: Any, kind: type, chosen: dict[str, Any]) -> None
     if vae.tokenizer.modality == "music":
         return
     defaults = {field.name: field.default for field in fields(kind)} | {"audio": False}
-    of_files = ("bar", "beats", "beats_metre", "chord_file", "tracks", "keep", "fill", "bars")
-    for name in ("qpm", "metre", *of_files, "chords", "audio"):
+    for name in (*options.OF_MUSIC, "audio"):
         if name in chosen and chosen[name] != defaults[name]:
             raise InputError(f"--{name} is for music; this model takes text")
 

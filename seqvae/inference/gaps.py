@@ -19,10 +19,10 @@ from torch import Tensor
 from seqvae.errors import InputError, shown
 from seqvae.inference.codec import Codec, sampling_of
 from seqvae.inference.conditioning import Conditioned, Observation
-from seqvae.inference.inputs import windows_of
+from seqvae.inference.inputs import sentence
 from seqvae.inference.likelihood import most_likely
 from seqvae.inference.mixture import Mixture
-from seqvae.inference.options import Complete, Reading
+from seqvae.inference.options import Complete
 from seqvae.model.config import Sampling
 from seqvae.model.given import Given
 from seqvae.tokenizers.contract import Example, Ids, TextTokenizer
@@ -85,8 +85,7 @@ class Frame:
 
 
 def _tokens(tokenizer: TextTokenizer, text: str) -> list[int]:
-    (window,) = windows_of(tokenizer, text, Reading())
-    return [*window.ids[:, 0].tolist()]
+    return [*sentence(tokenizer, text).ids[:, 0].tolist()]
 
 
 def _following(tokenizer: TextTokenizer, text: str) -> list[int]:

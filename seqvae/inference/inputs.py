@@ -129,6 +129,15 @@ def _sentence(tokenizer: TextTokenizer, source: Source) -> Example:
         raise InputError(f"{source!r}: this model takes text")
     if LOOKS_LIKE_A_NAME.search(source) and is_file(source):
         raise InputError(f"{source}: a file; this model takes sentences, each in quotes")
+    return sentence(tokenizer, source)
+
+
+def sentence(tokenizer: TextTokenizer, source: str) -> Example:
+    """The tokens of a text, whatever it looks like; no file is looked for.
+
+    Raises:
+        InputError: it is not text in UTF-8, or too long for the model.
+    """
     try:  # an argument in a locale without UTF-8 has surrogates for its bytes
         text = source.encode("utf-8", "surrogateescape").decode("utf-8")
     except UnicodeError as error:

@@ -50,6 +50,10 @@ IW_SAMPLES = 500  # draws per sequence that the literature on text reports
 SEED_END = 2**63  # torch takes no larger seeds
 MAX_OUTPUTS, MAX_SIDE = 10**6, 10**3  # of one call; of a square
 ONE_INPUT = frozenset({"start", "end", "source", "a", "b", "c"})
+OF_MUSIC = (  # fields that a model of text does without
+    "qpm", "metre", "bar", "beats", "beats_metre", "chord_file", "tracks", "keep", "fill", "bars",
+    "chords",
+)  # fmt: skip
 INPUTS = "give sentences, paths of MIDI files, or PrettyMIDI objects"
 
 P = ParamSpec("P")

@@ -23,6 +23,7 @@ from seqvae.model.config import Sampling
 from seqvae.model.given import Given, GivenStep
 from seqvae.model.noise import GumbelNoise
 from seqvae.model.threads import threads_for
+from seqvae.model.watching import tell
 
 GREEDY = Sampling(temperature=0.0)
 LEAVE_SHARE = 4  # ended rows leave the batch once they are 1 in this many: leaving costs a copy
@@ -229,6 +230,7 @@ def decode_steps(
     state: Any = None
     tokens, drawn, recorded = None, rows[:, None], None
     for step in range(num_steps):
+        tell(step, num_steps)
         with torch.inference_mode(), threads_for(len(rows)):
             draws.go_to(step)
             if step % segment_length == 0:

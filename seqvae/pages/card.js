@@ -47,7 +47,7 @@ function playButton(name) {
 }
 
 function downloadMidi(clip, fileName) {
-  const url = URL.createObjectURL(new Blob([midiFile(clip)], { type: "audio/midi" }));
+  const url = URL.createObjectURL(new Blob([clip.file ?? midiFile(clip)], { type: "audio/midi" }));
   html("a", { href: url, download: fileName.replace(/[^\w.]+/g, "_") }).click();
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }

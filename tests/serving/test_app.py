@@ -1,0 +1,167 @@
+"""The page over the loopback, as `gradio_client` and HARP use it."""
+
+import gc
+import json
+import sys
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from trained import Trained
+
+from seqvae import cli
+from seqvae.errors import InputError
+from seqvae.serving import app, harp
+from seqvae.serving.desk import Desk
+from seqvae.serving.uploads import MAX_BYTES, private_folder
+
+gradio_client = pytest.importorskip("gradio_client", reason="the extra app is not installed")
+pytestmark = pytest.mark.filterwarnings("default")  # those of Gradio are not ours
+
+
+@pytest.fixture(scope="module")
+def address(melodies: Trained) -> Iterator[str]:
+    """A page that other programs reach."""
+    with private_folder() as folder, warnings.catch_warnings():
+        warnings.simplefilter("default")
+        page = app.build(Desk(melodies.vae), "tiny", folder)
+        app.launch(page, host="127.0.0.1", port=None, browser=False)
+        yield page.local_url
+        page.close(verbose=False)
+        del page
+    with warnings.catch_warnings():  # Gradio leaves sockets and event loops to the collector
+        warnings.simplefilter("ignore")
+        gc.collect()
+
+
+@pytest.fixture(scope="module")
+def client(address: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("downloads")
+    yield gradio_client.Client(address, verbose=False, download_files=str(folder))
+
+
+def bytes_of(clip: Any, folder: Path) -> bytes:
+    clip.write(str(folder / "clip.mid"))
+    return (folder / "clip.mid").read_bytes()
+
+
+def test_a_verb_is_an_endpoint_with_its_options(
+    client: Any, melodies: Trained, tmp_path: Path
+) -> None:
+    frame, files = client.predict(n=2, seed="1", temperature=0.8, api_name="/sample")
+    expected = melodies.vae.sample(2, seed=1, temperature=0.8)
+    assert [Path(file).name for file in files] == ["sample_00.mid", "sample_01.mid"]
+    assert [Path(file).read_bytes() for file in files] == [
+        bytes_of(clip, tmp_path) for clip in expected
+    ]
+    assert "sandbox" in frame
+    tune = next(melodies.source.glob("*.mid"))
+    rows = client.predict(
+        inputs=[gradio_client.handle_file(tune)], iw_samples=2, api_name="/score"
+    )["data"]
+    (score,) = melodies.vae.score(tune, iw_samples=2)
+    assert rows == [[tune.name, round(score.per_event, 4), round(score.per_step, 4)]]
+
+
+def test_harp_gets_what_python_gets(client: Any, melodies: Trained, tmp_path: Path) -> None:
+    told = client.predict(api_name="/controls")
+    assert told == json.loads(
+        json.dumps(harp.description(Desk(melodies.vae), "tiny", app.about_model(melodies.vae)))
+    )
+    tune = next(melodies.source.glob("*.mid"))
+    given = [gradio_client.handle_file(tune), None, None]
+    given += [control["value"] for control in told["inputs"][3:]]
+    names = [control["label"] for control in told["inputs"]]
+    given[names.index("Seed")] = "4"
+    file = client.predict(*given, api_name="/process")
+    expected = melodies.vae.vary(tune, n=1, seed=4)[0]
+    assert Path(file).read_bytes() == bytes_of(expected, tmp_path)
+    assert client.predict(api_name="/cancel") in (None, ())
+
+
+def test_mistakes_are_one_line(client: Any) -> None:
+    with pytest.raises(Exception, match="^n is 2.5; it must be a whole number$"):
+        client.predict(n=2.5, api_name="/sample")
+    with pytest.raises(Exception, match="^vary takes 1 clip; there are 0$"):
+        client.predict(verb="vary", api_name="/process")
+
+
+def post(address: str, place: str, body: bytes, kind: str) -> Any:
+    request = urllib.request.Request(address + place, body, {"Content-Type": kind})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+@pytest.mark.parametrize("place", [__file__, "/etc/passwd", "../" * 9 + "etc/passwd"])
+def test_no_file_of_the_server_is_reached(address: str, client: Any, place: str) -> None:
+    for path in (f"gradio_api/file={place}", f"file={place}"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(address + path)
+        assert refused.value.code in (403, 404)
+    data = {"path": place, "meta": {"_type": "gradio.FileData"}}
+    with pytest.raises(Exception) as caught:
+        client.predict(clip=data, verb="vary", api_name="/process")
+    assert "root" not in str(caught.value)
+
+
+def test_large_uploads_are_refused(address: str) -> None:
+    kind = "multipart/form-data; boundary=x"
+    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.mid"\r\n\r\n'
+    for size, fits in ((1000, True), (MAX_BYTES + 1000, False)):
+        body = head + b"M" * size + b"\r\n--x--\r\n"
+        if fits:
+            (place,) = post(address, "gradio_api/upload", body, kind)
+            assert Path(place).stat().st_size == size
+        else:
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                post(address, "gradio_api/upload", body, kind)
+            assert refused.value.code == 413
+
+
+def test_a_cancelled_request_ends(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[str] = []
+    call = Desk.call
+
+    def slow(self: Desk, verb: str, *given: Any, visitor: str, **rest: Any) -> Any:
+        def watcher(step: int, num_steps: int) -> None:
+            if step == 3 and not ended:
+                self.cancel(visitor)  # as the button does
+                ended.append(visitor)
+
+        return call(self, verb, *given, visitor=visitor, **rest | {"watcher": watcher})
+
+    monkeypatch.setattr(Desk, "call", slow)
+    with pytest.raises(Exception, match="^cancelled$"):
+        client.predict(n=1, api_name="/sample")
+    assert ended[0].startswith("session ")
+    ended.clear()
+    with pytest.raises(Exception, match="^cancelled$"):
+        client.predict(verb="sample", api_name="/process")
+    assert ended == ["address 127.0.0.1"]
+
+
+def test_a_visitor_is_known_by_session_or_address() -> None:
+    request = SimpleNamespace(
+        session_hash="abc", headers={}, client=SimpleNamespace(host="10.0.0.1")
+    )
+    assert app.visitor_of(request) == "session abc"
+    assert app.visitor_of(request, session=False) == "address 10.0.0.1"
+    request.headers = {"x-forwarded-for": "1.2.3.4, 10.0.0.1"}
+    assert app.visitor_of(request, session=False) == "address 1.2.3.4"
+
+
+def test_without_gradio_the_remedy_is_named(
+    monkeypatch: pytest.MonkeyPatch, melodies: Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    with pytest.raises(InputError, match="pip install"):
+        app.imported()
+    monkeypatch.setattr(sys, "argv", ["seqvae", "app", str(melodies.run)])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert "seqvae app needs Gradio" in capsys.readouterr().err
