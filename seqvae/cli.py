@@ -263,7 +263,16 @@ def app(arguments: Sequence[str]) -> None:
     )  # fmt: skip
     parser.add_argument("--port", type=int, help="by default the first that is free from 7860 on")
     parser.add_argument("--no_open", action="store_true", help="open no browser")
+    parser.add_argument(
+        "--space", metavar="DIR", help="write a Space for Hugging Face there, and open nothing"
+    )
     chosen = parser.parse_args(arguments)
+    if chosen.space:
+        from seqvae.serving.space import write_space
+
+        write_space(expanded(chosen.run), expanded(chosen.space))
+        print(chosen.space)
+        return
     from seqvae.serving.app import serve
 
     serve(expanded(chosen.run), chosen.host, chosen.port, browser=not chosen.no_open)

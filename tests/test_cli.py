@@ -495,6 +495,25 @@ def test_play_writes_its_page_beside_the_run_and_opens_it(
     assert opened == [file.resolve().as_uri()] * is_opened
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ((), ("127.0.0.1", None, True)),
+        (("--host", "0.0.0.0", "--port", 80, "--no_open"), ("0.0.0.0", 80, False)),
+    ],
+)
+def test_app_is_shown_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[object, ...],
+    expected: tuple[str, int | None, bool],
+) -> None:  # fmt: skip
+    served: list[tuple[object, ...]] = []
+    monkeypatch.setattr(
+        "seqvae.serving.app.serve", lambda *given, browser: served.append((*given, browser))
+    )
+    assert run(monkeypatch, "app", "runs/tiny", *flags) == 0
+    assert served == [(Path("runs/tiny"), *expected)]
+
+
 class Recorder:
     """A model that keeps what its verbs are called with."""
 

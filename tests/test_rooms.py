@@ -14,6 +14,7 @@ ROOMS = (
 )  # fmt: skip
 LIBRARIES = {  # where each may be imported, inside functions too
     "torch": ("__init__", "model", "corpus/batches", "inference", "training", "exchange", "pages"),
+    "gradio": ("serving/app",),
     "lightning": ("training",),
     "pretty_midi": ("music/midi", "music/audio", "inference", "pages"),
     "symusic": ("music/midi",),

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from seqvae.errors import InputError
-from seqvae.inference.bundle import BUNDLE, CARD
-from seqvae.inference.catalogue import read_card
 from seqvae.inference.outputs import output_names
 from seqvae.inference.trained import Score, TrainedVAE
 from seqvae.pages.player import player_page
 from seqvae.serving import harp
 from seqvae.serving.controls import VERBS, Control, inputs_of
 from seqvae.serving.desk import Cancelled, Desk
+from seqvae.serving.naming import about_model, model_name
 from seqvae.serving.uploads import MAX_BYTES, private_folder
 
 MISSING = "seqvae app needs Gradio: pip install 'seqvae[app]', in a checkout pip install '.[app]'"
@@ -104,7 +103,7 @@ def build(desk: Desk, title: str, folder: Path) -> Any:
         folder: Where files for visitors are made.
     """
     gradio = imported()
-    about = about_model(desk.vae)
+    about = about_model(desk.vae.bundle)
     with gradio.Blocks(title=f"{title} - seqvae", analytics_enabled=False) as page:
         gradio.Markdown(f"# {title}\n{about}")
         with gradio.Tabs():
@@ -115,24 +114,6 @@ def build(desk: Desk, title: str, folder: Path) -> Any:
                 with gradio.Tab("DAW"):
                     _harp_tab(gradio, desk, title, about, folder)
     return page
-
-
-def model_name(model: Path) -> str:
-    """What a run, a bundle or a model that ships is called."""
-    folder = model.resolve()
-    return folder.parent.name if folder.name == BUNDLE else folder.name
-
-
-def about_model(vae: TrainedVAE) -> str:
-    """What a model is, from its card: the first sentence, and the licence."""
-    kind = f"A model of {vae.tokenizer.kind}."
-    file = None if vae.bundle is None else vae.bundle / CARD
-    if file is None or not file.is_file():
-        return kind
-    head, body = read_card(file)
-    lines = [line for line in body.splitlines() if line and not line.startswith(("#", "|", "`"))]
-    licence = head.get("license")
-    return (lines[0] if lines else kind) + (f" Licence: {licence}." if licence else "")
 
 
 def visitor_of(request: Any, *, session: bool = True) -> str:
@@ -229,13 +210,11 @@ def _harp_tab(gradio: Any, desk: Desk, title: str, about: str, folder: Path) -> 
         process, inputs=[*sources, *fields], outputs=result, api_name="process",
         concurrency_id=MODEL, concurrency_limit=AT_ONCE,
     )  # fmt: skip
-    buttons[2].click(
-        cancel, inputs=[], outputs=[], api_name="cancel", cancels=[event], queue=False
-    )
+    buttons[2].click(cancel, inputs=[], outputs=[], api_name="cancel", cancels=[event], queue=False)
 
 
 def _named(gradio: Any, function: Any, names: Sequence[str]) -> None:
-    """Give an endpoint the names of what it takes, and what Gradio adds: `gradio_client` sees them."""
+    """Give an endpoint the names of what it takes, which clients see, and of what Gradio adds."""
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     added = [
         inspect.Parameter("request", kind, annotation=gradio.Request),
@@ -306,9 +285,7 @@ def _sources(desk: Desk, given: Sequence[Any]) -> list[Any]:
     return [each for each in inputs if str(each).strip()]
 
 
-def _answered(
-    gradio: Any, work: Callable[[Callable[[int, int], None]], Any], progress: Any
-) -> Any:
+def _answered(gradio: Any, work: Callable[[Callable[[int, int], None]], Any], progress: Any) -> Any:
     """What a request gives; a mistake of the visitor is shown as one line."""
 
     def watcher(step: int, num_steps: int) -> None:
@@ -322,9 +299,7 @@ def _answered(
         raise gradio.Error("cancelled", print_exception=False, title="Cancelled") from None
 
 
-def _shown(
-    desk: Desk, verb: str, inputs: Sequence[Any], results: list[Any], folder: Path
-) -> Any:
+def _shown(desk: Desk, verb: str, inputs: Sequence[Any], results: list[Any], folder: Path) -> Any:
     """Results as the outputs of a tab take them."""
     if verb == "score":
         return _ranked(results, inputs, desk.is_music)

@@ -120,7 +120,7 @@ def inputs_of(verb: str) -> list[str]:
 
 
 def controls_of(verb: str, vae: TrainedVAE) -> list[Control]:
-    """The settings of a verb that mean something to a model; its own come first, then the others."""
+    """The settings of a verb that mean something to a model; those to be shown come first."""
     kind = VERBS[verb]
     docs, hints = options.field_docs(kind), get_type_hints(kind)
     known = {field.name: field for field in fields(kind)}

@@ -114,8 +114,7 @@ class Desk:
     def _settings(self, verb: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """All settings of a verb."""
         return {
-            control.name: control.taken(values.get(control.name))
-            for control in self.controls[verb]
+            control.name: control.taken(values.get(control.name)) for control in self.controls[verb]
         }
 
     def _placed(
@@ -139,9 +138,7 @@ class Desk:
         read = self._read(verb, given, chosen)
         return {"inputs": read} if many else dict(zip(names, read, strict=True))
 
-    def _read(
-        self, verb: str, given: Sequence[str | Path], chosen: Mapping[str, Any]
-    ) -> list[Any]:
+    def _read(self, verb: str, given: Sequence[str | Path], chosen: Mapping[str, Any]) -> list[Any]:
         """Inputs that are read, where the verb does not want to read them itself."""
         tokenizer = self.vae.tokenizer
         if tokenizer.modality == "text":
@@ -171,7 +168,7 @@ class Desk:
     def _without_places(self, message: str, inputs: Sequence[str | Path]) -> str:
         """A message in which files have names alone."""
         if self.is_music:
-            for path in map(Path, filter(None, inputs)):
+            for path in (Path(each) for each in inputs if each):
                 message = message.replace(str(path), path.name)
         for folder in (self.vae.bundle, self.vae.run):
             if folder is not None:

@@ -1,4 +1,4 @@
-"""The endpoints of HARP 3, through which REAPER, Logic and Live send MIDI to a model and get it back.
+"""The endpoints of HARP 3, through which REAPER, Logic and Live have a model change their MIDI.
 
 HARP asks `controls` what there is to set, in the order in which `process` takes it. It sends no
 name of a session, and leaves a track that is not given empty.
@@ -132,4 +132,3 @@ def _described(control: Control) -> Data:
     return about | {
         "type": kind, "minimum": low, "maximum": high, "step": step, "value": control.value,
     }  # fmt: skip
-

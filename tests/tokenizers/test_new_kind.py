@@ -142,6 +142,7 @@ def test_every_verb_takes_up_a_new_kind(
         "encode": ["runs/new", "source", "--out", "codes.npz"],
         "decode": ["runs/new", "codes.npz"],
         "report": ["runs/new", "--out", "page.html"],
+        "app": ["runs/new", "--space", "space"],
         "models": [],
         "presets": [],
     }

@@ -1,0 +1,22 @@
+"""What visitors are told that a model is."""
+
+from pathlib import Path
+
+from seqvae.inference.bundle import BUNDLE, CARD
+from seqvae.inference.catalogue import read_card
+
+
+def model_name(model: Path) -> str:
+    """What a run, a bundle or a model that ships is called."""
+    folder = model.resolve()
+    return folder.parent.name if folder.name == BUNDLE else folder.name
+
+
+def about_model(bundle: Path | None) -> str:
+    """The first sentence of the card of a model, and its licence; nothing where there is none."""
+    if bundle is None or not (bundle / CARD).is_file():
+        return ""
+    head, body = read_card(bundle / CARD)
+    lines = [line for line in body.splitlines() if line and not line.startswith(("#", "|", "`"))]
+    licence = [f"Licence: {head['license']}."] if head.get("license") else []
+    return " ".join(lines[:1] + licence)
