@@ -278,6 +278,28 @@ def app(arguments: Sequence[str]) -> None:
     serve(expanded(chosen.run), chosen.host, chosen.port, browser=not chosen.no_open)
 
 
+def serve(arguments: Sequence[str]) -> None:
+    """Play a model of music by OSC: codes come in, notes go out, to a MIDI port as well."""
+    parser = Parser(prog="seqvae serve", description=serve.__doc__)
+    parser.add_argument("run", help="a run, a bundle, or the name of a model that ships")
+    parser.add_argument("--osc", action="store_true", required=True, help="the way to be played")
+    parser.add_argument("--midi", action="store_true", help="open a MIDI port, with a clock")
+    parser.add_argument("--qpm", type=float, default=120.0, help="first tempo (default 120)")
+    for name, default, about in (
+        ("--host", "127.0.0.1", "address to listen at; 0.0.0.0 lets others in"),
+        ("--receive", 6448, "port at which messages come in"),
+        ("--to", "127.0.0.1", "address that messages go to"),
+        ("--send", 12000, "port that messages go to"),
+    ):
+        kind = type(default)
+        parser.add_argument(name, type=kind, default=default, help=f"{about} (default {default})")
+    chosen = vars(parser.parse_args(arguments))
+    del chosen["osc"]
+    from seqvae.serving.osc import serve as serve_osc
+
+    serve_osc(expanded(chosen.pop("run")), **chosen)
+
+
 def look(arguments: Sequence[str]) -> None:
     """Show what files hold, and how each track of MIDI files is heard."""
     chosen = vars(_verb_parser(options.Look).parse_args(arguments))
@@ -329,7 +351,7 @@ LISTS = (models, presets)
 MAKING = (look, prepare, train, evaluate)
 PLAYING = (
     sample, complete, reconstruct, humanise, interpolate, blend, vary, analogy, attributes, shift,
-    score, encode, decode, report, play, push, app,
+    score, encode, decode, report, play, push, app, serve,
 )  # fmt: skip
 EXCHANGING = (import_,)
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {

@@ -123,7 +123,8 @@ def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(filling, "PER_DIM", 1)
     monkeypatch.setattr("webbrowser.open", lambda url: True)
     monkeypatch.setattr(huggingface_hub, "HfApi", lambda token: Mock())
-    monkeypatch.setattr("seqvae.serving.app.serve", lambda *given, **more: None)
+    for server in ("app", "osc"):
+        monkeypatch.setattr(f"seqvae.serving.{server}.serve", lambda *given, **more: None)
     monkeypatch.setattr(make_examples, "EXAMPLES", tmp_path / "examples")
     return tmp_path
 

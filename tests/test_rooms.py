@@ -13,8 +13,19 @@ ROOMS = (
     "corpus", "inference", "training", "exchange", "pages", "serving", "cli", "__main__",
 )  # fmt: skip
 LIBRARIES = {  # where each may be imported, inside functions too
-    "torch": ("__init__", "model", "corpus/batches", "inference", "training", "exchange", "pages"),
+    "torch": (
+        "__init__",
+        "model",
+        "corpus/batches",
+        "inference",
+        "training",
+        "exchange",
+        "pages",
+        "serving/osc",
+    ),
     "gradio": ("serving/app",),
+    "pythonosc": ("serving/osc",),
+    "rtmidi": ("serving/midi_port",),
     "lightning": ("training",),
     "pretty_midi": ("music/midi", "music/audio", "inference", "pages"),
     "symusic": ("music/midi",),
