@@ -8,7 +8,7 @@ import urllib.request
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,12 +16,14 @@ from trained import Trained
 
 from seqvae import cli
 from seqvae.errors import InputError
+from seqvae.music.midi import read_midi
 from seqvae.serving import app, harp
 from seqvae.serving.desk import Desk
 from seqvae.serving.uploads import MAX_BYTES, private_folder
 
 gradio_client = pytest.importorskip("gradio_client", reason="the extra app is not installed")
 AppError = gradio_client.exceptions.AppError
+SCRIPT = Path(__file__).parents[2] / "scripts/reaper/seqvae_vary.py"
 pytestmark = pytest.mark.filterwarnings("default")  # those of Gradio are not ours
 
 
@@ -92,6 +94,45 @@ def test_mistakes_are_one_line(client: Any) -> None:
         client.predict(n=2.5, api_name="/sample")
     with pytest.raises(AppError, match=r"^vary takes 1 clip; there are 0$"):
         client.predict(verb="vary", api_name="/process")
+
+
+class Reaper(SimpleNamespace):
+    """The part of REAPER that a script of ours sees: an item with four notes, one of them muted."""
+
+    def __init__(self) -> None:
+        notes = [(i * 480, i * 480 + 240, 0, 60 + i, 80) for i in range(4)]
+        self.inserted: list[tuple[str, float]] = []
+        self.cursor = 0.0
+        super().__init__(
+            RPR_GetSelectedMediaItem=lambda *_: "item", RPR_GetActiveTake=lambda _: "take",
+            RPR_TakeIsMIDI=lambda _: True, RPR_Master_GetTempo=lambda: 100.0,
+            RPR_GetMediaItemInfo_Value=lambda _, name: {"D_POSITION": 2.4, "D_LENGTH": 4.8}[name],
+            RPR_TimeMap2_timeToQN=lambda _, time: time * 100 / 60,
+            RPR_MIDI_CountEvts=lambda *_: (True, "take", len(notes), 0, 0),
+            RPR_MIDI_GetNote=lambda _, i, *more: (True, "take", i, False, i == 3, *notes[i]),
+            RPR_MIDI_GetProjQNFromPPQPos=lambda _, ppq: 4 + ppq / 480,
+            RPR_SetEditCurPos=lambda time, *_: setattr(self, "cursor", time),
+            RPR_InsertMedia=lambda file, _: self.inserted.append((file, self.cursor)),
+        )  # fmt: skip
+
+
+def test_a_script_of_reaper_gets_its_variation(
+    address: str, melodies: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reaper = Reaper()
+    monkeypatch.setitem(sys.modules, "reaper_python", reaper)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    source = SCRIPT.read_text(encoding="utf-8").replace("http://127.0.0.1:7860/", address)
+    script = ModuleType("script")
+    exec(source.replace('"Seed": ""', '"Seed": "4"'), script.__dict__)
+    ((file, cursor),) = reaper.inserted
+    assert cursor == pytest.approx(7.2)
+    sent = tmp_path / "sent.mid"
+    notes = [(i * 960, i * 960 + 480, 0, 60 + i, 80) for i in range(3)]
+    sent.write_bytes(script.__dict__["midi_file"](notes, 100.0))
+    assert [note["pitch"] for note in read_midi(sent, 4).notes] == [60, 61, 62]
+    expected = melodies.vae.vary(sent, n=1, seed=4)[0]
+    assert Path(file).read_bytes() == bytes_of(expected, tmp_path)
 
 
 def post(address: str, place: str, body: bytes, kind: str) -> Any:
