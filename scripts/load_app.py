@@ -1,6 +1,5 @@
 """Fifty visitors of `seqvae app` at once, for some minutes: their requests, and what failed.
 
-
 python scripts/load_app.py drums_2bar data/clips/drums --minutes 10
 """
 
