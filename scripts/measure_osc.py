@@ -50,6 +50,7 @@ def main() -> None:
     print(f"{len(beats)} beats of {beats[-1][1] + 1}, {errors} errors")
     print(f"drift {drift:+.2f} ms; lateness: median {statistics.median(late):.2f} ms,", end=" ")
     print(f"99th percentile {ordered[int(0.99 * len(ordered))]:.2f} ms, most {ordered[-1]:.2f} ms")
+    print("latest beats:", sorted(zip(late, (number for _, number in beats), strict=True))[-5:])
     print(f"{sum(balance.values())} notes that did not end")
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from seqvae.inference.bundle import BUNDLE, CARD
-from seqvae.inference.catalogue import read_card
+from seqvae.inference.bundle import BUNDLE
+from seqvae.inference.cards import CARD, read_card
 
 
 def model_name(model: Path) -> str:
@@ -13,10 +13,11 @@ def model_name(model: Path) -> str:
 
 
 def about_model(bundle: Path | None) -> str:
-    """The first sentence of the card of a model, and its licence; nothing where there is none."""
+    """The first paragraph of the card of a model, and its licence; nothing where there is none."""
     if bundle is None or not (bundle / CARD).is_file():
         return ""
     head, body = read_card(bundle / CARD)
-    lines = [line for line in body.splitlines() if line and not line.startswith(("#", "|", "`"))]
+    parts = [" ".join(part.split()) for part in body.split("\n\n") if part.strip()]
+    prose = [part for part in parts if not part.startswith(("#", "|", "`"))]
     licence = [f"Licence: {head['license']}."] if head.get("license") else []
-    return " ".join(lines[:1] + licence)
+    return " ".join(prose[:1] + licence)

@@ -6,12 +6,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from seqvae.disk import replaced_folder, require_folder, write_file
 from seqvae.errors import InputError
-from seqvae.inference.bundle import CARD, bundle_in
-from seqvae.inference.catalogue import FENCE, read_card
+from seqvae.inference.bundle import bundle_in
+from seqvae.inference.cards import CARD, as_card, read_card
 from seqvae.serving.naming import about_model, model_name
 from seqvae.shipped import PACKAGE
 
@@ -77,5 +75,4 @@ def _readme(name: str, bundle: Path) -> str:
     }
     if licence is not None:
         head["license"] = str(licence)
-    text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
-    return f"{FENCE}{text}{FENCE}\n# {name}\n\n{about_model(bundle)}\n"
+    return as_card(head, f"\n# {name}\n\n{about_model(bundle)}\n")
