@@ -91,10 +91,9 @@ def upload(content: bytes) -> dict[str, Any]:
 
 def changed(content: bytes) -> bytes:
     """A MIDI file as the model changes it."""
-    values: list[Any] = []
-    for control in call("controls", [])["inputs"]:
-        chosen = SETTINGS | {"Verb": VERB, "Clip": upload(content)}
-        values.append(chosen.get(control["label"], control.get("value")))
+    chosen = SETTINGS | {"Verb": VERB, "Clip": upload(content)}
+    controls = call("controls", [])["inputs"]
+    values = [chosen.get(control["label"], control.get("value")) for control in controls]
     return ask("file=" + call("process", values)["path"])
 
 

@@ -16,7 +16,7 @@ function showClips() {
     { ...unpackClip(packed, grid), file: bytesOf(file) }));
   const layout = rollLayout(unpacked);
   const cards = unpacked.map((clip, i) => new ClipCard(clip, clips[i].name, player, {
-    layout, tag: "li", fileName: `${clips[i].name}.mid`,
+    layout, tag: "li", fileName: clips[i].file_name,
   }));
   const page = document.getElementById("page");
   if (cards.length > 1) {

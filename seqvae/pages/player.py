@@ -12,17 +12,18 @@ from seqvae.tokenizers.contract import MusicTokenizer
 TEMPLATE = "player.html"
 
 
-def player_page(tokenizer: MusicTokenizer, files: Sequence[Path]) -> str:
-    """The page of some MIDI files, which are saved as they are, and named for themselves.
+def player_page(tokenizer: MusicTokenizer, files: Sequence[Path], names: Sequence[str]) -> str:
+    """The page of some MIDI files by the names that are shown; they are saved as they are.
 
     It tells the page around it the height that it needs: the message {seqvaeHeight: pixels}.
     """
     clips = [
         {
-            "name": file.stem,
+            "name": name,
+            "file_name": file.name,
             "packed": pack_clip(read_midi(file, tokenizer.steps_per_quarter)),
             "file": base64.b64encode(file.read_bytes()).decode(),
         }
-        for file in files
+        for file, name in zip(files, names, strict=True)
     ]
     return fill(TEMPLATE, {"grid": grid_data(tokenizer), "clips": clips})

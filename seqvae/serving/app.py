@@ -150,7 +150,8 @@ def _verb_tab(gradio: Any, desk: Desk, verb: str, folder: Path) -> None:
         values = dict(zip(names, given[len(sources) :], strict=True))
         results = _answered(
             gradio, lambda watcher: desk.call(
-                verb, inputs, values, visitor=visitor_of(request), watcher=watcher
+                verb, inputs, values, visitor=visitor_of(request), watcher=watcher,
+                tell=gradio.Warning,
             ), progress,
         )  # fmt: skip
         return _shown(desk, verb, inputs, results, folder)
@@ -228,7 +229,8 @@ def _named(gradio: Any, function: Any, names: Sequence[str]) -> None:
 def _input(gradio: Any, desk: Desk, verb: str, name: str) -> Any:
     """Where a clip or a sentence goes in."""
     many = name == "inputs"
-    label = "Clips" if many and desk.is_music else name.capitalize() if not many else "Sentences"
+    what = "Clip" if desk.is_music else "Sentence"
+    label = f"{what}s" if many else what if name == "source" else name.capitalize()
     if desk.is_music:
         count = "multiple" if many else "single"
         return gradio.File(
@@ -245,7 +247,7 @@ def _component(gradio: Any, control: Control, *, visible: bool = True) -> Any:
         return gradio.Dropdown(choices=[*control.choices], value=control.value, **common)
     if control.kind is bool:
         return gradio.Checkbox(value=control.value, **common)
-    if control.kind is str or control.is_open:
+    if control.is_typed:
         return gradio.Textbox(value=control.as_text, max_lines=1, **common)
     assert control.range is not None
     low, high, step = control.range
@@ -307,7 +309,8 @@ def _shown(desk: Desk, verb: str, inputs: Sequence[Any], results: list[Any], fol
         return "\n".join(" ".join(result.splitlines()) for result in results)
     files = _written(results, verb, inputs, folder)
     assert desk.vae.tokenizer.modality == "music"
-    page = html.escape(player_page(desk.vae.tokenizer, files))
+    names = [f"{verb} {number}" for number in range(1, len(files) + 1)]
+    page = html.escape(player_page(desk.vae.tokenizer, files, names))
     frame = (
         '<iframe class="clips" title="Clips" sandbox="allow-scripts allow-downloads" '
         f'srcdoc="{page}"></iframe>'

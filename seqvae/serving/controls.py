@@ -35,6 +35,7 @@ RANGES: dict[str, tuple[float, float, float]] = {  # lowest, highest, step
     "choose": (1, 128, 1), "bars": (1, 64, 1), "bar": (1, 10000, 1),
     "seed": (0, 2**31 - 1, 1),
 }  # fmt: skip
+MOST_OF_A_SLIDER = 1000
 CHOICES = {"method": ("slerp", "lerp")}
 LABELS = {"n": "Number of outputs", "num_steps": "Number of steps", "qpm": "Tempo"}
 
@@ -57,9 +58,11 @@ class Control:
     """Whether it is shown at first sight."""
 
     @property
-    def is_open(self) -> bool:
-        """Whether it is a number that may be missing."""
-        return self.kind in (int, float) and self.value is None
+    def is_typed(self) -> bool:
+        """Whether it stands in a text box: a text, or a number that no slider could show."""
+        if self.kind is bool or self.choices:
+            return False
+        return self.value is None or self.range is None or self.range[1] > MOST_OF_A_SLIDER
 
     @property
     def as_text(self) -> str:

@@ -3,9 +3,12 @@
 A visitor names no files of the server: music comes as uploads, and no text is taken for a name.
 """
 
+import contextlib
+import logging
+import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -58,6 +61,7 @@ class Desk:
         *,
         visitor: str = "",
         watcher: Watcher | None = None,
+        tell: Callable[[str], object] | None = None,
     ) -> list[Any]:
         """What the verb of the model returns.
 
@@ -67,6 +71,7 @@ class Desk:
             values: Settings by their names; those that miss have their defaults.
             visitor: Whose `cancel` ends it.
             watcher: Is told of each step of a decoding.
+            tell: Takes the warnings, such as that a track is not heard.
 
         Raises:
             InputError: something is wrong with the request; no path is in the message.
@@ -77,8 +82,12 @@ class Desk:
             self._stops.setdefault(visitor, set()).add(stop)
         try:
             chosen = self._settings(verb, values)
-            with watched_by(self._watcher(stop, watcher)):
-                return [*getattr(self.vae, verb)(**self._placed(verb, inputs, chosen), **chosen)]
+            with watched_by(self._watcher(stop, watcher)), warnings_here() as warnings:
+                placed = self._placed(verb, inputs, chosen)
+                results = [*getattr(self.vae, verb)(**placed, **chosen)]
+            for warning in warnings if tell is not None else ():
+                tell(self._without_places(warning, inputs))
+            return results
         except InputError as error:
             raise InputError(self._without_places(str(error), inputs)) from None
         finally:
@@ -173,4 +182,27 @@ class Desk:
         for folder in (self.vae.bundle, self.vae.run):
             if folder is not None:
                 message = message.replace(f"{folder}: ", "").replace(str(folder), "the model")
-        return shortened(message)
+        return shortened(re.sub(r"(?<!\S)--(?=\w)", "", message))  # flags are fields here
+
+
+class _OfThread(logging.Handler):
+    """Keeps the warnings that one thread logs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.thread, self.messages = threading.get_ident(), list[str]()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self.thread:
+            self.messages.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def warnings_here() -> Iterator[list[str]]:
+    """The warnings that are logged within the block by this thread; other visitors see theirs."""
+    handler, logger = _OfThread(), logging.getLogger("seqvae")
+    logger.addHandler(handler)
+    try:
+        yield handler.messages
+    finally:
+        logger.removeHandler(handler)

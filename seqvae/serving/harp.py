@@ -124,7 +124,7 @@ def _described(control: Control) -> Data:
         }  # fmt: skip
     if control.kind is bool:
         return about | {"type": "toggle", "value": control.value}
-    if control.kind is str or control.is_open:
+    if control.is_typed:
         return about | {"type": "text_box", "value": control.as_text}
     assert control.range is not None
     low, high, step = control.range

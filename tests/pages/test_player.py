@@ -14,6 +14,7 @@ from seqvae.pages.clip import pack_clip
 from seqvae.pages.player import player_page
 from seqvae.tokenizers.drums import DrumsTokenizer
 
+NAMES = ["sample 1", "sample 2"]
 AROUND = """<!DOCTYPE html><title>around</title><script>
 window.heights = [];
 addEventListener("message", ({ data }) => heights.push(data.seqvaeHeight));
@@ -29,9 +30,9 @@ def files(tmp_path: Path) -> list[Path]:
 
 def test_it_holds_the_clips_and_their_files(files: list[Path], tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    page.write_text(player_page(DrumsTokenizer(), files))
+    page.write_text(player_page(DrumsTokenizer(), files, NAMES))
     clips = Page(page).data["clips"]
-    assert [clip["name"] for clip in clips] == ["sample_00", "sample_01"]
+    assert [clip["name"] for clip in clips] == NAMES
     assert [clip["packed"] for clip in clips] == [pack_clip(read_midi(file, 4)) for file in files]
     assert DATA_SLOT.search(page.read_text())
 
@@ -40,7 +41,9 @@ def test_it_plays_saves_the_file_itself_and_tells_its_height(
     files: list[Path], tmp_path: Path, show: Any
 ) -> None:
     around = tmp_path / "around.html"
-    around.write_text(AROUND.replace("PAGE", html.escape(player_page(DrumsTokenizer(), files))))
+    around.write_text(
+        AROUND.replace("PAGE", html.escape(player_page(DrumsTokenizer(), files, NAMES)))
+    )
     tab = show(Page(around))
     frame = tab.frame_locator("iframe")
     frame.locator(".play").nth(1).click()

@@ -1,5 +1,7 @@
 """Requests of visitors: the verbs' own answers, within limits, without places of the server."""
 
+import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +9,7 @@ import pytest
 from trained import Trained
 
 from seqvae.errors import InputError
+from seqvae.inference.trained import TrainedVAE
 from seqvae.music.midi import read_midi
 from seqvae.serving.desk import Cancelled, Desk, Limits
 
@@ -104,3 +107,22 @@ def test_a_visitor_sees_progress_and_cancels(melodies: Trained) -> None:
         desk.call("sample", [], {"n": 1}, visitor="me", watcher=watcher)
     assert steps == [(step, 32) for step in range(6)]
     assert desk.cancel("me") == 0
+
+
+def test_warnings_reach_the_visitor_alone_and_name_no_flag(
+    melodies: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = tmp_path / "mine.mid"
+    log = logging.getLogger("seqvae.inference.trained")
+
+    def sample(self: TrainedVAE, **asked: Any) -> list[Any]:
+        other = threading.Thread(target=log.warning, args=("of another",))
+        other.start()
+        other.join()
+        log.warning("%s: not heard; --tracks says which", upload)
+        return []
+
+    monkeypatch.setattr(TrainedVAE, "sample", sample)
+    told: list[str] = []
+    Desk(melodies.vae).call("sample", [upload], {}, tell=told.append)
+    assert told == ["mine.mid: not heard; tracks says which"]
