@@ -85,8 +85,9 @@ class Desk:
             with watched_by(self._watcher(stop, watcher)), warnings_here() as warnings:
                 placed = self._placed(verb, inputs, chosen)
                 results = [*getattr(self.vae, verb)(**placed, **chosen)]
-            for warning in warnings if tell is not None else ():
-                tell(self._without_places(warning, inputs))
+            if tell is not None:
+                for warning in warnings:
+                    tell(self._without_places(warning, inputs))
             return results
         except InputError as error:
             raise InputError(self._without_places(str(error), inputs)) from None
