@@ -18,7 +18,8 @@ TICKS = 24  # of MIDI clock, per quarter
 TICK = UNITS // TICKS
 DRUM_CHANNEL = 10  # counted from 1
 CHANNELS = [channel for channel in range(1, 17) if channel != DRUM_CHANNEL]
-LATEST = 1.0  # seconds by which playing may lag; after a sleep of the machine it goes on anew
+LATEST = 0.25  # seconds by which a note may be late; later ones are left out, and the beat stays
+SLEEP = 60.0  # seconds after which the machine has slept, and the beat goes on from there
 QPM_RANGE = (10.0, 400.0)
 
 
@@ -148,10 +149,10 @@ class Looper:
                 late = self.now() - self.moment(unit)
                 if late < 0:
                     return -late
-                if late > LATEST:
+                if late > SLEEP:
                     self.silence()
                     self._anchor = (float(unit), self.now())
-                self._do(unit)
+                self._do(unit, too_late=late > LATEST)
                 self._next_unit = unit + 1
             return None
 
@@ -168,13 +169,15 @@ class Looper:
             units.append(begin + self.notes[index].start)
         return max(min(units), unit)
 
-    def _do(self, unit: int) -> None:
+    def _do(self, unit: int, *, too_late: bool) -> None:
         for (channel, pitch), end in [*self.sounding.items()]:
             if end <= unit:
                 self._end(channel, pitch)
         if unit % TICK == 0:
             for output in self.outputs:
                 output.tick(unit // TICK)
+        if too_late:
+            return
         place = unit % self.length
         first = bisect.bisect_left(self.notes, place, key=lambda note: note.start)
         for note in self.notes[first:]:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from seqvae.music.notes import Piece, make_notes
-from seqvae.serving.loop import LATEST, Looper, notes_of
+from seqvae.serving.loop import SLEEP, Looper, notes_of
 
 # Half a bar at 120 qpm lasts a second: a kick, and a note that is held into the next round.
 PIECE = Piece(
@@ -90,10 +90,25 @@ def test_after_a_sleep_it_goes_on_anew(stage: Stage, looper: Looper) -> None:
     looper.play()
     play_until(stage, looper, 0.9)
     before = len(stage.told)
-    stage.time += LATEST + 1000
+    stage.time += SLEEP + 1000
     looper.advance()
     assert stage.told[before] == (round(stage.time - 100, 6), 60, 0, 1)
     assert len(stage.told) < before + 5
+
+
+def test_notes_that_are_much_too_late_are_left_out_and_the_beat_stays(
+    stage: Stage, looper: Looper
+) -> None:
+    looper.play()
+    play_until(stage, looper, 0.9)
+    before = len(stage.notes)
+    stage.time += 4.6
+    play_until(stage, looper, 6.9)
+    assert stage.notes[before][1:] == (60, 0, 1)
+    assert [each[0] for each in stage.notes[before + 1 :] if each[2]] == [5.8125, 6.0, 6.8125]
+    assert [number for _, _, number in stage.ticks] == [*range(len(stage.ticks))]
+    moment, _, number = stage.ticks[-1]
+    assert moment == pytest.approx(number / 48)
 
 
 def test_every_note_ends_whatever_happens(stage: Stage, looper: Looper) -> None:
