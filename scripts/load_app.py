@@ -28,7 +28,9 @@ class Visitor(threading.Thread):
         """Sample or vary, with a short rest."""
         from gradio_client import Client, handle_file
 
-        client = Client(self.address, verbose=False, download_files=False)
+        time.sleep(self.chance.uniform(0, 10))  # they do not come all at once
+        patience = {"timeout": 120}
+        client = Client(self.address, verbose=False, download_files=False, httpx_kwargs=patience)
         while time.monotonic() < self.end:
             begin = time.monotonic()
             try:
