@@ -331,6 +331,24 @@ def import_(arguments: Sequence[str]) -> None:
     print(f"{out}: done; try seqvae sample {out}")
 
 
+def export(arguments: Sequence[str]) -> None:
+    """Write a model for another program: graphs for ONNX, or a checkpoint for magenta.js."""
+    parser = Parser(prog="seqvae export", description=export.__doc__)
+    parser.add_argument("program", choices=("onnx", "magenta"), help="what the model is for")
+    parser.add_argument("run", help="a run, a bundle, or the name of a model that ships")
+    parser.add_argument("folder", help="the folder that is written")
+    chosen = parser.parse_args(arguments)
+    folder = expanded(chosen.folder)
+    require_folder(folder.parent)
+    if chosen.program == "onnx":
+        from seqvae.exchange.onnx.exporting import export_onnx as write_model
+    else:
+        from seqvae.exchange.magenta.exporting import export_magenta as write_model
+
+    write_model(expanded(chosen.run), folder)
+    print(folder)
+
+
 def models(arguments: Sequence[str]) -> None:
     """List the trained models that ship, which every command takes by name."""
     Parser(prog="seqvae models", description=models.__doc__).parse_args(arguments)
@@ -353,7 +371,7 @@ PLAYING = (
     sample, complete, reconstruct, humanise, interpolate, blend, vary, analogy, attributes, shift,
     score, encode, decode, report, play, push, app, serve,
 )  # fmt: skip
-EXCHANGING = (import_,)
+EXCHANGING = (import_, export)
 VERBS: dict[str, Callable[[Sequence[str]], None]] = {
     verb.__name__.rstrip("_"): verb for verb in (*LISTS, *MAKING, *PLAYING, *EXCHANGING)
 }

@@ -137,7 +137,7 @@ class FlatDecoder(nn.Module):
     def begin(self, code: Float[Tensor, "B S"]) -> State:
         """The state before the first step of a segment: tanh(Linear(code)), or zero."""
         if self.initial_state is None:
-            zeros = code.new_zeros(self.num_layers, len(code), self.hidden_dim)
+            zeros = code.new_zeros(self.num_layers, code.shape[0], self.hidden_dim)
             return State(code, zeros, zeros)
         hidden, cell = first_states(self.initial_state(code), self.num_layers)
         return State(code, hidden, cell)
@@ -178,7 +178,8 @@ class HierarchicalDecoder(FlatDecoder):
 
     def codes(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B U S"]:
         """The conductor's output for each segment; it reads no tokens."""
-        codes: Tensor = self.conductor(unflatten(z, 1, (self.num_segments, -1)))[0]
+        size = z.shape[1] // self.num_segments
+        codes: Tensor = self.conductor(z.reshape(z.shape[0], self.num_segments, size))[0]
         return codes
 
 
@@ -197,7 +198,7 @@ class MusicVAEDecoder(FlatDecoder):
     def codes(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B U S"]:
         """The conductor's output for each segment."""
         states = first_states(self.conductor_state(z), self.conductor.num_layers)
-        codes: Tensor = self.conductor(z.new_zeros(len(z), self.num_segments, 1), states)[0]
+        codes: Tensor = self.conductor(z.new_zeros(z.shape[0], self.num_segments, 1), states)[0]
         return codes
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
-from torch import Tensor, nn, unflatten
+from torch import Tensor, nn
 from torch.nn.functional import batch_norm, pad, softplus
 
 from seqvae.model.config import ModelConfig, Steps, num_segments
@@ -38,7 +38,8 @@ States = Float[Tensor, "B T D"]
 
 def last_state(states: States, lengths: Int[Tensor, " B"]) -> Float[Tensor, "B D"]:
     """The state at the last valid step."""
-    return states[torch.arange(len(states), device=states.device), lengths - 1]
+    last = (lengths - 1)[:, None, None].expand(-1, 1, states.shape[2])
+    return states.gather(1, last)[:, 0]
 
 
 def mean_state(states: States, lengths: Int[Tensor, " B"]) -> Float[Tensor, "B D"]:
@@ -79,6 +80,11 @@ class NormalisedMeans(nn.Module):
         self.running_var: Tensor
         self.register_buffer("running_mean", torch.zeros(latent_dim))
         self.register_buffer("running_var", torch.ones(latent_dim))
+
+    @property
+    def scale(self) -> Float[Tensor, " Z"]:
+        """By what evaluation multiplies a mean less its running mean."""
+        return self.gamma * (self.running_var + 1e-8).rsqrt()
 
     def forward(self, mean: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
         """Normalise over the batch; a batch of one has no spread and uses running statistics."""
@@ -208,7 +214,7 @@ class HierarchicalEncoder(nn.Module):
         full = torch.full_like(states[:, 0, 0], self.segment_length, dtype=torch.long)
         forward, backward = states.chunk(2, dim=-1)
         pooled = torch.cat([self.pool(forward, full), self.pool(backward.flip(1), full)], dim=-1)
-        return unflatten(pooled, 0, (len(ids), self.num_segments))
+        return pooled.reshape(ids.shape[0], self.num_segments, pooled.shape[1])
 
 
 class MusicVAEEncoder(HierarchicalEncoder):

@@ -49,7 +49,7 @@ class Nade(nn.Module):
         It is what MusicVAE writes, and not always the most probable subset.
         """
         units, bias = self._begin(hidden)
-        token = torch.zeros(len(hidden), dtype=torch.long, device=hidden.device)
+        token = torch.zeros(hidden.shape[0], dtype=torch.long, device=hidden.device)
         for member in range(self.num_members):
             is_in = bias[:, member] + units.sigmoid() @ self.weights[member] >= 0
             units = units + is_in[:, None] * self.vectors[member]

@@ -75,9 +75,8 @@ def encoder_weights(model: SequenceVAE) -> Weights:
     weights["encoder.mean.weight"] = encoder.posterior.weight[:half]
     weights["encoder.mean.bias"] = encoder.posterior.bias[:half]
     if isinstance(encoder.normalise, NormalisedMeans):
-        normalise = encoder.normalise
-        weights["encoder.scale"] = normalise.gamma * (normalise.running_var + 1e-8).rsqrt()
-        weights["encoder.centre"] = normalise.running_mean
+        weights["encoder.scale"] = encoder.normalise.scale
+        weights["encoder.centre"] = encoder.normalise.running_mean
     return weights
 
 

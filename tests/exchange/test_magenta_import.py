@@ -101,3 +101,22 @@ def test_a_decoder_alone_samples_and_says_that_it_cannot_read(
     for verb, arguments in {"reconstruct": ("a.mid",), "play": ("--no_open",)}.items():
         assert run(monkeypatch, verb, "mine", *arguments) == 2
         assert "encoder" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_model_that_ships_goes_to_magenta_and_comes_back(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "export", "magenta", "melody_2bar", "page") == 0
+    assert capsys.readouterr().out == "page\n"
+    assert run(monkeypatch, "export", "magenta", "melody_2bar", "page") == 0  # in its place
+    assert run(monkeypatch, "import", "magenta", "page", "--out", "back") == 0
+    ours, back = seqvae.load("melody_2bar"), seqvae.load("back")
+    clips = [here / "a.mid", here / "b.mid"]
+    z = ours.encode(clips).mean
+    np.testing.assert_allclose(back.encode(clips).mean, z, atol=1e-5)
+    for one, other in zip(ours.decode(z), back.decode(z), strict=True):
+        assert str(one.instruments[0].notes) == str(other.instruments[0].notes)
+    assert run(monkeypatch, "export", "magenta", "drums_2bar", "drums") == 2
+    assert "model.decoder is hierarchical" in capsys.readouterr().err
+    assert run(monkeypatch, "export", "magenta", "melody_2bar", ".") == 2
+    assert "holds other files" in capsys.readouterr().err
