@@ -114,7 +114,7 @@ def test_notes_that_are_much_too_late_are_left_out_and_the_beat_stays(
 def test_every_note_ends_whatever_happens(stage: Stage, looper: Looper) -> None:
     looper.play()
     play_until(stage, looper, 0.9)
-    other = Piece(make_notes([0, 7], [16, 16], [60, 72]), 4, num_steps=16)
+    other = Piece(make_notes([0, 2, 7], [16, 16, 16], [60, 60, 72]), 4, num_steps=16)
     looper.take(*notes_of(other))
     play_until(stage, looper, 2.5)
     looper.set_tempo(60)
