@@ -10,6 +10,7 @@ import codecs
 import io
 import json
 import logging
+import math
 import os
 import shlex
 import sys
@@ -189,10 +190,14 @@ def score(arguments: Sequence[str]) -> None:
     _refuse_flags_of_music(vae, options.Score, chosen)
     chosen["inputs"] = vae.codec.sources(chosen["inputs"])
     scores = zip(vae.score(**chosen), chosen["inputs"], strict=True)
-    ranked = sorted(scores, key=lambda pair: -pair[0].per_event)
+    # What cannot be read has no rank, and comes last: a warning has said why.
+    ranked = sorted(scores, key=lambda pair: (math.isinf(pair[0].per_event), -pair[0].per_event))
     event = "token" if vae.tokenizer.modality == "text" else "note"
     print(f"nats/{event:<7} nats/step")
     for nats, name in ranked:
+        if math.isinf(nats.per_event):
+            print(f"{'-':>12} {'-':>9}  {name}")
+            continue
         print(f"{nats.per_event:12.4f} {nats.per_step:9.4f}  {name}")
         if nats.parts:
             from seqvae.inference.surprise import shown as shown_parts

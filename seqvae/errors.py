@@ -180,6 +180,11 @@ def in_words(hint: Any) -> str:
     return WORDS.get(hint, "null" if hint is type(None) else f"a {hint.__name__}")
 
 
+def _and_finite(value: float) -> str:
+    """What a number that is not finite needs to be told."""
+    return "" if math.isfinite(value) else ", and finite"
+
+
 def at_least(settings: object, low: float, *names: str, section: str = "") -> None:
     """Refuse fields of `settings` that lie below `low` or are not finite.
 
@@ -189,7 +194,7 @@ def at_least(settings: object, low: float, *names: str, section: str = "") -> No
     for name, value in _fields(settings, names):
         if not low <= value < math.inf:
             raise InputError(
-                f"{section}{name} is {shown(value)}; it must be {low:g} or more, and finite"
+                f"{section}{name} is {shown(value)}; it must be {low:g} or more{_and_finite(value)}"
             )
 
 
@@ -213,7 +218,7 @@ def above(settings: object, low: float, *names: str, section: str = "") -> None:
     for name, value in _fields(settings, names):
         if not low < value < math.inf:
             raise InputError(
-                f"{section}{name} is {shown(value)}; it must be above {low:g}, and finite"
+                f"{section}{name} is {shown(value)}; it must be above {low:g}{_and_finite(value)}"
             )
 
 

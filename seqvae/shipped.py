@@ -3,6 +3,7 @@
 The build puts them inside the package; a checkout has them beside it.
 """
 
+import difflib
 import logging
 from pathlib import Path
 
@@ -66,9 +67,14 @@ def find_model(place: Path, how: Hub | None = None) -> Path:
         return shipped
     if is_repository(place.as_posix()):
         return fetched(place.as_posix(), how or Hub())
+    name = str(place)
+    if name in presets():
+        raise InputError(f"{name}: a preset, and no model yet; seqvae train {name} trains one")
+    close = difflib.get_close_matches(name, models(), n=1)
+    guess = f"; did you mean {close[0]}?" if close else ""
     raise InputError(
-        f"{place}: no such folder; name a run, a bundle, owner/name on the hub, or a model that "
-        "ships (seqvae models lists them)"
+        f"{place}: no such folder{guess}; name a run, a bundle, owner/name on the hub, or a model "
+        "that ships (seqvae models lists them)"
     )
 
 

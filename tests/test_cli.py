@@ -633,7 +633,7 @@ def test_attributes_are_fitted_and_kept_by_the_command_line(
     shift = ("shift", copied, "A man.", "--attribute", "length", "--keep_others")
     assert run(monkeypatch, *shift) == 0
     assert run(monkeypatch, "attributes", copied / "bundle", *few) == 2
-    assert "name a prepared one (--corpus)" in capsys.readouterr().err
+    assert "--corpus names some that seqvae prepare has read" in capsys.readouterr().err
     corpus = ("--corpus", sentences.corpus.folder)
     assert run(monkeypatch, "attributes", copied / "bundle", *few, *corpus) == 0
     assert not (copied / "bundle/attributes.json").exists()
@@ -650,6 +650,18 @@ def test_the_least_likely_input_is_printed_first(
     expected = sorted(texts, key=lambda text: -scores[text].per_event)
     assert [line.split(maxsplit=2)[2] for line in lines] == expected
     assert float(lines[0].split()[0]) == pytest.approx(scores[expected[0]].per_event, abs=1e-3)
+
+
+def test_what_cannot_be_read_has_no_rank(
+    melodies: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    file, junk = min(melodies.source.glob("*.mid")), tmp_path / "junk.mid"
+    junk.write_bytes(b"no music")
+    assert run(monkeypatch, "score", melodies.run, junk, file) == 0
+    _, first, last = capsys.readouterr().out.splitlines()
+    assert first.endswith(str(file))
+    assert last.split() == ["-", "-", str(junk)]
 
 
 def test_nats_per_note_stand_before_nats_per_step(

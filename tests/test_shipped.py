@@ -62,8 +62,12 @@ def test_a_file_or_folder_of_that_name_wins_and_says_so(
 
 @pytest.mark.usefixtures("elsewhere")
 def test_an_unknown_name_is_refused_with_the_command_that_lists_names() -> None:
-    with pytest.raises(InputError, match=r"drums_3bar: .*seqvae models lists them"):
+    with pytest.raises(InputError, match=r"folder; did you mean drums_2bar\?.*seqvae models lists"):
         seqvae.load("drums_3bar")
+    with pytest.raises(InputError, match="text: a preset, and no model yet; seqvae train text"):
+        seqvae.load("text")
+    with pytest.raises(InputError, match="xyz: no such folder; name a run"):
+        seqvae.load("xyz")
     with pytest.raises(InputError, match=r"drums_3bar: .*seqvae presets lists them"):
         parse_config("train", ["drums_3bar"])
 

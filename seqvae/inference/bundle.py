@@ -66,7 +66,9 @@ def bundle_in(folder: Path, how: Hub | None = None) -> Path:
     """
     folder = find_model(folder, how)
     if (folder / RUN_CONFIG).is_file() and not (folder / BUNDLE).is_dir():
-        raise InputError(f"{folder}: this run has no bundle yet; let it reach a validation")
+        raise InputError(
+            f"{folder}: no model yet; train on with --resume until the first validation"
+        )
     return folder / BUNDLE if (folder / BUNDLE).is_dir() else folder
 
 

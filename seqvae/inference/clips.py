@@ -59,8 +59,8 @@ def cut_to_shortest(clips: Sequence[Clip]) -> list[Clip]:
     depths = [len(clip.z) for clip in clips]
     if len({*depths}) > 1:
         logger.warning(
-            "the inputs have %s windows; the first %d of each are taken",
-            ", ".join(map(str, depths)), min(depths),
+            "the inputs have %s windows; of each the first %d are used",
+            " and ".join(map(str, depths)), min(depths),
         )  # fmt: skip
     return [Clip(clip.windows[: min(depths)], clip.z[: min(depths)]) for clip in clips]
 

@@ -96,14 +96,16 @@ class Drawing(Sampling):
     temperature: float = 0.0
     """Divides the logits; 0 is greedy."""
     seed: int | None = None
-    """Seed of all draws: it repeats the output exactly."""
+    """Seed of all draws: the same command with the same seed, and the same -n, repeats its output
+    exactly."""
     chords: str | None = None
     """Chords to play over, such as "C Am F G"; they share each window equally."""
     key: str | None = None
-    """Key that the outputs are moved to, such as "E minor"; by default that of the input. An input
-    in major comes into a minor key as its relative, and the other way round."""
+    """Key that the outputs are moved to, such as "E minor"; by default that of the input. Between
+    major and minor the relative key is taken: C major for A minor. Single notes may leave it;
+    --scale keeps them inside."""
     scale: str | None = None
-    """Scale of which alone notes are written, such as "D dorian". Without a tonic, as "blues", it
+    """Scale that every written note stays in, such as "D dorian". Without a tonic, as "blues", it
     stands on that of --key or of the input; auto is the scale of that key."""
 
     def __post_init__(self) -> None:
@@ -198,7 +200,8 @@ class Humanise(Hearing, Sampling):
     temperature: float = 0.5
     """Divides the logits; 0 is greedy."""
     seed: int | None = None
-    """Seed of all draws: it repeats the output exactly."""
+    """Seed of all draws: the same command with the same seed, and the same -n, repeats its output
+    exactly."""
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""
@@ -273,14 +276,16 @@ class Complete(Hearing, Drawing):
     source: Source | None = field(default=None, kw_only=False)
     """A MIDI file, or a sentence with ___ for what is to be written, as in A man ___ a boat."""
     prefix: str | None = None
-    """Beginning of a sentence, which goes on; the same as a gap at its end."""
+    """Beginning of a sentence that goes on; the same as a gap at its end."""
     keep: str | None = None
-    """Bars and parts to keep, such as 1-4 or 1-4,drums; the parts of a trio are melody, bass and
-    drums. By default all, and the clip goes on."""
+    """Bars to keep, such as 1-4, and parts to keep in all bars, such as drums, or both: 1-4,drums.
+    All else is written anew. A trio has the parts melody, bass and drums, a chorale soprano, alto,
+    tenor and bass. By default all is kept, and the clip goes on."""
     fill: str | None = None
-    """Bars to write anew, such as 3 or 3,7-8; all others are kept."""
+    """Bars to write anew, such as 3 or 3,7-8. All others are kept, without --keep."""
     bars: int | None = None
-    """Bars of the output, where the clip goes on."""
+    """Bars of the output, where the clip goes on; by default to the end of the model's window, or
+    by half a window."""
     n: int = 8
     """Number of outputs."""
     choose: int | None = None

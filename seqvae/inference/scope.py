@@ -39,13 +39,16 @@ def scope_of(tokenizer: MusicTokenizer, window_bars: int, piece: Piece, how: Com
     keep = parse_selection(how.keep or "", names, "keep") if how.keep else Selection()
     fill = parse_selection(how.fill or "", (), "fill") if how.fill else Selection()
     if keep.bars and fill.bars:
-        raise InputError(f"keep {how.keep} and fill {how.fill}: name bars in one of them")
+        raise InputError(
+            f"--keep {how.keep} and --fill {how.fill} both name bars: the first writes all other "
+            "bars, the second keeps them, so give one of the two"
+        )
     if keep.bars and max(keep.bars) > has:
         raise InputError(f"keep is {how.keep!r}; the clip has bars 1 to {has}")
     num_bars = _num_bars(how, keep, fill, has, window_bars)
     if fill.bars and max(fill.bars) > num_bars:
         raise InputError(
-            f"fill is {how.fill!r}; the clip has bars 1 to {has}: --bars {max(fill.bars)} goes on"
+            f"fill is {how.fill!r}; the clip has bars 1 to {has}; --bars says how far it goes on"
         )
     written = {*range(has + 1, num_bars + 1)} | fill.bars
     if keep.bars or (keep.parts and not fill.bars):

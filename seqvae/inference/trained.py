@@ -435,7 +435,10 @@ class TrainedVAE(Estimator):
         if not isinstance(corpus, Corpus):
             folder = None if corpus is None else as_path(corpus)
             if folder is None and self.run is None:
-                raise InputError("a bundle has no corpus; name a prepared one (--corpus)")
+                raise InputError(
+                    f"{self.bundle or 'this model'}: a model without its run has no data; "
+                    "--corpus names some that seqvae prepare has read"
+                )
             corpus = open_corpus(self.run or Path(), folder)
         if corpus.tokenizer.of_tokens() != self.tokenizer.of_tokens():
             raise InputError(f"{corpus.folder}: prepared with another tokenizer than the model's")

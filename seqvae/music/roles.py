@@ -18,6 +18,7 @@ from seqvae.music.track_names import role_in_name
 from seqvae.music.track_rules import PICKS, Rule
 
 MIDDLE_C = 60
+ONLY_TRACK = "the only track, and drums are wanted"
 MAX_CHORD_SHARE = 0.5
 DRUM_CHANNEL = 10
 BASS_PROGRAMS = frozenset({*range(32, 40), 43})  # basses, and the double bass
@@ -153,7 +154,7 @@ def _judged(
         return _claimed(said, reason)
     is_plain = said is None and program in UNNAMED_PROGRAMS
     if is_only and is_plain and tuple(wanted) == ("drums",):
-        return _claimed("drums", "the only track, and drums are wanted")
+        return _claimed("drums", ONLY_TRACK)
     if "melody" not in wanted and "bass" not in wanted:
         return Verdict()
     if program in BASS_PROGRAMS and said is None:

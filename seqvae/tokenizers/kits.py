@@ -7,6 +7,7 @@ so there are 512: 5 = 0b101 is kick and closed hi-hat.
 Axes: N windows, T steps.
 """
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,13 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.music.notes import Notes, Piece, before, make_notes, sort_notes
-from seqvae.music.roles import DRUM_CHANNEL, Part
+from seqvae.music.roles import DRUM_CHANNEL, ONLY_TRACK, Part
 from seqvae.music.track_names import words_of
 from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.contract import Example, Extraction, Voice
 from seqvae.tokenizers.grid import Conditions, GridSettings, Roll
 from seqvae.tokenizers.tracks import TrackSettings
 from seqvae.tokenizers.windows import Span, Windows, encode_windows, extract_windows
+
+logger = logging.getLogger(__name__)
 
 KitCut: TypeAlias = Callable[[Notes, Conditions, Span], Windows]
 """The windows of a kit, and of the chords of its piece."""
@@ -183,4 +186,6 @@ class KitSettings(TrackSettings, GridSettings):
         whole = partial(cut, hits, self.conditions(piece))
         examples = encode_windows(self, piece, whole, bar, tracks=tracks)
         self.warn_of_rest(piece, parts, kits, dropped)
+        if any(kit.reason == ONLY_TRACK for kit in kits):
+            logger.warning("%s: its only track is taken for drums", piece.name[:60] or "the clip")
         return examples

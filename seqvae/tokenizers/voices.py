@@ -42,6 +42,7 @@ from seqvae.tokenizers.windows import (
 )
 
 MIN_VOICES, MAX_VOICES = 2, 8
+CHOIR = ("bass", "tenor", "alto", "soprano")
 VOICES_FLAG = "--data.tokenizer.num_voices"
 
 
@@ -160,13 +161,18 @@ class VoicesTokenizer(LineSettings, GridSettings, MusicTokenizer):
         rolls = [line_roll(voice, span, self.min_pitch, self.max_pitch) for voice in notes]
         return grid_windows(rolls, span, chords)
 
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """What users call the voices, the lowest first: those of a choir, where there are four."""
+        return CHOIR if self.num_voices == len(CHOIR) else self.channels
+
     def voices(self, piece: Piece) -> list[Voice]:
         """All voices, the lowest first."""
         lines = self._lines(self.parts(piece))
         line_of = dict(zip(self._channels(len(lines)), lines, strict=True))
         return [
             line_voice(name, channel, line_of.get(channel), self._track(channel))
-            for channel, name in enumerate(self.channels)
+            for channel, name in enumerate(self.part_names)
         ]
 
     def cut(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -266,7 +266,7 @@ def test_loading_says_what_is_wrong(sentences: Trained, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="missing; is this a seqvae bundle"):
         seqvae.load(tmp_path)
     (tmp_path / "config.yaml").write_text("name: x\n")
-    with pytest.raises(InputError, match="no bundle yet"):
+    with pytest.raises(InputError, match="no model yet; train on with --resume"):
         seqvae.load(tmp_path)
 
 

@@ -154,3 +154,14 @@ def test_mixing_can_be_turned_off() -> None:
     assert np.array_equal(still.mix(ids, np.random.default_rng(0)), ids)
     with pytest.raises(InputError, match=r"drums: mix_share is 1.5; it must lie in \[0, 1\]"):
         DrumsTokenizer(mix_share=1.5)
+
+
+def test_an_only_track_that_is_taken_for_drums_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tune = make_notes([0, 4, 8], [4, 8, 12], [36, 38, 42])
+    DrumsTokenizer(num_bars=1).encode(Piece(tune, 4, name="x.mid"))
+    assert "x.mid: its only track is taken for drums" in caplog.text
+    caplog.clear()
+    DrumsTokenizer(num_bars=1).encode(Piece(make_notes([0], [4], [36], is_drum=True), 4))
+    assert not caplog.text

@@ -225,3 +225,11 @@ def test_no_move_takes_a_voice_out_of_its_range() -> None:
     narrow = VoicesTokenizer(num_bars=1, num_voices=2, max_pitch=82)
     assert VoicesTokenizer(num_bars=1, num_voices=2).encode(hymn)[0].moved == 5
     assert narrow.encode(hymn)[0].moved == -7
+
+
+def test_four_voices_are_named_as_a_choir_names_them() -> None:
+    heard = {voice.name: voice.heard for voice in AS_WRITTEN.voices(choir(*NAMES))}
+    assert heard == {"bass": (3,), "tenor": (2,), "alto": (1,), "soprano": (0,)}
+    three = VoicesTokenizer(num_bars=1, num_voices=3, keys="as_written")
+    names = [voice.name for voice in three.voices(choir(*NAMES[:3]))]
+    assert names == ["lowest", "voice_2", "highest"]
