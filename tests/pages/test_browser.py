@@ -342,7 +342,7 @@ NEEDS = {
 
 def test_each_script_needs_the_files_that_its_header_names_and_no_page(browser: Any) -> None:
     """It loads beside them and defines all that the first list of its header offers."""
-    assert {*NEEDS, "report.js", "play.js", "worker.js"} == {
+    assert {*NEEDS, "report.js", "play.js", "player.js", "worker.js"} == {
         file.name for file in FOLDER.glob("*.js")
     }
     tab = browser.new_page()

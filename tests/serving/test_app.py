@@ -24,7 +24,7 @@ from seqvae.serving.uploads import MAX_BYTES, private_folder
 gradio_client = pytest.importorskip("gradio_client", reason="the extra app is not installed")
 AppError = gradio_client.exceptions.AppError
 SCRIPT = Path(__file__).parents[2] / "scripts/reaper/seqvae_vary.py"
-pytestmark = pytest.mark.filterwarnings("default")  # those of Gradio are not ours
+pytestmark = pytest.mark.filterwarnings("ignore")  # those of Gradio are not ours
 
 
 @pytest.fixture(scope="module")
