@@ -66,6 +66,34 @@ def train(arguments: Sequence[str]) -> None:
         print(f"{run}: done; try seqvae evaluate {run}, seqvae sample {run}")
 
 
+def personal(arguments: Sequence[str]) -> None:
+    """Make a model of one's own from a dozen clips or sentences: a base that moves towards them."""
+    parser = Parser(prog="seqvae personal", description=personal.__doc__)
+    parser.add_argument("base", help="a run, a bundle, or the name of a model that ships")
+    parser.add_argument(
+        "inputs", nargs="+", help="files, folders, globs or prepared corpora; one long file will do"
+    )
+    parser.add_argument(
+        "--name", required=True, help="the new folder, which every command takes as a model"
+    )
+    parser.add_argument("--column", help="column of the text in tables: its name, or its number")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all draws (default 0)")
+    _add_flags(parser, options.Reading)
+    chosen = vars(parser.parse_args(arguments))
+    base, inputs, name = chosen.pop("base"), chosen.pop("inputs"), chosen.pop("name")
+    column, seed = chosen.pop("column"), chosen.pop("seed")
+    from seqvae.training.personal import make_personal
+
+    vae = seqvae.load(base, "cpu")
+    _refuse_flags_of_music(vae, options.Reading, chosen)
+    _refuse_column_of_text(vae, column)
+    made = make_personal(
+        base, inputs, vae.codec, name, reading=options.Reading(**chosen), column=column, seed=seed
+    )
+    print(made.comparison.table(base, name))
+    print(made.told(base, name))
+
+
 def evaluate(arguments: Sequence[str]) -> None:
     """Print all figures of a model on a split."""
     parser = _verb_parser(options.Evaluate)
@@ -115,8 +143,7 @@ def encode(arguments: Sequence[str]) -> None:
     require_folder(out.parent)
     vae = seqvae.load(run)
     _refuse_flags_of_music(vae, options.Reading, chosen)
-    if column is not None and vae.tokenizer.modality == "music":
-        raise InputError("--column is for texts; this model takes music")
+    _refuse_column_of_text(vae, column)
     from seqvae.inference.encoding import encode_places
 
     reading = options.Reading(**chosen)
@@ -371,7 +398,7 @@ def presets(arguments: Sequence[str]) -> None:
 
 
 LISTS = (models, presets)
-MAKING = (look, prepare, train, evaluate)
+MAKING = (look, prepare, train, personal, evaluate)
 PLAYING = (
     sample, complete, reconstruct, humanise, interpolate, blend, vary, analogy, attributes, shift,
     score, encode, decode, report, play, push, app, serve,
@@ -594,6 +621,11 @@ def _refuse_flags_of_music(vae: Any, kind: type, chosen: dict[str, Any]) -> None
     for name in (*options.OF_MUSIC, "audio"):
         if name in chosen and chosen[name] != defaults[name]:
             raise InputError(f"--{name} is for music; this model takes text")
+
+
+def _refuse_column_of_text(vae: Any, column: str | None) -> None:
+    if column is not None and vae.tokenizer.modality == "music":
+        raise InputError("--column is for texts; this model takes music")
 
 
 if __name__ == "__main__":

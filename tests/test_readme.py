@@ -27,6 +27,7 @@ from seqvae.inference import directions, filling, slices
 from seqvae.inference import trained as generation
 from seqvae.music.midi import to_pretty_midi
 from seqvae.music.notes import Metre
+from seqvae.training import adaptation
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -119,6 +120,8 @@ def playground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(generation, "MAX_MUSIC_WINDOWS", 40)
     monkeypatch.setattr(directions, "STEPS", 20)
     monkeypatch.setattr(slices, "MAX_STEPS", 20)
+    for name in ("DECODER_STEPS", "PRIOR_STEPS", "SCRATCH_STEPS"):
+        monkeypatch.setattr(adaptation, name, (1,))
     monkeypatch.setattr(filling, "MIN_SAMPLES", 20)
     monkeypatch.setattr(filling, "PER_DIM", 1)
     monkeypatch.setattr("webbrowser.open", lambda url: True)

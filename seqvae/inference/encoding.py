@@ -75,7 +75,7 @@ def encode_places(
     ):
         for place in places:
             before = table.num_rows
-            for rows in _rows_in(codec, place, reading, column):
+            for rows in rows_in(codec, place, reading, column):
                 posterior = encode_in_order(codec, rows.sequences)
                 ids = np.array(rows.ids, np.int64)
                 means, spreads = posterior.mean.float(), posterior.log_stddev.float()
@@ -99,7 +99,8 @@ def encode_in_order(codec: Codec, sequences: list[Ids]) -> DiagonalGaussian:
     )
 
 
-def _rows_in(codec: Codec, place: str, reading: Reading, column: str | None) -> Iterator[Rows]:
+def rows_in(codec: Codec, place: str, reading: Reading, column: str | None) -> Iterator[Rows]:
+    """What a place holds, in the order of files and time; a warning tells what is left out."""
     folder, _, split = place.rpartition(":")
     for name, splits in ((folder, [split]), (place, ["train", "valid", "test"])):
         if name and (expanded(name) / ABOUT).is_file():

@@ -52,7 +52,7 @@ class Mixture:
 
     def log_prob(self, z: Float[Tensor, "N Z"]) -> Float[Tensor, " N"]:
         """The log density of codes, on their device."""
-        return _log_densities(z, self).logsumexp(1)
+        return log_densities(z, self).logsumexp(1)
 
     def parts(self) -> dict[str, Tensor]:
         """What a file holds."""
@@ -93,7 +93,7 @@ def fit_mixture(z: Float[Tensor, "N Z"], *, base: Mixture | None = None, seed: i
     for _ in tqdm(
         range(EM_ITERATIONS), desc="prior", unit=" steps", leave=False, disable=None, delay=1
     ):
-        belongs = _log_densities(z, _mixture(z, belongs, common)).softmax(1)
+        belongs = log_densities(z, _mixture(z, belongs, common)).softmax(1)
     return _mixture(z, belongs, common)
 
 
@@ -122,7 +122,7 @@ def _mixture(
     return Mixture(counts / counts.sum(), means, torch.stack(scales))
 
 
-def _log_densities(z: Float[Tensor, "N Z"], mixture: Mixture) -> Float[Tensor, "N K"]:
+def log_densities(z: Float[Tensor, "N Z"], mixture: Mixture) -> Float[Tensor, "N K"]:
     """Log weight_k + log N(z; component k)."""
     densities = []
     parts = (part.to(z.device) for part in (mixture.weights, mixture.means, mixture.scales))

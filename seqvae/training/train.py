@@ -31,6 +31,7 @@ from seqvae.training.checkpoint import (
 from seqvae.training.config import Config
 from seqvae.training.endings import end_in_time, one_voice
 from seqvae.training.engine import join, make_trainer, quiet_lightning
+from seqvae.training.enough import warn_of_few
 from seqvae.training.hardware import keep_freed_memory, use_gpu
 from seqvae.training.module import VAETraining
 from seqvae.training.start import load_base
@@ -94,6 +95,7 @@ def _begin(config: Config, run: Path, *, resume: bool) -> dict[str, Any] | None:
         load_base(config)  # which refuses settings that contradict it
     corpus = prepare(config.data, config.corpus_folder)
     if checkpoint is None:
+        warn_of_few(config, corpus)
         begin_run(run, config, corpus)
     else:
         record_corpus(run, corpus)

@@ -128,6 +128,7 @@ def test_every_verb_takes_up_a_new_kind(
         "look": [str(next(Path("source").iterdir())), "--preset", "new.yaml"],
         "prepare": ["new.yaml"],
         "train": ["new.yaml"],
+        "personal": ["runs/new", "source", "--name", "mine"],
         "evaluate": ["runs/new", "--iw_samples", "2", "--json", "figures.json"],
         "sample": ["runs/new", "-n", "2"],
         "reconstruct": ["runs/new", a, b],
