@@ -192,7 +192,7 @@ def make_personal(
 def card(made: Personal, base: str, name: str, bundle: Path) -> str:
     """The model card: what it is made of, how good it is, and the licence of the base."""
     of_base = read_card(bundle / CARD)[0] if (bundle / CARD).is_file() else {}
-    kept = {key: of_base[key] for key in ("license", "tags") if key in of_base}
+    kept: dict[str, Any] = {key: of_base[key] for key in ("license", "tags") if key in of_base}
     figures = made.comparison
     moved = " and ".join(made.moved) or "nothing"
     body = f"""# {name}
