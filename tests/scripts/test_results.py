@@ -41,6 +41,10 @@ WRITTEN = {  # by script: the fields of a row beside its name and its origin
         "composition_distance", "composition_distance_of_test", "mean_length",
         "mean_length_of_train",
     },
+    "scripts/benchmark_personal.py": {
+        "clips", "held_out", "base", "prior_alone", "personal", "scratch", "likelier", "moved",
+        "active_units", "midpoints", "cpu_seconds",
+    },
     "scripts/fuzz.py": {"about", "tried", "one_line", "unharmed", "fell"},
     "scripts/benchmark_corpus.py": {"cores", "rows"},
     "scripts/benchmark_gpu.py": {"machine", "rows"},
