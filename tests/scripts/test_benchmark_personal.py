@@ -48,8 +48,6 @@ def test_a_row_is_made_and_shown(
     assert row["base"] < row["scratch"]
     assert row["likelier"] <= row["held_out"]
     assert 0 <= row["active_units"] <= 4
-    for published in json.loads(benchmark_personal.RESULTS.read_text(encoding="utf-8")):
-        assert set(published) == set(row)
     monkeypatch.setattr(sys, "argv", ["x", "--table", "--results", str(results)])
     benchmark_personal.main()
     assert capsys.readouterr().out.splitlines()[-1].startswith("| 2 | ")
