@@ -197,7 +197,10 @@ def main() -> None:
             options.seed,
             lambda drummer=drummer: measure(drummer, options.groove, options.work, options.seed),
         )
-        row["command"] = f"python scripts/{Path(__file__).name} groove {drummer} --work personal"
+        row["command"] = (
+            f"python scripts/{Path(__file__).name} groove {drummer} --work personal "
+            f"--seed {options.seed}"
+        )
         write_row(options.results, row, DRUMMERS)
 
 

@@ -20,6 +20,7 @@ import benchmark_gpu
 import benchmark_ingest
 import benchmark_latent
 import benchmark_music
+import benchmark_personal
 import benchmark_prior
 import benchmark_scale
 import benchmark_sentiment
@@ -215,6 +216,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "headline": headline,
     "evaluations": evaluations,
     "music": lambda: benchmark_music.table(read("music.json")),
+    "personal": lambda: benchmark_personal.table(read("personal.json")),
     "scale": lambda: benchmark_scale.table(read("scale.json")),
     "priors": lambda: benchmark_prior.table(read("prior.json")),
     "ptb": lambda: benchmark_text.table(read("ptb.json")),
