@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,13 @@ def fitted(method: str) -> Directions:
     first = torch.eye(SIZE)[0]
     values = {"along": posterior.mean @ COMMON, "mostly": posterior.mean @ (COMMON + first)}
     return fit_directions(posterior, values, method=method, model="one")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _fewer_steps() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seqvae.inference.directions, "STEPS", 1500)
+        yield
 
 
 @pytest.fixture(scope="module", params=METHODS)
