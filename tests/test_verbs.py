@@ -166,7 +166,7 @@ def test_the_longer_clip_is_cut_with_a_warning(
     cut = cut_to_shortest([clips[0], short])
     assert [len(clip.windows) for clip in cut] == [len(clip.z) for clip in cut] == [1, 1]
     number = len(clips[0].z)
-    assert f"the inputs have {number}, 1 windows; the first 1 of each" in caplog.text
+    assert f"the inputs have {number} and 1 windows; of each the first 1 are used" in caplog.text
 
 
 def test_a_file_is_no_sentence(sentences: Trained, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from seqvae.music.notes import Piece, pitched_notes
+from seqvae.music.notes import Piece, melody_line, pitched_notes
 from seqvae.music.roles import Part, parts_of
 
 RUN = 6  # intervals
@@ -54,12 +54,10 @@ def signature(piece: Piece, parts: Sequence[Part] | None = None) -> Signature:
 
 def _melody(piece: Piece, parts: Iterable[Part]) -> NDArray[np.int16]:
     """The pitches of the melody; of all pitched notes the highest, where no track is one."""
-    notes = next((part.notes for part in parts if part.role == "melody"), None)
-    if notes is None:
-        notes = pitched_notes(piece)
-    is_highest = np.ones(len(notes), np.bool_)  # of its onset
-    np.not_equal(notes["start"][1:], notes["start"][:-1], out=is_highest[:-1])
-    pitches: NDArray[np.int16] = notes["pitch"][is_highest]
+    line = next((part.line for part in parts if part.role == "melody"), None)
+    if line is None:
+        line = melody_line(pitched_notes(piece))
+    pitches: NDArray[np.int16] = line["pitch"]
     return pitches
 
 

@@ -309,6 +309,8 @@ def chord_share(notes: Notes, piece: Piece) -> float:
     # Whether each onset but the first belongs to the note before it.
     is_joined = onsets[1:] - onsets[:-1] <= longest * piece.steps_per_quarter
     num_joined = np.count_nonzero(is_joined)
+    if not num_joined:
+        return 0.0
     num_chords = num_joined - np.count_nonzero(is_joined[1:] & is_joined[:-1])
     return num_chords / (len(onsets) - num_joined)
 
