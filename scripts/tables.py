@@ -20,6 +20,7 @@ import benchmark_gpu
 import benchmark_ingest
 import benchmark_latent
 import benchmark_music
+import benchmark_page
 import benchmark_personal
 import benchmark_prior
 import benchmark_scale
@@ -216,6 +217,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "headline": headline,
     "evaluations": evaluations,
     "music": lambda: benchmark_music.table(read("music.json")),
+    "page": lambda: benchmark_page.table(read("page.json")["rows"]),
     "personal": lambda: benchmark_personal.table(read("personal.json")),
     "scale": lambda: benchmark_scale.table(read("scale.json")),
     "priors": lambda: benchmark_prior.table(read("prior.json")),

@@ -110,8 +110,8 @@ def test_every_file_is_shown_in_the_page_of_results() -> None:
     evaluated = set(tables.EVALUATIONS.values())
     assert {file.name for file in FILES} == evaluated | {
         "complete.json", "corpus.json", "fuzz.json", "gpu.json", "ingest.json", "latent.json",
-        "music.json", "personal.json", "prior.json", "profile.json", "ptb.json", "scale.json",
-        "sentiment.json", "speed.json", "start.json", "symbols.json", "where.json",
+        "music.json", "page.json", "personal.json", "prior.json", "profile.json", "ptb.json",
+        "scale.json", "sentiment.json", "speed.json", "start.json", "symbols.json", "where.json",
     }  # fmt: skip
     for file in evaluated:
         command = json.loads((tables.RESULTS / file).read_text())["command"]
