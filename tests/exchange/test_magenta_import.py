@@ -71,6 +71,7 @@ def test_samples_are_drawn_as_magenta_draws_them(
     prior = seqvae.load("mel").prior
     assert isinstance(prior, Mixture)
     np.testing.assert_array_equal(prior.covariance, np.eye(5))
+    assert (here / "mel/prior.safetensors").is_file()  # or every use would warn of its absence
 
 
 def test_only_a_bundle_or_an_empty_folder_is_replaced(
