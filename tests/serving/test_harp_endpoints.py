@@ -76,6 +76,16 @@ def test_every_verb_returns_the_clip_of_python(desk: Desk, melodies: Trained) ->
         assert read_midi(got, 4).notes.tolist() == read_midi(clip, 4).notes.tolist(), verb
 
 
+def test_the_step_is_counted_from_one(
+    desk: Desk, melodies: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = sorted(melodies.source.glob("*.mid"))[:2]
+    monkeypatch.setattr(desk, "call", lambda *given, **settings: ["first", "second", "third"])
+    for step, expected in ((1, "first"), (3, "third")):
+        given = sent(desk, one, two, verb="interpolate", step=step)
+        assert harp.process(desk, given, visitor="daw") == expected
+
+
 def test_mistakes_are_told(desk: Desk, melodies: Trained, tmp_path: Path) -> None:
     one = next(melodies.source.glob("*.mid"))
     for given, message in (
