@@ -19,14 +19,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarking import markdown, measured_row, write_row
+from benchmarking import markdown, row_of_run
 from ngram import NGram
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-import seqvae
 from seqvae.corpus.store import Corpus
-from seqvae.inference.bundle import open_corpus
 from seqvae.inference.canvas import kept_pitch_classes
 from seqvae.inference.filling import Filler
 from seqvae.inference.options import Complete
@@ -140,12 +138,10 @@ def main() -> None:
     if options.run is None:
         parser.print_usage(sys.stderr)
         sys.exit(2)
-    vae = seqvae.load(options.run)
-    corpus = open_corpus(options.run, options.corpus)
-    row = measured_row(
-        options.run.name, options.seed, lambda: measure(vae, corpus, options.windows, options.seed)
-    )
-    write_row(options.results, row, [row["name"]])
+    row = row_of_run(
+        options.run, options.results, options.seed,
+        lambda vae, corpus: measure(vae, corpus, options.windows, options.seed), options.corpus,
+    )  # fmt: skip
     print(table([row]))
 
 

@@ -18,22 +18,19 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from benchmarking import markdown, measured_row, write_row
+from benchmarking import markdown, row_of_run
 from ngram import NGram
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-import seqvae
 from seqvae.corpus.store import Corpus, Split
 from seqvae.errors import InputError
-from seqvae.inference.bundle import open_corpus
 from seqvae.inference.likelihood import sequence_nats
 from seqvae.inference.trained import TrainedVAE
 from seqvae.model.latent import INTERPOLATIONS
@@ -348,14 +345,11 @@ def main() -> None:
         print(table(json.loads(options.results.read_text(encoding="utf-8"))))
         return
     for run in options.runs:
-        corpus = open_corpus(run, options.corpus)
-        vae = seqvae.load(run)
-        row = measured_row(
-            run.name,
-            options.seed,
-            partial(measure, vae, corpus, options.other, options.pairs, options.seed),
-        )
-        write_row(options.results, row, [])
+        row = row_of_run(
+            run, options.results, options.seed,
+            lambda vae, corpus: measure(vae, corpus, options.other, options.pairs, options.seed),
+            options.corpus,
+        )  # fmt: skip
         draw(row, options.results.with_suffix("") / f"{run.name}.png")
         print(table([row]))
 

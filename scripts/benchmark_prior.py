@@ -23,20 +23,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from benchmarking import Row, markdown, measured_row, write_row
+from benchmarking import Row, markdown, row_of_run
 from jaxtyping import Float
 from ngram import NGram
 from torch import Tensor
 
-import seqvae
 from seqvae.corpus.store import Corpus, Split
 from seqvae.errors import InputError
 from seqvae.inference import slices
-from seqvae.inference.bundle import open_corpus
 from seqvae.inference.copies import share_copied
 from seqvae.inference.figures import sample_figures
 from seqvae.inference.mixture import Mixture, fit_mixture
@@ -238,16 +235,13 @@ def main() -> None:
         if not options.runs or (options.corpus and len(options.runs) > 1):
             raise InputError("name runs; --corpus is of one run")
         for run in options.runs:
-            vae: Any = seqvae.load(run)
-            corpus = open_corpus(run, options.corpus)
-            row = measured_row(
-                run.resolve().name,
-                options.seed,
-                lambda vae=vae, corpus=corpus: measure(
+            row_of_run(
+                run, options.results, options.seed,
+                lambda vae, corpus: measure(
                     vae, corpus, options.windows, options.fitted, options.seed
                 ),
-            )
-            write_row(options.results, row, [])
+                options.corpus,
+            )  # fmt: skip
     except InputError as error:
         sys.exit(f"benchmark_prior.py: {error}")
 

@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_prior import Judge
-from benchmarking import Row, markdown, measured_row, write_row
+from benchmarking import Row, markdown, row_of_run
 
-import seqvae
 from seqvae.corpus.store import Corpus
 from seqvae.errors import InputError
-from seqvae.inference.bundle import open_corpus
 from seqvae.inference.trained import TrainedVAE
 from seqvae.music.midi import read_midi
 from seqvae.music.notes import Piece
@@ -96,14 +94,10 @@ def main() -> None:
         if not options.runs:
             raise InputError("name runs")
         for run in options.runs:
-            vae: Any = seqvae.load(run)
-            corpus = open_corpus(run)
-            row = measured_row(
-                run.resolve().name,
-                options.seed,
-                lambda vae=vae, corpus=corpus: measure(vae, corpus, options.samples, options.seed),
-            )
-            write_row(options.results, row, [])
+            row_of_run(
+                run, options.results, options.seed,
+                lambda vae, corpus: measure(vae, corpus, options.samples, options.seed),
+            )  # fmt: skip
     except InputError as error:
         sys.exit(f"benchmark_scale.py: {error}")
 

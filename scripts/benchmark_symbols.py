@@ -27,11 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarking import Row, markdown, measured_row, write_row
+from benchmarking import Row, markdown, row_of_run
 
-import seqvae
 from seqvae.corpus.store import Corpus
-from seqvae.inference.bundle import open_corpus
 from seqvae.inference.trained import TrainedVAE
 
 RESULTS = Path(__file__).parent / "results" / "symbols.json"
@@ -54,13 +52,12 @@ def main() -> None:
         return
     if chosen.run is None:
         parser.error("name the kind of symbols and a run")
-    vae, corpus = seqvae.load(chosen.run), open_corpus(chosen.run, None)
-
-    def measured() -> Row:
-        return measure(vae, corpus, chosen.kind, chosen.n, chosen.temperature, chosen.seed)
-
-    row = measured_row(chosen.run.resolve().name, chosen.seed, measured)
-    write_row(chosen.results, row, [])
+    row = row_of_run(
+        chosen.run, chosen.results, chosen.seed,
+        lambda vae, corpus: measure(
+            vae, corpus, chosen.kind, chosen.n, chosen.temperature, chosen.seed
+        ),
+    )  # fmt: skip
     print(json.dumps(row, indent=2))
 
 

@@ -20,13 +20,11 @@ from pathlib import Path
 
 import numpy as np
 from benchmark_latent import auroc
-from benchmarking import Row, markdown, measured_row, write_row
+from benchmarking import Row, markdown, row_of_run
 from ngram import NGram
 from numpy.typing import NDArray
 
-import seqvae
 from seqvae.corpus.store import Corpus
-from seqvae.inference.bundle import open_corpus
 from seqvae.inference.trained import TrainedVAE
 from seqvae.tokenizers.contract import Ids, TextTokenizer
 
@@ -171,15 +169,13 @@ def main() -> None:
         return
     if options.run is None:
         parser.error("name a run")
-    vae, corpus = seqvae.load(options.run), open_corpus(options.run, None)
 
-    def measure() -> Row:
+    def measure(vae: TrainedVAE, corpus: Corpus) -> Row:
         if options.planted:
             return anomalies(vae, corpus, options.planted, options.seed)
         return swaps(vae, corpus, options.lines, options.seed)
 
-    row = measured_row(options.run.resolve().name, options.seed, measure)
-    write_row(options.results, row, [])
+    row = row_of_run(options.run, options.results, options.seed, measure)
     print(json.dumps(row, indent=2))
 
 

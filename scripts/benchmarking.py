@@ -19,7 +19,10 @@ from typing import Any
 
 import torch
 
+from seqvae.corpus.store import Corpus
+from seqvae.inference.bundle import open_corpus
 from seqvae.inference.provenance import provenance
+from seqvae.inference.trained import TrainedVAE
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
@@ -140,6 +143,20 @@ def measured_row(name: str, seed: int, measure: Callable[[], Row]) -> Row:
     seconds = time.monotonic() - begin
     made = provenance(shlex.join(["python", *sys.argv]), seed=seed, seconds=seconds)
     return {"name": name} | figures | made
+
+
+def row_of_run(
+    run: Path,
+    results: Path,
+    seed: int,
+    measure: Callable[[Any, Corpus], Row],
+    corpus: Path | None = None,
+) -> Row:
+    """Measure a model and its corpus, or another one, and keep the row; it is named for the run."""
+    vae, prepared = TrainedVAE.load(run), open_corpus(run, corpus)
+    row = measured_row(run.resolve().name, seed, lambda: measure(vae, prepared))
+    write_row(results, row, [])
+    return row
 
 
 def seqvae(*arguments: str) -> None:

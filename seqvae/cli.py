@@ -1,11 +1,10 @@
 """The command line: one function per verb, without logic.
 
-The flags of a verb are the fields of its dataclass in `inference/options.py`, those of prepare and
-train the fields of `Config`. Heavy modules are imported by the verbs that need them, so that help
-is printed at once.
+The flags of a verb are the fields of its dataclass (`verb_flags`), those of prepare and train the
+fields of `Config`. Heavy modules are imported by the verbs that need them, so that help is printed
+at once.
 """
 
-import argparse
 import codecs
 import io
 import json
@@ -16,9 +15,9 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, Field, asdict, fields
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, NoReturn, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn
 
 import seqvae
 from seqvae.disk import require_folder, write_file
@@ -26,25 +25,12 @@ from seqvae.errors import InputError, shortened, shown
 from seqvae.files import expanded
 from seqvae.inference import options
 from seqvae.stops import exit_code, on_signal, stop
-from seqvae.training.flags import did_you_mean, parse_config
+from seqvae.training.flags import parse_config
+from seqvae.verb_flags import A_MODEL, Parser, add_flags, parse
 
 logger = logging.getLogger("seqvae.cli")
 
 BROKEN_PIPE = 141  # the shell's code for a process whose reader has gone, as `head` does
-A_MODEL = "a run, a bundle, the name of a model that ships, or owner/name on the Hugging Face Hub"
-INPUTS = ("inputs", "start", "end", "source", "a", "b", "c")  # fields of the verbs' options
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, and that guesses no abbreviated flags."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, **settings)
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse the arguments."""
-        guess = did_you_mean(message, self)
-        raise InputError(f"{message}{guess} (see {self.prog} --help)")
 
 
 def prepare(arguments: Sequence[str]) -> None:
@@ -69,7 +55,7 @@ def train(arguments: Sequence[str]) -> None:
 def personal(arguments: Sequence[str]) -> None:
     """Make a model of one's own from a dozen clips or sentences: a base that moves towards them."""
     parser = Parser(prog="seqvae personal", description=personal.__doc__)
-    parser.add_argument("base", help="a run, a bundle, or the name of a model that ships")
+    parser.add_argument("base", help=A_MODEL)
     parser.add_argument(
         "inputs", nargs="+", help="files, folders, globs or prepared corpora; one long file will do"
     )
@@ -78,7 +64,7 @@ def personal(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--column", help="column of the text in tables: its name, or its number")
     parser.add_argument("--seed", type=int, default=0, help="seed of all draws (default 0)")
-    _add_flags(parser, options.Reading)
+    add_flags(parser, options.Reading)
     chosen = vars(parser.parse_args(arguments))
     base, inputs, name = chosen.pop("base"), chosen.pop("inputs"), chosen.pop("name")
     column, seed = chosen.pop("column"), chosen.pop("seed")
@@ -98,7 +84,7 @@ def evaluate(arguments: Sequence[str]) -> None:
     """Print all figures of a model on a split."""
     parser = _verb_parser(options.Evaluate)
     parser.add_argument("--json", metavar="FILE", help="write the figures there as JSON, too")
-    run, chosen = _parse(parser, options.Evaluate, arguments)
+    run, chosen = parse(parser, options.Evaluate, arguments)
     file = _file_for(chosen.pop("json"), "--json")
     started = time.monotonic()
     figures = seqvae.load(run).evaluate(**chosen)
@@ -133,7 +119,7 @@ def encode(arguments: Sequence[str]) -> None:
         "--precision", choices=("fp32", "bf16"), default="fp32",
         help="fp32, or bf16, which is faster if the hardware supports it (default fp32)",
     )  # fmt: skip
-    _add_flags(parser, options.Reading)
+    add_flags(parser, options.Reading)
     chosen = vars(parser.parse_args(arguments))
     run, out, inputs = chosen.pop("run"), expanded(chosen.pop("out")), chosen.pop("inputs")
     column, precision = chosen.pop("column"), chosen.pop("precision")
@@ -198,7 +184,7 @@ def analogy(arguments: Sequence[str]) -> None:
 
 def attributes(arguments: Sequence[str]) -> None:
     """Fit the directions that shift moves along, and print what each does to all attributes."""
-    run, chosen = _parse(_verb_parser(options.Attributes), options.Attributes, arguments)
+    run, chosen = parse(_verb_parser(options.Attributes), options.Attributes, arguments)
     print(seqvae.load(run).attributes(**chosen).table())
 
 
@@ -211,14 +197,14 @@ def score(arguments: Sequence[str]) -> None:
     """Print how unlikely the model finds sentences or MIDI files, the least likely first."""
     parser = _verb_parser(options.Score)
     parser.add_argument("--json", metavar="FILE", help="write the scores there as JSON, too")
-    run, chosen = _parse(parser, options.Score, arguments)
+    run, chosen = parse(parser, options.Score, arguments)
     file = _file_for(chosen.pop("json"), "--json")
+    from seqvae.inference.trained import least_likely_first
+
     vae = seqvae.load(run)
     _refuse_flags_of_music(vae, options.Score, chosen)
     chosen["inputs"] = vae.codec.sources(chosen["inputs"])
-    scores = zip(vae.score(**chosen), chosen["inputs"], strict=True)
-    # What cannot be read has no rank, and comes last: a warning has said why.
-    ranked = sorted(scores, key=lambda pair: (math.isinf(pair[0].per_event), -pair[0].per_event))
+    ranked = least_likely_first(vae.score(**chosen), chosen["inputs"])
     event = "token" if vae.tokenizer.modality == "text" else "note"
     print(f"nats/{event:<7} nats/step")
     for nats, name in ranked:
@@ -279,7 +265,7 @@ def play(arguments: Sequence[str]) -> None:
 
 def push(arguments: Sequence[str]) -> None:
     """Publish a model on the Hugging Face Hub."""
-    run, chosen = _parse(_verb_parser(options.Push), options.Push, arguments)
+    run, chosen = parse(_verb_parser(options.Push), options.Push, arguments)
     from seqvae.exchange.publishing import push
 
     print(push(run, options.Push(**chosen)))
@@ -288,7 +274,7 @@ def push(arguments: Sequence[str]) -> None:
 def app(arguments: Sequence[str]) -> None:
     """Open a page with a form for each verb, which DAWs use through HARP."""
     parser = Parser(prog="seqvae app", description=app.__doc__)
-    parser.add_argument("run", help="a run, a bundle, or the name of a model that ships")
+    parser.add_argument("run", help=A_MODEL)
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 lets others in "
         "(default 127.0.0.1, this machine alone)",
@@ -313,7 +299,7 @@ def app(arguments: Sequence[str]) -> None:
 def serve(arguments: Sequence[str]) -> None:
     """Play a model of music by OSC: codes come in, notes go out, to a MIDI port as well."""
     parser = Parser(prog="seqvae serve", description=serve.__doc__)
-    parser.add_argument("run", help="a run, a bundle, or the name of a model that ships")
+    parser.add_argument("run", help=A_MODEL)
     parser.add_argument("--osc", action="store_true", required=True, help="the way to be played")
     parser.add_argument("--midi", action="store_true", help="open a MIDI port, with a clock")
     parser.add_argument("--qpm", type=float, default=120.0, help="first tempo (default 120)")
@@ -367,7 +353,7 @@ def export(arguments: Sequence[str]) -> None:
     """Write a model for another program: graphs for ONNX, or a checkpoint for magenta.js."""
     parser = Parser(prog="seqvae export", description=export.__doc__)
     parser.add_argument("program", choices=("onnx", "magenta"), help="what the model is for")
-    parser.add_argument("run", help="a run, a bundle, or the name of a model that ships")
+    parser.add_argument("run", help=A_MODEL)
     parser.add_argument("folder", help="the folder that is written")
     chosen = parser.parse_args(arguments)
     folder = expanded(chosen.folder)
@@ -498,7 +484,7 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
     parser = _verb_parser(kind)
     parser.add_argument("--out", help="folder for the results; clips go to out/ by default")
     parser.add_argument("--audio", action="store_true", help="write WAV files beside MIDI files")
-    run, chosen = _parse(parser, kind, arguments)
+    run, chosen = parse(parser, kind, arguments)
     out, audio = chosen.pop("out"), chosen.pop("audio")
     vae, verb = seqvae.load(run), kind.__name__.lower()
     _refuse_flags_of_music(vae, kind, chosen | {"audio": audio})
@@ -522,7 +508,7 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
     if is_music:
         from seqvae.inference.inputs import Opened
 
-        read = [value for name in INPUTS for value in _as_list(chosen.get(name, []))]
+        read = [value for name in options.INPUT_FIELDS for value in _as_list(chosen.get(name, []))]
         inputs = [value.source if isinstance(value, Opened) else value for value in read]
         _write_music(results, kind, inputs, folder, audio=audio)
         return
@@ -542,8 +528,7 @@ def _write_music(
     from seqvae.music.midi import write_clips
 
     folder.mkdir(parents=True, exist_ok=True)
-    one_each = kind in (options.Reconstruct, options.Humanise, options.Shift)
-    names = output_names(kind.__name__.lower(), inputs, len(results), one_each=one_each)
+    names = output_names(kind.__name__.lower(), inputs, len(results))
     files = write_clips(results, folder, names)
     print(*files, *(write_audio(results, files) if audio else []), sep="\n")
 
@@ -558,60 +543,8 @@ def _verb_parser(kind: type) -> Parser:
     parser = Parser(prog=f"seqvae {verb}", description=VERBS[verb].__doc__)
     if VERBS[verb] in (*PLAYING, evaluate):
         parser.add_argument("run", help=A_MODEL)
-    _add_flags(parser, kind)
+    add_flags(parser, kind)
     return parser
-
-
-def _add_flags(parser: Parser, kind: type) -> None:
-    """A flag for each field of a dataclass."""
-    docs, hints = options.field_docs(kind), get_type_hints(kind)
-    # The fields of the verb come first, then those that it shares with others.
-    order = dict.fromkeys(name for base in kind.__mro__[:-1] for name in base.__annotations__)
-    known = {field.name: field for field in fields(kind)}
-    for field in (known[name] for name in order):
-        parser.add_argument(
-            *_flag(field), **_flag_settings(field, hints[field.name], docs[field.name])
-        )
-
-
-def _flag(field: Field[Any]) -> tuple[str, ...]:
-    """The name of a field on the command line; inputs and lists of names have no dashes."""
-    may_miss = field.default == () or field.name in INPUTS
-    if not field.kw_only and (field.default is MISSING or may_miss):
-        return (field.name,)
-    return (f"-{field.name}",) if len(field.name) == 1 else (f"--{field.name}",)
-
-
-def _flag_settings(field: Field[Any], hint: Any, doc: str) -> dict[str, Any]:
-    """Type, default and help of a flag."""
-    text = doc.replace("%", "%%")
-    if hint is bool:
-        return {"action": "store_true", "help": text}
-    kinds = {hint, *get_args(hint)}
-    settings: dict[str, Any] = {
-        "help": text,
-        "type": next((kind for kind in (int, float) if kind in kinds), str),
-    }
-    many = any(get_origin(kind) is Sequence for kind in kinds)
-    if field.default is MISSING:
-        return (
-            settings
-            | ({"nargs": "+"} if many else {})
-            | ({"required": True} if field.kw_only else {})
-        )
-    if field.name in INPUTS:
-        return settings | {"nargs": "?"}
-    if field.default not in (None, ()):
-        settings["help"] = f"{text} (default {field.default})"
-    return settings | {"default": field.default} | ({"nargs": "*"} if many else {})
-
-
-def _parse(parser: Parser, kind: type, arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """The run and the options of a verb, checked before anything is loaded."""
-    chosen = vars(parser.parse_args(arguments))
-    run: str = chosen.pop("run")
-    kind(**{field.name: chosen[field.name] for field in fields(kind)})
-    return run, chosen
 
 
 def _refuse_flags_of_music(vae: Any, kind: type, chosen: dict[str, Any]) -> None:

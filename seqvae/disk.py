@@ -71,6 +71,19 @@ def replaced_file(file: Path) -> Iterator[Path]:
         beside.replace(place)
 
 
+def check_replaceable(folder: Path, *marks: str) -> None:
+    """Refuse to write where there is something else than nothing, or than what has these files.
+
+    Raises:
+        InputError: the place is a file, or a folder that lacks one of `marks` and is not empty.
+    """
+    if not folder.exists():
+        return
+    is_ours = folder.is_dir() and all((folder / mark).is_file() for mark in marks)
+    if not is_ours and not (folder.is_dir() and not any(folder.iterdir())):
+        raise InputError(f"{folder}: holds other files; name a new folder")
+
+
 @contextlib.contextmanager
 def replaced_folder(folder: Path) -> Iterator[Path]:
     """A new folder beside `folder` that takes its place when the block ends without an error.

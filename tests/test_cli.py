@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
+from command import run
 from full_disk import full_disk
 from trained import Trained, write_tunes
 
@@ -39,16 +40,6 @@ data:
 model: {latent_dim: 4, embedding_dim: 8, encoder_dim: 8, decoder_dim: 8}
 trainer: {max_epochs: 2, batch_size: 8, precision: fp32, accelerator: cpu}
 """
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    """The exit code of a command in this process."""
-    monkeypatch.setattr(sys, "argv", ["seqvae", *map(str, arguments)])
-    try:
-        cli.main()
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
-    return 0
 
 
 @pytest.fixture

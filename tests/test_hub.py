@@ -16,6 +16,10 @@ import seqvae
 from seqvae import hub
 from seqvae.errors import InputError
 from seqvae.hub import FILES, Hub, fetched, is_repository
+from seqvae.inference import attributes, bundle, directions, prior
+from seqvae.inference.cards import CARD
+from seqvae.shipped import models
+from seqvae.tokenizers import TOKENIZER_FILE
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 OTHER = "f" * 40
@@ -207,6 +211,17 @@ def test_a_newer_format_is_named(cache: Path) -> None:
     file.write_text(text)
     with pytest.raises(InputError, match="format 2, but this seqvae reads format 1"):
         seqvae.load("ann/beats", cache_dir=cache)
+
+
+def test_the_files_are_all_that_a_bundle_may_have() -> None:
+    written = {
+        bundle.CONFIG, bundle.WEIGHTS, TOKENIZER_FILE, prior.FILE, CARD,
+        directions.ABOUT, directions.WEIGHTS, attributes.FILE,
+    }  # fmt: skip
+    assert {*FILES} == written
+    assert {*hub.NEEDED} == {bundle.CONFIG, bundle.WEIGHTS, TOKENIZER_FILE}
+    for shipped in models().values():
+        assert {file.name for file in shipped.iterdir()} <= written
 
 
 def test_without_the_network_the_cache_is_all(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "seqvae"
 ROOMS = (
     "errors", "reasons", "stops", "disk", "files", "hub", "shipped", "model", "music", "tokenizers",
-    "corpus", "inference", "training", "exchange", "pages", "serving", "cli", "__main__",
+    "corpus", "inference", "training", "exchange", "pages", "serving", "verb_flags",
+    "cli", "__main__",
 )  # fmt: skip
 LIBRARIES = {  # where each may be imported, inside functions too
     "torch": (

@@ -14,7 +14,7 @@ from seqvae.exchange.rolls import draw_samples
 from seqvae.hub import FILES, INSTALL, REPOSITORY, first_line
 from seqvae.inference import options
 from seqvae.inference.bundle import as_path, bundle_in
-from seqvae.inference.cards import CARD, NO_LICENCE, as_card, read_card, usage
+from seqvae.inference.cards import CARD, NO_LICENCE, as_card, read_card, tags, usage
 from seqvae.inference.trained import TrainedVAE
 
 PICTURE = "samples.png"
@@ -40,7 +40,8 @@ def push(run: str | Path, how: options.Push) -> str:
     vae = TrainedVAE.load(run, "cpu")
     bundle = bundle_in(run)
     head, body = read_card(bundle / CARD)
-    head = licensed(head, how)
+    found_by = {"library_name": "seqvae", "tags": tags(vae.tokenizer.kind, vae.tokenizer.modality)}
+    head = licensed(found_by | head, how)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for source in (bundle, run):  # a run has its directions beside its bundle

@@ -72,6 +72,12 @@ def bundle_in(folder: Path, how: Hub | None = None) -> Path:
     return folder / BUNDLE if (folder / BUNDLE).is_dir() else folder
 
 
+def model_name(model: Path) -> str:
+    """What a run, a bundle or a model that ships is called."""
+    folder = model.resolve()
+    return folder.parent.name if folder.name == BUNDLE else folder.name
+
+
 def open_corpus(run: Path, folder: Path | None = None) -> Corpus:
     """A prepared corpus: the folder that is named, or else the one that a run was trained on.
 

@@ -122,4 +122,4 @@ The settings of the training are in `config.json`.
 
 def tags(kind: str, modality: str) -> list[str]:
     """What hubs find a model by."""
-    return ["seqvae", "vae", "midi" if modality == "music" else modality, kind]
+    return [*dict.fromkeys(["seqvae", "vae", "midi" if modality == "music" else modality, kind])]

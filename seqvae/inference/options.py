@@ -13,7 +13,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import Field, dataclass, field, fields
 from numbers import Number
 from pathlib import Path
 from types import ModuleType
@@ -49,7 +49,8 @@ else:  # at run time these types would cost the import of what they name
 IW_SAMPLES = 500  # draws per sequence that the literature on text reports
 SEED_END = 2**63  # torch takes no larger seeds
 MAX_OUTPUTS, MAX_SIDE = 10**6, 10**3  # of one call; of a square
-ONE_INPUT = frozenset({"start", "end", "source", "a", "b", "c"})
+ONE_INPUT = ("start", "end", "source", "a", "b", "c")  # fields that take a clip or a sentence
+INPUT_FIELDS = ("inputs", *ONE_INPUT)
 OF_MUSIC = (  # fields that a model of text does without
     "qpm", "metre", "bar", "beats", "beats_metre", "chord_file", "tracks", "keep", "fill", "bars",
     "chords",
@@ -444,6 +445,13 @@ class Push:
     """Whether it is proposed as a pull request, to a repository of somebody else."""
     token: str | None = None
     """Token with the right to write; by default that of hf auth login."""
+
+
+def own_first(kind: Any) -> list[Field[Any]]:
+    """The fields of a verb: its own, then those that it shares with others."""
+    order = dict.fromkeys(name for base in kind.__mro__[:-1] for name in base.__annotations__)
+    known = {each.name: each for each in fields(kind)}
+    return [known[name] for name in order]
 
 
 def taken(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:

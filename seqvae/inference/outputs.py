@@ -5,22 +5,20 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+ONE_EACH = ("reconstruct", "humanise", "shift")  # whose outputs are named for one input each
 MAX_NAME_BYTES = 120  # of all inputs together; file systems take 255
 
 
-def output_names(
-    verb: str, inputs: Sequence[object], num_outputs: int, *, one_each: bool = False
-) -> list[str]:
+def output_names(verb: str, inputs: Sequence[object], num_outputs: int) -> list[str]:
     """A name without suffix for each output, all of them different.
 
     Args:
         verb: What the names begin with.
         inputs: What was read; only paths have names.
         num_outputs: How many names are needed.
-        one_each: Each input has one output, which is named for it alone.
     """
     paths = [Path(source) for source in inputs if isinstance(source, str | Path)]
-    if one_each and len(paths) == num_outputs:
+    if verb in ONE_EACH and len(paths) == num_outputs:
         return _distinct(f"{verb}_{_safe(path.stem, MAX_NAME_BYTES)}" for path in paths)
     stems = [_safe(path.stem, MAX_NAME_BYTES // len(paths)) for path in paths]
     name = "_".join([verb, *stems])

@@ -9,10 +9,10 @@ Axes: N windows or codes, W windows of a clip, Z latent.
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -55,6 +55,8 @@ from seqvae.tokenizers.contract import Example
 MAX_MUSIC_WINDOWS = 1000  # samples that are compared with as many windows of a split
 LARGE_AMOUNT = 2.0  # a shift by more leaves the region of the data
 
+T = TypeVar("T")
+
 logger = logging.getLogger(__name__)
 
 
@@ -68,6 +70,12 @@ class Score:
     """Per note, or per token of a text."""
     parts: tuple[Part, ...] = ()
     """Its tokens or beats, if `where` asks for them."""
+
+
+def least_likely_first(scores: Iterable[Score], inputs: Iterable[T]) -> list[tuple[Score, T]]:
+    """Inputs with their scores; what cannot be read has no rank, and comes last."""
+    pairs = zip(scores, inputs, strict=True)
+    return sorted(pairs, key=lambda pair: (math.isinf(pair[0].per_event), -pair[0].per_event))
 
 
 class TrainedVAE(Estimator):

@@ -41,12 +41,22 @@ def fit_plane(means: Float[Tensor, "N Z"]) -> Plane:
 
 def principal_plane(means: Float[Tensor, "N Z"]) -> Plane:
     """The two directions of largest variance; with one latent dimension the second axis is zero."""
-    mean = means.mean(0)
-    centred = (means - mean).double()
-    directions = torch.linalg.eigh(centred.T @ centred).eigenvectors.flip(1)[:, :2]
-    axes = torch.zeros(means.shape[1], 2)
-    axes[:, : directions.shape[1]] = directions
-    total = centred.square().sum()
-    kept = float((centred.float() @ axes).square().sum() / total) if total else 1.0
+    mean, axes, variances = principal_axes(means)
+    total = float((means - mean).square().sum()) / max(len(means) - 1, 1)
+    kept = float(variances.sum()) / total if total else 1.0
     caption = f"their two principal axes, which hold {kept:.0%} of the variance"
     return Plane(caption, lambda z: (z - mean) @ axes)
+
+
+def principal_axes(
+    codes: Float[Tensor, "N Z"],
+) -> tuple[Float[Tensor, " Z"], Float[Tensor, "Z 2"], Float[Tensor, " 2"]]:
+    """The mean of codes, the two directions of largest variance, and these variances."""
+    mean = codes.mean(0)
+    centred = (codes - mean).double()
+    found = torch.linalg.eigh(centred.T @ centred / max(len(codes) - 1, 1))
+    axes, variances = torch.zeros(codes.shape[1], 2), torch.zeros(2)
+    directions = found.eigenvectors.flip(1)[:, :2]
+    axes[:, : directions.shape[1]] = directions
+    variances[: directions.shape[1]] = found.eigenvalues.flip(0)[:2].clamp(min=0)
+    return mean, axes, variances

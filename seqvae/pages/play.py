@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from seqvae.corpus.store import Corpus
 from seqvae.disk import require_folder, write_file
 from seqvae.errors import InputError
-from seqvae.inference.bundle import BUNDLE, open_corpus
+from seqvae.inference.bundle import model_name, open_corpus
 from seqvae.inference.cards import CARD, figures_in, read_card
 from seqvae.inference.directions import Directions
 from seqvae.inference.measures import ATTRIBUTES
@@ -53,9 +53,7 @@ def write_play(model: Path, out: Path) -> None:
         raise InputError(f"{model}: a language model (latent_dim 0) has no latent space to play")
     if vae.model.encoder is None:
         raise InputError(f"{model}: a model without an encoder; the page needs one")
-    folder = model.resolve()
-    title = folder.parent.name if folder.name == BUNDLE else folder.name
-    write_file(out, fill(TEMPLATE, gather(vae, title)))
+    write_file(out, fill(TEMPLATE, gather(vae, model_name(model))))
 
 
 def gather(vae: TrainedVAE, title: str) -> Data:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from seqvae.errors import InputError
+from seqvae.inference.bundle import model_name
 from seqvae.inference.outputs import output_names
-from seqvae.inference.trained import Score, TrainedVAE
+from seqvae.inference.trained import Score, TrainedVAE, least_likely_first
 from seqvae.pages.player import player_page
 from seqvae.serving import harp
 from seqvae.serving.controls import VERBS, Control, inputs_of
 from seqvae.serving.desk import Cancelled, Desk
-from seqvae.serving.naming import about_model, model_name
+from seqvae.serving.naming import about_model
 from seqvae.serving.uploads import MAX_BYTES, private_folder
 
 MISSING = "seqvae app needs Gradio: pip install 'seqvae[app]', in a checkout pip install '.[app]'"
@@ -321,8 +322,10 @@ def _shown(desk: Desk, verb: str, inputs: Sequence[Any], results: list[Any], fol
 def _ranked(scores: Sequence[Score], inputs: Sequence[Any], is_music: bool) -> list[list[Any]]:
     """A row for each input, the least likely first."""
     names = [Path(each).name if is_music else str(each) for each in inputs]
-    ranked = sorted(zip(scores, names, strict=True), key=lambda pair: -pair[0].per_event)
-    return [[name, round(nats.per_event, 4), round(nats.per_step, 4)] for nats, name in ranked]
+    return [
+        [name, round(nats.per_event, 4), round(nats.per_step, 4)]
+        for nats, name in least_likely_first(scores, names)
+    ]
 
 
 def _written(clips: list[Any], verb: str, inputs: Sequence[Any], folder: Path) -> list[Path]:
@@ -331,6 +334,4 @@ def _written(clips: list[Any], verb: str, inputs: Sequence[Any], folder: Path) -
 
     place = folder / f"out_{uuid.uuid4().hex}"
     place.mkdir()
-    one_each = verb in ("reconstruct", "humanise", "shift")
-    names = output_names(verb, inputs, len(clips), one_each=one_each)
-    return write_clips(clips, place, names)
+    return write_clips(clips, place, output_names(verb, inputs, len(clips)))

@@ -118,23 +118,20 @@ def attributes_of(vae: TrainedVAE) -> tuple[str, ...]:
 
 def inputs_of(verb: str) -> list[str]:
     """The fields of a verb that take clips or sentences."""
-    names = (*options.ONE_INPUT, "inputs")
-    return [field.name for field in fields(VERBS[verb]) if field.name in names]
+    return [each.name for each in fields(VERBS[verb]) if each.name in options.INPUT_FIELDS]
 
 
 def controls_of(verb: str, vae: TrainedVAE) -> list[Control]:
     """The settings of a verb that mean something to a model; those to be shown come first."""
     kind = VERBS[verb]
     docs, hints = options.field_docs(kind), get_type_hints(kind)
-    known = {field.name: field for field in fields(kind)}
-    order = dict.fromkeys(name for base in kind.__mro__[:-1] for name in base.__annotations__)
     left_out = {*ON_DISK, *OF_TERMINALS, *inputs_of(verb), *_foreign(vae)}
     controls = []
-    for name in order:
+    for field in options.own_first(kind):
+        name, default = field.name, field.default
         if name in left_out:
             continue
         choices = attributes_of(vae) if name == "attribute" else CHOICES.get(name, ())
-        default = known[name].default
         controls.append(
             Control(
                 name,

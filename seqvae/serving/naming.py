@@ -2,14 +2,7 @@
 
 from pathlib import Path
 
-from seqvae.inference.bundle import BUNDLE
 from seqvae.inference.cards import CARD, read_card
-
-
-def model_name(model: Path) -> str:
-    """What a run, a bundle or a model that ships is called."""
-    folder = model.resolve()
-    return folder.parent.name if folder.name == BUNDLE else folder.name
 
 
 def about_model(bundle: Path | None) -> str:

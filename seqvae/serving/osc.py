@@ -19,6 +19,7 @@ from torch import Tensor
 from seqvae.errors import InputError
 from seqvae.inference.trained import TrainedVAE
 from seqvae.music.notes import Piece, join
+from seqvae.pages.plane import principal_axes
 from seqvae.serving.loop import TICKS, Looper, Output, notes_of
 from seqvae.serving.midi_port import MidiPort
 
@@ -128,12 +129,8 @@ class Instrument:
 
 def plane_through(codes: Float[Tensor, "N Z"]) -> tuple[Float[Tensor, " Z"], Float[Tensor, "2 Z"]]:
     """The middle of codes, and along their two principal axes the way to the edge of a plane."""
-    middle = codes.mean(0)
-    _, spread, axes = torch.linalg.svd(codes - middle, full_matrices=False)
-    scale = REACH * spread[:2, None] / max(len(codes) - 1, 1) ** 0.5
-    plane = torch.zeros(2, codes.shape[1])
-    plane[: len(axes[:2])] = axes[:2] * scale
-    return middle, plane
+    middle, axes, variances = principal_axes(codes)
+    return middle, (REACH * variances.sqrt() * axes).T
 
 
 def messages_in(datagram: bytes) -> Iterator[tuple[str, list[Any]]]:

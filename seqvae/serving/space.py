@@ -8,9 +8,9 @@ from typing import Any
 
 from seqvae.disk import replaced_folder, require_folder, write_file
 from seqvae.errors import InputError
-from seqvae.inference.bundle import bundle_in
+from seqvae.inference.bundle import bundle_in, model_name
 from seqvae.inference.cards import CARD, as_card, read_card
-from seqvae.serving.naming import about_model, model_name
+from seqvae.serving.naming import about_model
 from seqvae.shipped import PACKAGE
 
 GRADIO = "6.31.0"  # the tested version, which the Space installs

@@ -1,5 +1,6 @@
 """A model on the hub: with a licence, a card that hubs read, and nothing that is not its own."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -99,7 +100,7 @@ def test_a_run_is_published_with_licence_card_and_picture(
 def test_a_model_of_text_shows_sentences(api: FakeApi, sentences: Trained) -> None:
     push(sentences.run, Push(REPOSITORY, license="mit", private=True, commit_message="First"))
     card = card_of(api)
-    assert card.data.tags == ["seqvae", "vae", "text", "text"][:3] or "text" in card.data.tags
+    assert card.data.tags == ["seqvae", "vae", "text"]
     quoted = [line for line in card.text.splitlines() if line.startswith("> ")]
     assert len(quoted) == 4
     assert "print(vae.sample(8, seed=1))" in card.text
@@ -120,6 +121,18 @@ def test_a_model_that_ships_keeps_its_licence_and_what_its_card_says(api: FakeAp
         InputError, match=r"--license mit: the card of this model states cc-by-4\.0"
     ):
         push(bundle, Push(REPOSITORY, license="mit"))
+
+
+def test_a_card_without_a_head_gets_what_hubs_find_a_model_by(
+    api: FakeApi, melodies: Trained, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "imported"
+    shutil.copytree(melodies.run / "bundle", bundle)
+    (bundle / "README.md").write_text("# imported\n\nA model.\n")
+    push(bundle, Push(REPOSITORY, license="mit"))
+    card = card_of(api)
+    assert (card.data.library_name, card.data.tags[2:]) == ("seqvae", ["midi", "melody"])
+    assert card.text.count("seqvae.load(") == 1
 
 
 def test_a_pull_request_makes_no_repository(api: FakeApi, melodies: Trained) -> None:

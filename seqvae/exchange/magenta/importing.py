@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from seqvae.errors import InputError
+from seqvae.disk import check_replaceable
 from seqvae.exchange.magenta.files import SPEC, read_checkpoint
 from seqvae.exchange.magenta.reading import read_model
 from seqvae.inference.bundle import CONFIG, WEIGHTS, save_bundle
@@ -22,8 +22,7 @@ def import_magenta(folder: Path, out: Path) -> None:
         InputError: `folder` is no MusicVAE of magenta.js, or a part of it is missing or damaged;
             or `out` holds something else than a bundle.
     """
-    if out.exists() and not (out.is_dir() and _is_free(out)):
-        raise InputError(f"{out}: holds other files; name a new folder with --out")
+    check_replaceable(out, CONFIG, WEIGHTS)
     checkpoint = read_checkpoint(folder)
     model, tokenizer = read_model(folder, checkpoint)
     name = folder.resolve().name
@@ -35,11 +34,6 @@ def import_magenta(folder: Path, out: Path) -> None:
     }
     save_bundle(out, model, tokenizer, training, _card(name, model, tokenizer))
     save_prior(Mixture.standard(model.config.latent_dim), out)
-
-
-def _is_free(out: Path) -> bool:
-    """Whether a folder is empty, or a bundle that may be replaced."""
-    return not any(out.iterdir()) or all((out / name).is_file() for name in (CONFIG, WEIGHTS))
 
 
 def _card(name: str, model: SequenceVAE, tokenizer: MusicTokenizer) -> str:

@@ -27,6 +27,8 @@ from seqvae.tokenizers.contract import MusicTokenizer
 from seqvae.tokenizers.kits import NUM_CLASSES
 
 CELL = "multi_rnn_cell/cell_{}/lstm_cell"
+CONDUCTOR = "decoder/hierarchical_level_0/cell_{}/lstm_cell"
+CONDUCTOR_STATE = "decoder/hierarchical_level_0/initial_state"
 DIRECTIONS = {"fw": ("forward_layers", ""), "bw": ("backward_layers", "_reverse")}
 
 logger = logging.getLogger(__name__)
@@ -45,15 +47,15 @@ def read_model(folder: Path, checkpoint: Checkpoint) -> tuple[SequenceVAE, Music
             if name.startswith("control_preprocessing"):
                 raise InputError(f"{folder}: it preprocesses its controls, which seqvae does not")
         converter = converter_of(checkpoint.spec)
-        sizes = Sizes(checkpoint.weights, converter)
-        model = SequenceVAE(sizes.config(), converter.tokenizer.steps)
-        state = sizes.decoder() | (sizes.encoder() if sizes.has_encoder else {})
-        if sizes.has_encoder and "encoder/sigma/kernel" not in checkpoint.weights:
+        layout = Layout(checkpoint.weights, converter)
+        model = SequenceVAE(layout.config(), converter.tokenizer.steps)
+        state = layout.decoder() | (layout.encoder() if layout.has_encoder else {})
+        if layout.has_encoder and "encoder/sigma/kernel" not in checkpoint.weights:
             logger.warning("no encoder/sigma: nothing that needs the posterior's spread means much")
         fill(model, state)
         if not all(weight.isfinite().all() for weight in state.values()):
             raise ValueError("a weight is not finite")
-    if not sizes.has_encoder:
+    if not layout.has_encoder:
         logger.warning("there is no encoder: the model decodes and samples, and reads no input")
     return model.eval(), converter.tokenizer
 
@@ -74,8 +76,8 @@ def fill(model: SequenceVAE, state: Mapping[str, Tensor]) -> None:
         parameters[name].copy_(weight)
 
 
-class Sizes:
-    """The sizes of a checkpoint's networks, and from them the layout of the weights."""
+class Layout:
+    """Where the weights of a checkpoint go, by the sizes of its networks."""
 
     def __init__(self, weights: Mapping[str, Array], converter: Converter) -> None:
         """All sizes are read from the shapes."""
@@ -94,6 +96,8 @@ class Sizes:
         first = CONDUCTOR_STATE if self.conductor else f"{names[0]}/z_to_initial_state"
         self.latent_dim = len(weights[f"{first}/kernel"])
         self.code_dim = self.conductor[0].num_units if self.conductor else self.latent_dim
+        self.code_room = self.code_dim + (self.code_dim % 2 if self.conductor else 0)
+        """The width of a code in the model, where that of a conductor is even."""
         self.has_encoder = f"{self._reader(0, 'fw')}/kernel" in weights
         self.nade = {
             part: weights[f"{names[0]}/nade/{part}"]
@@ -132,7 +136,7 @@ class Sizes:
         """The network that holds the weights."""
         reading = {"encoder_dim": self.encoder_dim} if self.has_encoder else {"encoder_layers": 0}
         conducting = {} if self.is_flat else {
-            "conductor_dim": self.code_dim + self.code_dim % 2,
+            "conductor_dim": self.code_room,
             "conductor_layers": len(self.conductor),
             "segment_length": self.converter.tokenizer.max_steps // self.converter.num_segments,
         }  # fmt: skip
@@ -145,7 +149,7 @@ class Sizes:
             stddev="softplus",
             nade_dim=self.nade["w_enc"].shape[-1] if self.nade else 0,
             **reading,  # type: ignore[arg-type]  # whose values are numbers
-            **conducting,  # type: ignore[arg-type]
+            **conducting,  # type: ignore[arg-type]  # the same
         )
 
     def _table(self, table: Array, first: int) -> Tensor:
@@ -214,10 +218,9 @@ class Sizes:
                 state[name] = self._table(each.fed_back, self.columns[i])
                 state |= self._head(i, channel)
                 channel += 1
-        code = self.code_dim + self.code_dim % 2 if self.conductor else self.code_dim
         begun = [self._begun(f"{name}/z_to_initial_state") for name in self.names]
         kernel, bias = (np.concatenate(parts, axis=-1) for parts in zip(*begun, strict=True))
-        weight = np.zeros((*kernel.shape[1:], code), np.float32)  # (2, L, N, S)
+        weight = np.zeros((*kernel.shape[1:], self.code_room), np.float32)  # (2, L, N, S)
         weight[..., : self.code_dim] = np.moveaxis(kernel, 0, -1)
         state["decoder.initial_state.weight"] = torch.from_numpy(weight).flatten(0, 2)
         state["decoder.initial_state.bias"] = torch.from_numpy(bias).flatten()
@@ -231,8 +234,7 @@ class Sizes:
         return kernel.swapaxes(1, 2), bias.reshape(num_layers, 2, -1)[:, ::-1].swapaxes(0, 1)
 
     def _first_layer(self) -> State:
-        code = self.config().conductor_dim if self.conductor else self.latent_dim
-        layer = Layer(self.embedding_dim + code, self.first_units[-1])
+        layer = Layer(self.embedding_dim + self.code_room, self.first_units[-1])
         for i, cells in enumerate(self.cells):
             fed_back = np.arange(self.columns[i], self.columns[i + 1])
             of_code = self.embedding_dim + np.arange(self.code_dim)
@@ -279,7 +281,7 @@ class Sizes:
     def _conductor(self) -> State:
         if not self.conductor:
             return {}
-        dim = self.config().conductor_dim
+        dim = self.code_room
         state: State = {}
         for number, cell in enumerate(self.conductor):
             layer = Layer(dim if number else 1, dim).put(cell, np.arange(cell.num_inputs))
@@ -292,7 +294,3 @@ class Sizes:
         state["decoder.conductor_state.weight"] = torch.from_numpy(weight).flatten(0, 2)
         state["decoder.conductor_state.bias"] = torch.from_numpy(biases).flatten()
         return state
-
-
-CONDUCTOR = "decoder/hierarchical_level_0/cell_{}/lstm_cell"
-CONDUCTOR_STATE = "decoder/hierarchical_level_0/initial_state"

@@ -111,7 +111,7 @@ def _decoder(model: SequenceVAE) -> dict[str, Array]:
     state = decoder.state_dict()
     cells = [cell_of(state, f"layers.{number}") for number in range(config.decoder_layers)]
     tokens = [_tables(decoder.embedding)[0] - decoder.start]
-    chords = [] if decoder.conditions is None else [decoder.conditions.channels[0].vectors()]  # type: ignore[operator]
+    chords = [] if decoder.conditions is None else [decoder.conditions.channels[0].vectors()]  # type: ignore[operator]  # of a list
     first = cells[0]
     rows = [_rows(tokens, first), first.of_input[..., config.embedding_dim :]]
     rows += [_rows([table[:NUM_TRIADS]], first) for table in chords]

@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from seqvae.disk import replaced_folder, write_file
+from seqvae.disk import check_replaceable, replaced_folder, write_file
 from seqvae.errors import InputError
 from seqvae.exchange.onnx.graphs import Begin, Encode, Step
 from seqvae.inference.bundle import bundle_in, load_bundle
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers import save_tokenizer
 
-ABOUT, EXAMPLE = "model.json", "decode.py"
+ABOUT, EXAMPLE, STEP = "model.json", "decode.py", "step.onnx"
 OPSET = 17
 
 
@@ -33,8 +33,7 @@ def export_onnx(model: Path, folder: Path) -> None:
     """
     if find_spec("onnx") is None:
         raise InputError('graphs need the library onnx: pip install "seqvae[onnx]"')
-    if folder.exists() and not (folder.is_dir() and _is_free(folder)):
-        raise InputError(f"{folder}: holds other files; name a new folder")
+    check_replaceable(folder, STEP)
     network, tokenizer = load_bundle(bundle_in(model))
     graphs = graphs_of(network)
     with replaced_folder(folder) as beside:
@@ -43,11 +42,6 @@ def export_onnx(model: Path, folder: Path) -> None:
         write_file(beside / ABOUT, json.dumps(_about(network), indent=2) + "\n")
         save_tokenizer(tokenizer, beside)
         shutil.copyfile(Path(__file__).with_name(EXAMPLE), beside / EXAMPLE)
-
-
-def _is_free(folder: Path) -> bool:
-    """Whether a folder is empty, or an export that may be replaced."""
-    return not any(folder.iterdir()) or (folder / "step.onnx").is_file()
 
 
 def _about(model: SequenceVAE) -> dict[str, Any]:
