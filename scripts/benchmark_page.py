@@ -36,11 +36,13 @@ NUM_DRAGS = 300
 # The first sound that is scheduled: when, on the clock of its context.
 LISTEN = """
 window.firstSound = null;
-const start = AudioScheduledSourceNode.prototype.start;
-AudioScheduledSourceNode.prototype.start = function (when = 0, ...rest) {
-  window.firstSound ??= { context: this.context, when };
-  return start.call(this, when, ...rest);
-};
+for (const kind of [AudioScheduledSourceNode, AudioBufferSourceNode]) {
+  const { start } = kind.prototype;  // buffers have one of their own
+  kind.prototype.start = function (when = 0, ...rest) {
+    window.firstSound ??= { context: this.context, when };
+    return start.call(this, when, ...rest);
+  };
+}
 """
 FIRST_SOUND = """async () => {
   const clicked = performance.now();
