@@ -92,12 +92,11 @@ class Canvas:
             which = kept & np.isin(tracks, voice.heard)
             spans = original.starts[which].tolist(), original.ends[which].tolist()
             for start, end in zip(*spans, strict=True):
-                held = slice(*(self._model_step(step) for step in (start + 1, end)))
-                (channel,) = voice.channels
-                is_asked_there = is_asked[held, channel]
-                ids[held, channel][is_asked_there] = 0
-                is_given[held, channel] |= is_asked_there
-                is_asked[held, channel] = False
+                held = range(*(self._model_step(step) for step in (start + 1, end)))
+                there = np.ix_(held, voice.channels)
+                ids[there] = np.where(is_asked[there], 0, ids[there])
+                is_given[there] |= is_asked[there]
+                is_asked[there] = False
         return replace(
             self, example=replace(self.example, ids=ids), is_given=is_given, is_asked=is_asked
         )

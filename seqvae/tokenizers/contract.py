@@ -79,9 +79,6 @@ class Tokenizer(ABC):
     modality: ClassVar[Literal["text", "music"]]
     eos_id: ClassVar[int | None] = None
     """The token of channel 0 that ends a sequence; None where all sequences have `max_steps`."""
-    num_members: ClassVar[tuple[int, ...]] = ()
-    """For each channel whose tokens are subsets of M things, M; 0 for other channels. Of the nine
-    drums, token 5 = 0b101 is kick and closed hi-hat. Empty where no channel has subsets."""
     learned: ClassVar[frozenset[str]] = frozenset()
     """Fields that training fills in, and a user cannot set."""
     of_batches: ClassVar[frozenset[str]] = frozenset()
@@ -105,6 +102,15 @@ class Tokenizer(ABC):
     @abstractmethod
     def max_steps(self) -> int:
         """Length of the longest sequence, its end token included."""
+
+    @property
+    def num_members(self) -> tuple[int, ...]:
+        """For each channel whose tokens are subsets of M things, M; 0 for other channels.
+
+        Of the nine drums, token 5 = 0b101 is kick and closed hi-hat. Empty where no channel has
+        subsets.
+        """
+        return ()
 
     @property
     def condition_sizes(self) -> tuple[int, ...]:

@@ -91,11 +91,17 @@ class Roll:
     """Steps at which nothing sounds that was struck in the window: (N, T)."""
     refused: Mapping[Reason, NDArray[np.bool_]] = field(default_factory=dict)
     """For each reason, which windows it rules out: (N,)."""
+    played: NDArray[Any] | None = None
+    """How what is struck is played, such as its loudness: (N, T, P)."""
 
 
 def grid_windows(rolls: Sequence[Roll], span: Span, conditions: Conditions) -> Windows:
-    """Windows (N, T, C + K) of several voices, with the conditions of their steps."""
+    """Windows (N, T, C + K) of several voices, with the conditions of their steps.
+
+    What is struck comes first in all voices, and then how it is played.
+    """
     columns = [roll.tokens for roll in rolls]
+    columns += [roll.played for roll in rolls if roll.played is not None]
     if conditions is not None:
         steps = span.steps()
         columns.append(conditions[np.where(steps < span.end_step, steps, len(conditions) - 1)])

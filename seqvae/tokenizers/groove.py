@@ -21,43 +21,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import at_least, one_of, within
-from seqvae.music.notes import (
-    NUM_VELOCITIES,
-    Notes,
-    Piece,
-    Track,
-    before,
-    bin_velocities,
-    make_notes,
-    velocity_bins,
-)
+from seqvae.music.notes import Notes, Piece, Track, before
 from seqvae.music.roles import DRUM_CHANNEL
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer, Voice
-from seqvae.tokenizers.grid import (
-    Conditions,
-    Roll,
-    grid_windows,
-    in_quarters,
-    taken_steps,
-)
+from seqvae.tokenizers.grid import Conditions, grid_windows, in_quarters, taken_steps
 from seqvae.tokenizers.kits import (
-    CLASS_OF,
     CLASSES,
     NUM_CLASSES,
     NUM_SETS,
     WRITTEN,
     KitSettings,
+    hit_table,
+    kit_notes,
     kit_roll,
     kit_symbols,
     kit_voice,
+    loudest_last,
     mixed_sets,
-    struck,
 )
-from seqvae.tokenizers.windows import (
-    Span,
-    Windows,
-    window_piece,
-)
+from seqvae.tokenizers.loudness import LoudnessSettings
+from seqvae.tokenizers.windows import Span, Windows, window_piece
 
 TAP_VIEWS = ("taps", "tapping")
 VIEWS = ("performance", "hits", *TAP_VIEWS)
@@ -67,7 +50,7 @@ OFFSET_CHANNELS = slice(1 + NUM_CLASSES, 1 + 2 * NUM_CLASSES)
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrooveTokenizer(KitSettings, MusicTokenizer):
+class GrooveTokenizer(LoudnessSettings, KitSettings, MusicTokenizer):
     """All drum tracks of a piece as one kit, performed."""
 
     kind: ClassVar[str] = "groove"
@@ -86,8 +69,6 @@ class GrooveTokenizer(KitSettings, MusicTokenizer):
     """Degrees of loudness."""
     num_offset_bins: int = 32
     """Places within a step, from half a step early to half a step late."""
-    max_velocity_change: int = 8
-    """Training makes each window louder or softer by up to this much MIDI velocity, at random."""
     mix_share: float = 0.5
     """Share of the training windows that take drums of some bars from another window."""
     encoder_sees: str = "performance"
@@ -98,17 +79,16 @@ class GrooveTokenizer(KitSettings, MusicTokenizer):
         """Refuse impossible settings."""
         super().__post_init__()
         self.check_tracks()
+        self.check_loudness(least_bins=1)
         section = "groove: "
-        within(self, 1, NUM_VELOCITIES, "num_velocity_bins", section=section, closed=True)
         at_least(self, 1, "num_offset_bins", section=section)
-        at_least(self, 0, "max_velocity_change", section=section)
         within(self, 0, 1, "mix_share", section=section, closed=True)
         one_of(self, "encoder_sees", VIEWS, section=section)
 
     @property
     def vocab_sizes(self) -> tuple[int, ...]:
         """Sets of classes; then silence and the bins, for each class."""
-        velocities = (1 + self.num_velocity_bins,) * NUM_CLASSES
+        velocities = self.loudness_sizes(NUM_CLASSES)
         return (NUM_SETS, *velocities, *(1 + self.num_offset_bins,) * NUM_CLASSES)
 
     def extract(self, piece: Piece) -> Extraction:
@@ -139,35 +119,20 @@ class GrooveTokenizer(KitSettings, MusicTokenizer):
 
     def _cut(self, hits: Notes, chords: Conditions, span: Span) -> Windows:
         """The windows of a performed kit, and of the chords of its piece."""
-        hits = before(hits, span.end_step)
-        hits = hits[np.argsort(hits["velocity"], kind="stable")]  # the last one written is loudest
-        velocities = velocity_bins(hits, self.num_velocity_bins)
+        hits = loudest_last(before(hits, span.end_step))
         offsets = np.floor((hits["offset"] + 0.5) * self.num_offset_bins).astype(int)
-        played = np.zeros((span.size, 2, NUM_CLASSES), self.token_type)
-        played[hits["start"], 0, CLASS_OF[hits["pitch"]]] = 1 + velocities
-        played[hits["start"], 1, CLASS_OF[hits["pitch"]]] = 1 + np.clip(
-            offsets, 0, self.num_offset_bins - 1
-        )
-        roll = kit_roll(hits, span)
-        windows = played[span.steps()]  # (N, T, 2, 9)
-        columns = [roll.tokens, windows.reshape(*windows.shape[:2], -1)]
-        tokens = np.concatenate(columns, axis=2, dtype=self.token_type, casting="unsafe")
-        return grid_windows([Roll(tokens, roll.silent)], span, chords)
+        offsets = 1 + np.clip(offsets, 0, self.num_offset_bins - 1)
+        of_hits = self.velocity_tokens(hits), offsets.astype(self.token_type)
+        played = np.concatenate([hit_table(hits, tokens, span) for tokens in of_hits], axis=2)
+        return grid_windows([replace(kit_roll(hits, span), played=played)], span, chords)
 
     def decode(self, example: Example) -> Piece:
         """The hits of a window where they were played, at the middle of each bin."""
         ids = self.sounding(example.ids)
-        steps, classes = struck(ids[:, 0])
-        velocity = ids[:, VELOCITY_CHANNELS][steps, classes]
-        offset = ids[:, OFFSET_CHANNELS][steps, classes]
-        # A model may draw silence for a class that it struck: then the middle of the range.
-        velocity = np.where(velocity > 0, velocity, 1 + self.num_velocity_bins // 2)
-        notes = make_notes(
-            start=steps,
-            end=steps + 1,
-            pitch=WRITTEN[classes],
-            velocity=bin_velocities(velocity - 1, self.num_velocity_bins),
-            is_drum=True,
+        offset = ids[:, OFFSET_CHANNELS]
+        notes = kit_notes(
+            ids[:, 0],
+            velocity=self.velocities(ids[:, VELOCITY_CHANNELS]),
             offset=np.where(offset > 0, (offset - 0.5) / self.num_offset_bins - 0.5, 0.0),
         )
         return window_piece(self, notes, example.qpm, self.bar_number(example.ids))
@@ -177,19 +142,8 @@ class GrooveTokenizer(KitSettings, MusicTokenizer):
         return in_quarters(kit_symbols(self.sounding(ids)[:, 0]), self.steps_per_quarter)
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Make each window (N, T, 19 + K) louder or softer.
-
-        Where a hit lay within its bin is not known and therefore drawn, so that changes smaller
-        than a bin move some of the hits.
-        """
-        varied, velocity = ids.copy(), ids[..., VELOCITY_CHANNELS]
-        most = self.max_velocity_change * self.num_velocity_bins / NUM_VELOCITIES
-        change = rng.uniform(-most, most, (len(ids), 1, 1))
-        place = rng.random(velocity.shape) if most else 0.5
-        louder = np.floor(velocity + place + change).astype(np.int64)
-        louder = np.clip(louder, 1, self.num_velocity_bins)
-        varied[..., VELOCITY_CHANNELS] = np.where(velocity > 0, louder, 0)
-        return varied
+        """Make each window (N, T, 19 + K) louder or softer."""
+        return self.randomly_louder(ids, VELOCITY_CHANNELS, rng)
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Windows (N, T, 19 + K) of which a share has drums of another, as they are played."""

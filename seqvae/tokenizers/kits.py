@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from seqvae.music.track_names import words_of
 from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.contract import Example, Extraction, Voice
 from seqvae.tokenizers.grid import Conditions, GridSettings, Roll
+from seqvae.tokenizers.loudness import UNSAID
 from seqvae.tokenizers.tracks import TrackSettings
 from seqvae.tokenizers.windows import Span, Windows, encode_windows, extract_windows
 
@@ -130,6 +131,22 @@ def kit_roll(hits: Notes, span: Span) -> Roll:
     return Roll(tokens[..., None], silent=tokens == 0)
 
 
+def loudest_last(hits: Notes) -> Notes:
+    """Hits in such an order that `hit_table` takes the loudest of those of a class at a step."""
+    ordered: Notes = hits[np.argsort(hits["velocity"], kind="stable")]
+    return ordered
+
+
+def hit_table(hits: Notes, tokens: NDArray[Any], span: Span) -> NDArray[Any]:
+    """A token of each hit, by step and class, in the windows of a kit: (N, T, 9); 0 for silence.
+
+    Of several hits of a class at a step, the last one counts.
+    """
+    table = np.zeros((span.size, NUM_CLASSES), tokens.dtype)
+    table[hits["start"], CLASS_OF[hits["pitch"]]] = tokens
+    return table[span.steps()]
+
+
 def mixed_sets(
     tokens: NDArray[np.int64], others: NDArray[np.int64], taken: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
@@ -145,12 +162,28 @@ def struck(tokens: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int
     return steps, classes
 
 
-def kit_notes(tokens: NDArray[np.int64], *, track: int = 0) -> Notes:
-    """The hits of a window's tokens, (T,), each a step long."""
+def kit_notes(
+    tokens: NDArray[np.int64],
+    *,
+    velocity: NDArray[np.int64] | int = UNSAID,
+    offset: NDArray[np.float64] | float = 0.0,
+    track: int = 0,
+) -> Notes:
+    """The hits of a window's tokens, (T,), each a step long.
+
+    Velocities and offsets are those of all hits, or of each step and class: (T, 9).
+    """
     steps, classes = struck(tokens)
+    shape = (len(tokens), NUM_CLASSES)
     return make_notes(
-        start=steps, end=steps + 1, pitch=WRITTEN[classes], is_drum=True, track=track
-    )  # fmt: skip
+        start=steps,
+        end=steps + 1,
+        pitch=WRITTEN[classes],
+        velocity=np.broadcast_to(velocity, shape)[steps, classes],
+        is_drum=True,
+        track=track,
+        offset=np.broadcast_to(offset, shape)[steps, classes],
+    )
 
 
 def kit_symbols(tokens: NDArray[np.int64]) -> list[str]:

@@ -19,9 +19,10 @@ from seqvae.music.chords import transpose_chords
 from seqvae.music.notes import NOTE_NAMES, Notes, Piece, before, make_notes
 from seqvae.music.roles import MAX_CHORD_SHARE, Part
 from seqvae.reasons import Dropped, Reason
-from seqvae.tokenizers.contract import Voice
+from seqvae.tokenizers.contract import Ids, Voice
 from seqvae.tokenizers.grid import Roll
 from seqvae.tokenizers.keys import KeySettings
+from seqvae.tokenizers.loudness import UNSAID, LoudnessSettings
 from seqvae.tokenizers.windows import Span
 
 NO_EVENT, NOTE_OFF, FIRST_PITCH = 0, 1, 2
@@ -30,8 +31,8 @@ NO_LINE = {role: Reason("file", f"no {role}", "--data.tracks") for role in ("mel
 
 
 @dataclass(frozen=True, kw_only=True)
-class LineSettings(KeySettings):
-    """Which tracks are lines, their range and their keys."""
+class LineSettings(LoudnessSettings, KeySettings):
+    """Which tracks are lines, their range, their keys and their loudness."""
 
     min_pitch: int = 21
     """Lowest MIDI pitch of the vocabulary."""
@@ -48,6 +49,7 @@ class LineSettings(KeySettings):
         """Refuse impossible settings."""
         self.check_tracks()
         self.check_keys()
+        self.check_loudness()
         section = f"{self.kind}: "
         one_of(self, "overlaps", ("last", "highest"), section=section)
         within(self, 0, 1, "max_chord_share", section=section, closed=True)
@@ -77,11 +79,43 @@ class LineSettings(KeySettings):
         """How many lines there are; they are the first channels."""
         return 1
 
+    @property
+    def num_struck(self) -> int:
+        """Channels that say what is struck; those of loudness follow."""
+        return self.num_lines
+
+    @property
+    def num_loud(self) -> int:
+        """Channels of loudness, where it is kept: of the lines first."""
+        return self.num_lines
+
+    def line_channels(self, line: int) -> tuple[int, ...]:
+        """The channel of a line, and that of its loudness, where it is kept."""
+        return (line, self.num_struck + line) if self.num_velocity_bins else (line,)
+
     def tokens_within(self, pitches: NDArray[np.bool_]) -> dict[int, NDArray[np.bool_]]:
         """Of each line, which events are no onset or one of these pitches."""
         no_onset = np.ones(FIRST_PITCH, np.bool_)
         within = np.concatenate([no_onset, pitches[self.min_pitch : self.max_pitch + 1]])
         return dict.fromkeys(range(self.num_lines), within)
+
+    def roll(self, line: Notes, span: Span) -> Roll:
+        """The windows of a line."""
+        roll = line_roll(line, span, self.min_pitch, self.max_pitch)
+        if not self.num_velocity_bins:
+            return roll
+        line, table = before(line, span.end_step), np.zeros(span.size, np.uint8)
+        table[line["start"]] = self.velocity_tokens(line)
+        return replace(roll, played=table.take(span.steps())[..., None])
+
+    def loudness(self, ids: Ids, channels: int | slice) -> NDArray[np.int64] | int:
+        """The MIDI velocities that channels of loudness of a window say; one for all without them.
+
+        They are counted from the first of them.
+        """
+        if not self.num_velocity_bins:
+            return UNSAID
+        return self.velocities(ids[:, self.num_struck :][:, channels])
 
     @property
     def pitches(self) -> range:
@@ -104,9 +138,9 @@ def main_line(parts: Sequence[Part], role: str) -> Part | None:
     return extreme(having, key=lambda part: part.height, default=None)
 
 
-def line_voice(name: str, channel: int, part: Part | None, track: int = 0) -> Voice:
+def line_voice(name: str, channels: tuple[int, ...], part: Part | None, track: int = 0) -> Voice:
     """A line as a voice; it is silent where no track is heard as it."""
-    return Voice(name, (channel,), track, (part.number,) if part else (), is_line=True)
+    return Voice(name, channels, track, (part.number,) if part else (), is_line=True)
 
 
 def notes_of_chords(lines: Sequence[Part]) -> Dropped:
@@ -150,8 +184,18 @@ def out_of_range(min_pitch: int, max_pitch: int) -> Reason:
     return Reason("window", f"a note outside {min_pitch}..{max_pitch}", remedy)
 
 
-def line_notes(tokens: NDArray[np.int64], min_pitch: int, *, program: int, track: int = 0) -> Notes:
-    """The notes of a window's events, (T,). A NOTE_OFF in silence says nothing."""
+def line_notes(
+    tokens: NDArray[np.int64],
+    min_pitch: int,
+    *,
+    program: int,
+    velocity: NDArray[np.int64] | int = UNSAID,
+    track: int = 0,
+) -> Notes:
+    """The notes of a window's events, (T,). A NOTE_OFF in silence says nothing.
+
+    Velocities are that of all notes, or of those that begin at each step: (T,).
+    """
     onsets = np.flatnonzero(tokens >= FIRST_PITCH)
     events = np.flatnonzero(tokens != NO_EVENT)
     following = np.searchsorted(events, onsets, side="right")
@@ -159,6 +203,7 @@ def line_notes(tokens: NDArray[np.int64], min_pitch: int, *, program: int, track
         start=onsets,
         end=np.append(events, len(tokens))[following],
         pitch=tokens[onsets] - FIRST_PITCH + min_pitch,
+        velocity=np.broadcast_to(velocity, len(tokens))[onsets],
         program=program,
         track=track,
     )
@@ -174,12 +219,12 @@ def line_symbols(tokens: NDArray[np.int64], min_pitch: int) -> list[str]:
     ]
 
 
-def randomly_transposed(
+def randomly_varied(
     ids: NDArray[np.int64], chords: slice, settings: LineSettings, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Windows (N, T, C + K), each with its lines and its chords moved by the same interval.
 
-    The chords are the columns at `chords`.
+    The chords are the columns at `chords`. Where loudness is kept, each is louder or softer, too.
     """
     num_lines = settings.num_lines
     lines = ids[..., :num_lines]
@@ -187,7 +232,10 @@ def randomly_transposed(
     moved = ids.copy()
     moved[..., :num_lines] = transposed(lines, semitones)
     moved[..., chords] = transpose_chords(ids[..., chords], semitones[:, None, None])
-    return moved
+    if not settings.num_velocity_bins:
+        return moved
+    loudness = slice(settings.num_struck, settings.num_struck + settings.num_loud)
+    return settings.randomly_louder(moved, loudness, rng)
 
 
 def transpositions(

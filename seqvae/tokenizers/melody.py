@@ -1,8 +1,9 @@
-"""Melodies on a bar grid, one token per step: MusicVAE's 90 events (Roberts et al. 2018).
+"""Melodies on a bar grid, one event per step: MusicVAE's 90 events (Roberts et al. 2018).
 
-The melody of a piece is one of its tracks (`music.roles`), in training as in a clip.
+The melody of a piece is one of its tracks (`music.roles`), in training as in a clip. A second
+channel says how hard its notes are struck, where that is asked for (`loudness`).
 
-Axes: N windows, T steps, C = 1 channel, K condition columns.
+Axes: N windows, T steps, C channels (1 or 2), K condition columns.
 """
 
 from dataclasses import dataclass
@@ -19,12 +20,11 @@ from seqvae.tokenizers.grid import Conditions, GridSettings, grid_windows, in_qu
 from seqvae.tokenizers.lines import (
     LineSettings,
     line_notes,
-    line_roll,
     line_symbols,
     line_voice,
     main_line,
     notes_of_chords,
-    randomly_transposed,
+    randomly_varied,
 )
 from seqvae.tokenizers.windows import (
     Span,
@@ -40,9 +40,8 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
     """One line of notes."""
 
     kind: ClassVar[str] = "melody"
-    channels: ClassVar[tuple[str, ...]] = ("events",)
     roles: ClassVar[tuple[str, ...]] = ("melody",)
-    of_batches: ClassVar[frozenset[str]] = frozenset({"max_transpose"})
+    of_batches: ClassVar[frozenset[str]] = frozenset({"max_transpose", "max_velocity_change"})
 
     def __post_init__(self) -> None:
         """Refuse impossible settings."""
@@ -50,9 +49,14 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
         self.check_lines()
 
     @property
-    def vocab_sizes(self) -> tuple[int]:
-        """Events of the line."""
-        return (self.num_events,)
+    def channels(self) -> tuple[str, ...]:
+        """Events, and where it is kept their loudness."""
+        return ("events", "velocity") if self.num_velocity_bins else ("events",)
+
+    @property
+    def vocab_sizes(self) -> tuple[int, ...]:
+        """Events of the line, and degrees of loudness."""
+        return (self.num_events, *self.loudness_sizes(self.num_loud))
 
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of the melody; of several where a rule says so."""
@@ -82,12 +86,12 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def _cut(self, line: Notes, chords: Conditions, span: Span) -> Windows:
         """The windows of a melody and of its chords."""
-        roll = line_roll(line, span, self.min_pitch, self.max_pitch)
-        return grid_windows([roll], span, chords)
+        return grid_windows([self.roll(line, span)], span, chords)
 
     def voices(self, piece: Piece) -> list[Voice]:
         """The melody."""
-        return [line_voice("melody", 0, main_line(self.parts(piece), "melody"))]
+        part = main_line(self.parts(piece), "melody")
+        return [line_voice("melody", self.line_channels(0), part)]
 
     def cut(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Windows that were cut out of longer ones."""
@@ -95,8 +99,9 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def decode(self, example: Example) -> Piece:
         """The notes of a window."""
-        events = self.sounding(example.ids)[:, 0]
-        notes = line_notes(events, self.min_pitch, program=example.program)
+        ids = self.sounding(example.ids)
+        loudness = self.loudness(ids, 0)
+        notes = line_notes(ids[:, 0], self.min_pitch, program=example.program, velocity=loudness)
         return window_piece(self, notes, example.qpm, self.bar_number(example.ids))
 
     def show(self, ids: Ids) -> str:
@@ -105,5 +110,5 @@ class MelodyTokenizer(LineSettings, GridSettings, MusicTokenizer):
         return in_quarters(symbols, self.steps_per_quarter)
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Transpose each window (N, T, 1 + K), as far as its pitches stay in the vocabulary."""
-        return randomly_transposed(ids, self.chord_columns(ids), self, rng)
+        """Transpose each window (N, T, C + K), as far as its pitches stay in the vocabulary."""
+        return randomly_varied(ids, self.chord_columns(ids), self, rng)

@@ -1,13 +1,14 @@
 """Melody, bass and drums together on a bar grid: MusicVAE's trio (Roberts et al. 2018).
 
 Channel 0 is a melody and channel 1 a bass, both in the events of `lines`; channel 2 is a kit in the
-sets of `kits`. Which tracks they are is found in `music.roles`; all drum tracks are one kit.
+sets of `kits`. Which tracks they are is found in `music.roles`; all drum tracks are one kit. Where
+it is asked for, eleven channels of `loudness` follow: of the melody, of the bass and of each drum.
 
-Axes: N windows, T steps, C = 3 channels, K condition columns.
+Axes: N windows, T steps, C channels (3 or 14), K condition columns.
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
@@ -15,29 +16,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqvae.errors import within
-from seqvae.music.notes import Notes, Piece, sort_notes
+from seqvae.music.notes import Notes, Piece, before, sort_notes
 from seqvae.reasons import Dropped
 from seqvae.tokenizers.contract import Example, Extraction, Ids, MusicTokenizer, Voice
 from seqvae.tokenizers.grid import Conditions, GridSettings, grid_windows, in_quarters, taken_steps
 from seqvae.tokenizers.kits import (
+    CLASSES,
     NUM_CLASSES,
     NUM_SETS,
+    hit_table,
     kit_hits,
     kit_notes,
     kit_roll,
     kit_symbols,
     kit_voice,
+    loudest_last,
 )
 from seqvae.tokenizers.lines import (
     NO_LINE,
     LineSettings,
     line_notes,
-    line_roll,
     line_symbols,
     line_voice,
     main_line,
     notes_of_chords,
-    randomly_transposed,
+    randomly_varied,
 )
 from seqvae.tokenizers.windows import (
     Span,
@@ -48,6 +51,8 @@ from seqvae.tokenizers.windows import (
 )
 
 WRITTEN_BASS = 33  # electric bass, fingered
+LINES, KIT = 2, 2  # how many lines there are, and the channel after them
+LOUD_KIT = slice(LINES, LINES + NUM_CLASSES)  # among the channels of loudness
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +60,10 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
     """Three voices; a training window needs all of them."""
 
     kind: ClassVar[str] = "trio"
-    channels: ClassVar[tuple[str, ...]] = ("melody", "bass", "drums")
-    roles: ClassVar[tuple[str, ...]] = channels
-    of_batches: ClassVar[frozenset[str]] = frozenset({"max_transpose", "mix_share"})
-    num_members: ClassVar[tuple[int, ...]] = (0, 0, NUM_CLASSES)
+    roles: ClassVar[tuple[str, ...]] = ("melody", "bass", "drums")
+    of_batches: ClassVar[frozenset[str]] = frozenset(
+        {"max_transpose", "max_velocity_change", "mix_share"}
+    )
 
     num_bars: int = 16
     """Bars of a window."""
@@ -74,14 +79,36 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
         within(self, 0, 1, "mix_share", section="trio: ", closed=True)
 
     @property
-    def vocab_sizes(self) -> tuple[int, int, int]:
-        """Events of the melody, events of the bass, sets of drums."""
-        return self.num_events, self.num_events, NUM_SETS
+    def channels(self) -> tuple[str, ...]:
+        """The three voices; then the loudness of both lines and of each drum, where it is kept."""
+        loud = ("melody", "bass", *CLASSES) if self.num_velocity_bins else ()
+        return (*self.roles, *(f"velocity of {name}" for name in loud))
+
+    @property
+    def vocab_sizes(self) -> tuple[int, ...]:
+        """Events of the melody, events of the bass, sets of drums; degrees of loudness."""
+        sizes = self.num_events, self.num_events, NUM_SETS
+        return sizes + self.loudness_sizes(self.num_loud)
+
+    @property
+    def num_members(self) -> tuple[int, ...]:
+        """Drums are sets."""
+        return (0, 0, NUM_CLASSES) + (0,) * (len(self.vocab_sizes) - self.num_struck)
 
     @property
     def num_lines(self) -> int:
         """Melody and bass."""
-        return 2
+        return LINES
+
+    @property
+    def num_struck(self) -> int:
+        """Melody, bass and kit."""
+        return LINES + 1
+
+    @property
+    def num_loud(self) -> int:
+        """Melody, bass, and each drum of the kit."""
+        return LINES + NUM_CLASSES
 
     def extract(self, piece: Piece) -> Extraction:
         """The training windows of melody, bass and kit; of all pairs where rules name several."""
@@ -128,34 +155,46 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
         self, melody: Notes, bass: Notes, hits: Notes, chords: Conditions, span: Span
     ) -> Windows:
         """The windows of three voices and of their chords."""
-        rolls = [
-            line_roll(melody, span, self.min_pitch, self.max_pitch),
-            line_roll(bass, span, self.min_pitch, self.max_pitch),
-            kit_roll(hits, span),
-        ]
-        return grid_windows(rolls, span, chords)
+        kit = kit_roll(hits, span)
+        if self.num_velocity_bins:
+            hits = loudest_last(before(hits, span.end_step))
+            kit = replace(kit, played=hit_table(hits, self.velocity_tokens(hits), span))
+        return grid_windows([self.roll(melody, span), self.roll(bass, span), kit], span, chords)
 
     def voices(self, piece: Piece) -> list[Voice]:
         """Melody, bass and drums."""
         parts = self.parts(piece)
         lines = [
-            line_voice(role, channel, main_line(parts, role), track=channel)
-            for channel, role in enumerate(NO_LINE)
+            line_voice(role, self.line_channels(line), main_line(parts, role), track=line)
+            for line, role in enumerate(NO_LINE)
         ]
-        return [*lines, kit_voice(parts, (2,), track=2)]
+        kit = np.flatnonzero(self._voice_of_channel == KIT).tolist()
+        return [*lines, kit_voice(parts, kit, track=KIT)]
+
+    @property
+    def _voice_of_channel(self) -> NDArray[np.int64]:
+        """The voice that each channel belongs to: (C,)."""
+        voices = np.array([0, 1, KIT, 0, 1, *[KIT] * NUM_CLASSES])
+        return voices[: len(self.vocab_sizes)]
 
     def cut(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Windows that were cut out of longer ones."""
-        return self.without_held_notes(ids, 2)
+        return self.without_held_notes(ids, LINES)
 
     def decode(self, example: Example) -> Piece:
         """The notes of a window, one track per voice."""
-        melody, bass, kit = self.sounding(example.ids)[:, :3].T
+        ids = self.sounding(example.ids)
         voices = [
-            line_notes(melody, self.min_pitch, program=example.program, track=0),
-            line_notes(bass, self.min_pitch, program=WRITTEN_BASS, track=1),
-            kit_notes(kit, track=2),
+            line_notes(
+                ids[:, line],
+                self.min_pitch,
+                program=program,
+                velocity=self.loudness(ids, line),
+                track=line,
+            )
+            for line, program in enumerate((example.program, WRITTEN_BASS))
         ]
+        voices.append(kit_notes(ids[:, KIT], velocity=self.loudness(ids, LOUD_KIT), track=KIT))
         notes = sort_notes(np.concatenate(voices))
         return window_piece(self, notes, example.qpm, self.bar_number(example.ids))
 
@@ -167,17 +206,19 @@ class TrioTokenizer(LineSettings, GridSettings, MusicTokenizer):
         return " // ".join(in_quarters(voice, self.steps_per_quarter) for voice in voices)
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Transpose melody, bass and chords of each window (N, T, 3 + K) by the same interval."""
-        return randomly_transposed(ids, self.chord_columns(ids), self, rng)
+        """Transpose melody, bass and chords of each window (N, T, C + K) by the same interval."""
+        return randomly_varied(ids, self.chord_columns(ids), self, rng)
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-        """Windows (N, T, 3 + K) of which a share has voices of some bars from another.
+        """Windows (N, T, C + K) of which a share has voices of some bars from another.
 
         Where there are chords, melody and bass belong to them, and only kits are exchanged.
         """
         taken = taken_steps(self, len(ids), 3, self.mix_share, rng)
         if self.chords:
-            taken[..., :2] = False
+            taken[..., :LINES] = False
         mixed, others = ids.copy(), self.others(ids, rng)
-        mixed[..., :3] = np.where(taken, others[..., :3], ids[..., :3])
+        own = self._voice_of_channel
+        voices = np.s_[..., : len(own)]
+        mixed[voices] = np.where(taken[..., own], others[voices], ids[voices])
         return mixed

@@ -4,7 +4,7 @@ Every channel is a line in the events of `lines`, the lowest first: a model that
 the voices below. Each track is a voice, or several if it strikes chords (`music.part_writing`);
 their order is that of their mean pitches. Voices that a clip does not have rest.
 
-Axes: N windows, T steps, C voices, K condition columns.
+Axes: N windows, T steps, C channels: voices and their loudness, K condition columns.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,10 @@ from seqvae.tokenizers.keys import NORMALISED
 from seqvae.tokenizers.lines import (
     LineSettings,
     line_notes,
-    line_roll,
     line_symbols,
     line_voice,
     notes_of_chords,
-    randomly_transposed,
+    randomly_varied,
 )
 from seqvae.tokenizers.tracks import FLAG
 from seqvae.tokenizers.windows import (
@@ -52,7 +51,9 @@ class VoicesTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     kind: ClassVar[str] = "voices"
     roles: ClassVar[tuple[str, ...]] = ("line",)
-    of_batches: ClassVar[frozenset[str]] = frozenset({"max_transpose", "mix_share"})
+    of_batches: ClassVar[frozenset[str]] = frozenset(
+        {"max_transpose", "max_velocity_change", "mix_share"}
+    )
     onsets_by: ClassVar[tuple[str, ...]] = ("start", "pitch")
 
     num_bars: int = 4
@@ -71,15 +72,21 @@ class VoicesTokenizer(LineSettings, GridSettings, MusicTokenizer):
         within(self, 0, 1, "mix_share", section="voices: ", closed=True)
 
     @property
-    def channels(self) -> tuple[str, ...]:
-        """The lowest voice first."""
+    def lines(self) -> tuple[str, ...]:
+        """Names of the voices, the lowest first."""
         between = (f"voice_{number}" for number in range(2, self.num_voices))
         return ("lowest", *between, "highest")
 
     @property
+    def channels(self) -> tuple[str, ...]:
+        """The lowest voice first; then the loudness of each, where it is kept."""
+        loud = self.lines if self.num_velocity_bins else ()
+        return (*self.lines, *(f"velocity of {line}" for line in loud))
+
+    @property
     def vocab_sizes(self) -> tuple[int, ...]:
-        """Events of each voice."""
-        return (self.num_events,) * self.num_voices
+        """Events of each voice, and degrees of loudness."""
+        return (self.num_events,) * self.num_voices + self.loudness_sizes(self.num_loud)
 
     @property
     def num_lines(self) -> int:
@@ -158,21 +165,20 @@ class VoicesTokenizer(LineSettings, GridSettings, MusicTokenizer):
         notes = [make_notes([], [], [])] * self.num_voices
         for channel, line in zip(self._channels(len(lines)), lines, strict=True):
             notes[channel] = line.line
-        rolls = [line_roll(voice, span, self.min_pitch, self.max_pitch) for voice in notes]
-        return grid_windows(rolls, span, chords)
+        return grid_windows([self.roll(voice, span) for voice in notes], span, chords)
 
     @property
     def part_names(self) -> tuple[str, ...]:
         """What users call the voices, the lowest first: those of a choir, where there are four."""
-        return CHOIR if self.num_voices == len(CHOIR) else self.channels
+        return CHOIR if self.num_voices == len(CHOIR) else self.lines
 
     def voices(self, piece: Piece) -> list[Voice]:
         """All voices, the lowest first."""
         lines = self._lines(self.parts(piece))
         line_of = dict(zip(self._channels(len(lines)), lines, strict=True))
         return [
-            line_voice(name, channel, line_of.get(channel), self._track(channel))
-            for channel, name in enumerate(self.part_names)
+            line_voice(name, self.line_channels(number), line_of.get(number), self._track(number))
+            for number, name in enumerate(self.part_names)
         ]
 
     def cut(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -181,10 +187,16 @@ class VoicesTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def decode(self, example: Example) -> Piece:
         """The notes of a window, one track per voice."""
-        voices = self.sounding(example.ids)[:, : self.num_voices].T
+        ids = self.sounding(example.ids)
         lines = [
-            line_notes(voice, self.min_pitch, program=example.program, track=self._track(channel))
-            for channel, voice in enumerate(voices)
+            line_notes(
+                ids[:, channel],
+                self.min_pitch,
+                program=example.program,
+                velocity=self.loudness(ids, channel),
+                track=self._track(channel),
+            )
+            for channel in range(self.num_voices)
         ]
         notes = sort_notes(np.concatenate(lines))
         return window_piece(self, notes, example.qpm, self.bar_number(example.ids))
@@ -197,7 +209,7 @@ class VoicesTokenizer(LineSettings, GridSettings, MusicTokenizer):
 
     def augment(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Transpose all voices and chords of each window (N, T, C + K) by the same interval."""
-        return randomly_transposed(ids, self.chord_columns(ids), self, rng)
+        return randomly_varied(ids, self.chord_columns(ids), self, rng)
 
     def mix(self, ids: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
         """Windows (N, T, C + K) of which a share has all voices of some bars from another."""

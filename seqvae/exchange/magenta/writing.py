@@ -49,6 +49,11 @@ def _spec(tokenizer: AnyTokenizer) -> dict[str, Any]:
         raise InputError("magenta.js takes sixteenths, and bars of one length")
     args: dict[str, Any] = {"numSteps": tokenizer.max_steps}
     if isinstance(tokenizer, MelodyTokenizer):
+        if tokenizer.num_velocity_bins:
+            raise InputError(
+                f"num_velocity_bins is {tokenizer.num_velocity_bins}; magenta.js knows no loudness "
+                "of melodies"
+            )
         args |= {"minPitch": tokenizer.min_pitch, "maxPitch": tokenizer.max_pitch}
         return {"type": "MusicVAE", "dataConverter": {"type": "MelodyConverter", "args": args}}
     args["pitchClasses"] = [list(pitches) for pitches in CLASSES.values()]
