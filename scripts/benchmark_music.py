@@ -27,6 +27,8 @@ CHORALES = "--data.source {data}/jsb_chorales --data.tracks 'none: track=5-16' -
 
 # A config and flags. Each flat decoder has as many weights as the hierarchical one above it.
 ROWS = {
+    "melody_2bar_velocity": f"melody_2bar.yaml {SONGS} --data.tokenizer.num_velocity_bins 32 "
+                            "--objective.target_kl 70 --trainer.max_minutes 9",
     "melody_16bar": f"melody_16bar.yaml {TUNES}",
     "melody_16bar_flat": f"melody_16bar.yaml {TUNES} --model.decoder flat "
                          "--model.decoder_dim 723",
@@ -93,7 +95,7 @@ def table(rows: list[Row]) -> str:
             f"{row['onset_f1']:.3f}",
             f"{row['kl']:.1f}",
             f"{row['kl_bits']:.1f}",
-            f"{row['velocity_error']:.1f}" if "velocity_error" in row else "-",
+            loudness(row),
             f"{row['timing_error_ms']:.1f} ms" if "timing_error_ms" in row else "-",
             overlap(row),
             "{:.3f} of {:.3f}".format(*row["scale_share"]) if "scale_share" in row else "-",
@@ -113,6 +115,14 @@ def accuracies(row: Row, name: str, name_by_channel: str) -> str:
     if set(channels) == {"melody", "bass", "drums"} or "lowest" in channels:
         return ", ".join(f"{accuracy:.3f}" for accuracy in channels.values())
     return f"{channels.get('hits', row[name]):.3f}"
+
+
+def loudness(row: Row) -> str:
+    """The mean error of loudness, and that of a constant answer, where the row has it."""
+    if "velocity_error" not in row:
+        return "-"
+    constant = row.get("velocity_error_constant")
+    return f"{row['velocity_error']:.1f}" + (f" of {constant:.1f}" if constant else "")
 
 
 def overlap(row: Row) -> str:

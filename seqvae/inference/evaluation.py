@@ -94,6 +94,8 @@ class Evaluation:
     one beside it."""
     velocity_error: float | None = None
     """Music that keeps loudness: mean difference in MIDI velocity of the onsets that are right."""
+    velocity_error_constant: float | None = None
+    """That of a constant answer: their median velocity."""
     timing_error_ms: float | None = None
     """Music that keeps timing within a step: mean difference of those onsets, in milliseconds at
     120 quarters per minute."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seqvae.music.features import (
     bar_similarities,
@@ -16,7 +17,7 @@ from seqvae.music.features import (
     scale_share,
     voice_crossing,
 )
-from seqvae.music.notes import DEFAULT_QPM, Piece
+from seqvae.music.notes import DEFAULT_QPM, NUM_VELOCITIES, Piece
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer, TextTokenizer
 
@@ -79,6 +80,7 @@ class MusicPairs:
         self.tokenizer = tokenizer
         self.num_onsets = self.num_right = 0  # onsets of both sides, and those that are right
         self.velocity = self.offset = 0.0  # sums of differences
+        self.loudness = np.zeros(1 + NUM_VELOCITIES)  # right onsets of each velocity
         self.num_lasting = self.num_within_step = 0  # right onsets of notes with an end
 
     def add(self, originals: Sequence[Ids], decodings: Sequence[Ids]) -> None:
@@ -91,6 +93,7 @@ class MusicPairs:
                     abs(a - b) for a, b in zip(truth[key], guess[key], strict=True)
                 )
                 self.num_right += 1
+                self.loudness[int(truth[key][0])] += 1
                 self.velocity += velocity
                 self.offset += offset
                 self.num_lasting += not math.isnan(end)
@@ -105,6 +108,7 @@ class MusicPairs:
             found["duration_within_step"] = self.num_within_step / self.num_lasting
         if "velocity" in self.tokenizer.keeps:
             found["velocity_error"] = self.velocity / self.num_right
+            found["velocity_error_constant"] = mean_deviation(self.loudness)
         if "timing" in self.tokenizer.keeps:
             ms_per_step = 60_000 / DEFAULT_QPM / self.tokenizer.steps_per_quarter
             found["timing_error_ms"] = self.offset / self.num_right * ms_per_step
@@ -117,6 +121,13 @@ class MusicPairs:
         ends = np.where(notes["is_drum"], np.nan, notes["end"]).tolist()
         values = zip(notes["velocity"].tolist(), notes["offset"].tolist(), ends, strict=True)
         return dict(zip(keys, values, strict=True))
+
+
+def mean_deviation(counts: NDArray[np.float64]) -> float:
+    """The mean distance from the median of values 0, 1, ..., of which there are so many each."""
+    values = np.arange(len(counts))
+    median = int(np.searchsorted(counts.cumsum(), counts.sum() / 2))
+    return float(np.average(np.abs(values - median), weights=counts))
 
 
 def sample_figures(

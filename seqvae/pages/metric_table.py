@@ -19,7 +19,7 @@ METRICS_IN = {  # unit: metrics
     "from 0 to 1": ("onset_f1",),
     "fraction of right onsets": ("duration_within_step",),
     "from 0 to 100": ("bleu",),
-    "MIDI velocities": ("velocity_error",),
+    "MIDI velocities": ("velocity_error", "velocity_error_constant"),
     "milliseconds": ("timing_error_ms",),
     "per word": ("word_perplexity", "iw_word_perplexity"),
     "bits per byte": ("bits_per_byte",),

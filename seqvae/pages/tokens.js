@@ -52,6 +52,22 @@ class Tokens {
   rows(makeRow) {
     return Array.from({ length: this.numSteps }, (_, step) => makeRow(step));
   }
+
+  // Of voices whose loudness is kept, its channels follow those of what is struck.
+
+  /** The loudness of each step of a line, where it is kept. */
+  velocities(rows, line) {
+    const { num_velocity_bins: numBins } = this.grid;
+    const channel = this.voices.length + line;
+    return numBins ? rows.map((row) => velocityOf(row[channel], numBins)) : null;
+  }
+
+  /** Rows of lines, and of what is said of their loudness. */
+  played(lines) {
+    const loud = this.grid.num_velocity_bins ? lines.flatMap((line) => line.loudness) : [];
+    return this.rows((step) => [...lines.map((line) => line.tokens), ...loud]
+      .map((tokens) => tokens[step]));
+  }
 }
 
 /** Lines of notes: a channel each; of a choir the lowest comes first. */
@@ -65,14 +81,15 @@ class LineTokens extends Tokens {
   notes(ids) {
     const rows = this.sounding(ids);
     return inOrder(this.voices.flatMap((_, voice) =>
-      lineNotes(rows.map((row) => row[voice]), this.grid, { voice, program: 0 })));
+      lineNotes(rows.map((row) => row[voice]), this.grid, { voice, program: 0 },
+        this.velocities(rows, voice))));
   }
 
   ids(notes) {
     const lines = this.voices.map((_, voice) =>
       lineEvents(notes.filter((note) => note.voice === voice), this.numSteps, this.grid,
         voice === 0 && this.voices.length > 1));
-    return this.filled(this.rows((step) => lines.map((line) => line[step])));
+    return this.filled(this.played(lines));
   }
 }
 
@@ -84,16 +101,20 @@ class TrioTokens extends Tokens {
   notes(ids) {
     const rows = this.sounding(ids);
     const lines = [0, 1].flatMap((voice) => lineNotes(rows.map((row) => row[voice]), this.grid,
-      { voice, program: this.program(voice) }));
-    return inOrder([...lines, ...kitNotes(rows.map((row) => row[2]), this.grid, 2)]);
+      { voice, program: this.program(voice) }, this.velocities(rows, voice)));
+    const kit = kitNotes(rows.map((row) => row[2]), this.grid, 2);
+    const { num_velocity_bins: numBins } = this.grid;
+    if (numBins) {
+      for (const note of kit) note.velocity = velocityOf(rows[note.start][5 + note.class], numBins);
+    }
+    return inOrder([...lines, ...kit]);
   }
 
   ids(notes) {
     const of = (voice) => notes.filter((note) => note.voice === voice);
     const [melody, bass] = [0, 1].map((voice) =>
       lineEvents(of(voice), this.numSteps, this.grid, voice === 1));
-    const sets = kitSets(of(2), this.numSteps, this.grid);
-    return this.filled(this.rows((step) => [melody[step], bass[step], sets[step]]));
+    return this.filled(this.played([melody, bass, kitHits(of(2), this.numSteps, this.grid)]));
   }
 }
 
@@ -105,8 +126,8 @@ class KitTokens extends Tokens {
   }
 
   ids(notes) {
-    const sets = kitSets(notes, this.numSteps, this.grid);
-    return this.filled(this.rows((step) => [sets[step]]));
+    const { tokens } = kitHits(notes, this.numSteps, this.grid);
+    return this.filled(this.rows((step) => [tokens[step]]));
   }
 }
 
@@ -118,12 +139,10 @@ class GrooveTokens extends KitTokens {
     const rows = this.sounding(ids);
     return inOrder(kitNotes(rows.map(([set]) => set), this.grid, 0).map((note) => {
       const row = rows[note.start];
-      const velocity = row[1 + note.class] || 1 + Math.floor(numVelocities / 2);
       const offset = row[1 + count + note.class];
-      const width = LOUDEST / numVelocities;
       return {
         ...note,
-        velocity: Math.ceil(1 + (velocity - 1) * width + (width - 1) / 2),
+        velocity: velocityOf(row[1 + note.class], numVelocities),
         start: note.start + (offset ? (offset - 0.5) / numOffsets - 0.5 : 0),
       };
     }));
@@ -139,7 +158,7 @@ class GrooveTokens extends KitTokens {
       if (which < 0 || !rows[step]) continue;
       const bin = Math.floor((note.start - step + 0.5) * numOffsets);
       rows[step][0] |= 1 << which;
-      rows[step][1 + which] = 1 + Math.floor((note.velocity - 1) * numVelocities / LOUDEST);
+      rows[step][1 + which] = velocityToken(note.velocity, numVelocities);
       rows[step][1 + count + which] = 1 + Math.min(Math.max(bin, 0), numOffsets - 1);
     }
     return this.filled(rows);
@@ -169,11 +188,9 @@ class NoteSetTokens extends Tokens {
       for (let i = 0; i < this.grid.max_notes * size && row[i]; i += size) {
         const program = hasPrograms ? row[i + size - 1] : 0;
         const isDrum = program === 128;
-        const width = LOUDEST / numBins;
         found.push({
           start, length: Math.min(row[i + 1] + 1, rows.length - start), pitch: row[i] - 1,
-          velocity: numBins ? Math.ceil(1 + row[i + 2] * width + (width - 1) / 2)
-            : DEFAULT_VELOCITY,
+          velocity: numBins ? velocityOf(row[i + 2] + 1, numBins) : DEFAULT_VELOCITY,
           program: isDrum ? 0 : program, voice: 0,
           drum: isDrum ? drumName(row[i] - 1, this.grid) : null,
         });
@@ -191,7 +208,7 @@ class NoteSetTokens extends Tokens {
     byStep.forEach((all, step) => {
       outer(all, this.grid.max_notes).forEach((note, slot) => {
         const tokens = [note.pitch + 1, Math.min(note.length, this.numSteps - step) - 1];
-        if (numBins) tokens.push(Math.floor((note.velocity - 1) * numBins / LOUDEST));
+        if (numBins) tokens.push(velocityToken(note.velocity, numBins) - 1);
         if (hasPrograms) tokens.push(note.drum === null ? note.program : 128);
         tokens.forEach((token, i) => { rows[step][slot * size + i] = token; });
       });
@@ -200,23 +217,39 @@ class NoteSetTokens extends Tokens {
   }
 }
 
+// Loudness: 0 where nothing is struck, then degrees of equal width
+
+/** The middle of a degree; a model may draw silence for a note: then the middle of the range. */
+function velocityOf(token, numBins) {
+  const width = LOUDEST / numBins;
+  const degree = (token || 1 + Math.floor(numBins / 2)) - 1;
+  return Math.ceil(1 + degree * width + (width - 1) / 2);
+}
+
+function velocityToken(velocity, numBins) {
+  return 1 + Math.floor((velocity - 1) * numBins / LOUDEST);
+}
+
 // Lines: 0 goes on, 1 ends a note, from 2 on come the onsets of pitches
 
-function lineNotes(events, { min_pitch: lowest }, { voice, program }) {
+function lineNotes(events, { min_pitch: lowest }, { voice, program }, velocities) {
   const notes = [];
   events.forEach((event, start) => {
     if (event < FIRST_PITCH) return;
     const next = events.findIndex((other, step) => step > start && other > 0);
     const length = (next < 0 ? events.length : next) - start;
     const pitch = event - FIRST_PITCH + lowest;
-    notes.push({ start, length, pitch, velocity: DEFAULT_VELOCITY, program, drum: null, voice });
+    const velocity = velocities ? velocities[start] : DEFAULT_VELOCITY;
+    notes.push({ start, length, pitch, velocity, program, drum: null, voice });
   });
   return notes;
 }
 
 /** Of notes struck together the highest counts, or the lowest of a bass; each ends the one before. */
-function lineEvents(notes, numSteps, { min_pitch: lowest, max_pitch: highest }, isLow) {
-  const events = new Array(numSteps).fill(0);
+function lineEvents(notes, numSteps, grid, isLow) {
+  const { min_pitch: lowest, max_pitch: highest, num_velocity_bins: numBins } = grid;
+  const tokens = new Array(numSteps).fill(0);
+  const loudness = new Array(numSteps).fill(0);
   const line = [];
   for (const note of notes.toSorted((a, b) => a.start - b.start
       || (isLow ? a.pitch - b.pitch : b.pitch - a.pitch))) {
@@ -225,13 +258,15 @@ function lineEvents(notes, numSteps, { min_pitch: lowest, max_pitch: highest }, 
   line.forEach((note, i) => {
     const next = i + 1 < line.length ? line[i + 1].start : Infinity;
     const end = Math.min(note.start + note.length, next);
-    if (end < numSteps) events[end] = NOTE_OFF;
+    if (end < numSteps) tokens[end] = NOTE_OFF;
   });
-  for (const { start, pitch } of line) {
+  for (const { start, pitch, velocity } of line) {
     if (pitch < lowest || pitch > highest) throw new Error(`a note outside ${lowest}..${highest}`);
-    if (start < numSteps) events[start] = pitch - lowest + FIRST_PITCH;
+    if (start >= numSteps) continue;
+    tokens[start] = pitch - lowest + FIRST_PITCH;
+    loudness[start] = velocityToken(velocity, numBins);
   }
-  return events;
+  return { tokens, loudness: [loudness] };
 }
 
 // Kits: bit i of a set is class i
@@ -242,14 +277,19 @@ function kitNotes(sets, grid, voice) {
       drum, voice, class: which }] : [])));
 }
 
-function kitSets(notes, numSteps, grid) {
-  const sets = new Array(numSteps).fill(0);
-  for (const { start, pitch } of notes) {
+/** The sets, and the loudness of each drum: of several hits of one at a step, the loudest counts. */
+function kitHits(notes, numSteps, grid) {
+  const tokens = new Array(numSteps).fill(0);
+  const loudness = grid.classes.map(() => new Array(numSteps).fill(0));
+  for (const { start, pitch, velocity } of notes) {
     const which = classOf(pitch, grid);
     const step = Math.floor(start + 0.5);
-    if (which >= 0 && step < numSteps) sets[step] |= 1 << which;
+    if (which < 0 || step >= numSteps) continue;
+    tokens[step] |= 1 << which;
+    const token = velocityToken(velocity, grid.num_velocity_bins);
+    loudness[which][step] = Math.max(loudness[which][step], token);
   }
-  return sets;
+  return { tokens, loudness };
 }
 
 function classOf(pitch, { class_of: classes }) { return classes[pitch]; }

@@ -170,7 +170,10 @@ def test_a_note_that_is_held_into_what_is_written_is_let_sound() -> None:
     assert max(ends) == 36
 
 
-def test_the_decoder_is_given_a_note_that_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("settings", "num_channels"), [({}, 1), ({"num_velocity_bins": 8}, 2)])
+def test_the_decoder_is_given_a_note_that_is_held(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, int], num_channels: int
+) -> None:
     pairs, holding = [], Canvas.holding
 
     def spied(self: Canvas, *arguments: Any) -> Canvas:
@@ -179,10 +182,11 @@ def test_the_decoder_is_given_a_note_that_is_held(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Canvas, "holding", spied)
     held = make_notes([0, 12, 40], [8, 26, 44], [60, 64, 67])
-    model("melody").complete(to_pretty_midi(Piece(held, 4, num_steps=64)), fill="2", n=1, seed=0)
+    midi = to_pretty_midi(Piece(held, 4, num_steps=64))
+    model("melody", **settings).complete(midi, fill="2", n=1, seed=0)
     ((before, after),) = pairs
-    assert after.is_given.sum() - before.is_given.sum() == 26 - 16
-    assert before.is_asked.sum() - after.is_asked.sum() == 26 - 16
+    assert after.is_given.sum() - before.is_given.sum() == num_channels * (26 - 16)
+    assert before.is_asked.sum() - after.is_asked.sum() == num_channels * (26 - 16)
 
 
 def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,6 +209,15 @@ def test_loudness_and_drums_are_those_of_the_clip() -> None:
     pitches = {note.pitch for note in new}
     assert {35, 40} <= pitches
     assert not {36, 38} & pitches
+
+
+def test_a_model_of_loudness_writes_its_own_beside_what_is_kept() -> None:
+    midi = clip_for("trio", 0)
+    vae = model("trio", num_velocity_bins=32)
+    for how in ({"fill": "2"}, {"keep": "drums"}):
+        (clip,) = vae.complete(midi, n=1, temperature=1.0, seed=0, **how)
+        new = rows(clip) - rows(midi)
+        assert len({velocity for _, _, _, velocity, _, _ in new}) > 5
 
 
 def test_windows_slide_over_what_is_longer_than_the_model() -> None:

@@ -109,6 +109,7 @@ def test_errors_of_loudness_and_timing_by_hand() -> None:
     figures = music([original], [decoding], groove)
     assert figures["onset_f1"] == pytest.approx(2 * 2 / (3 + 3))
     assert figures["velocity_error"] == pytest.approx((10 + 20) / 2)
+    assert figures["velocity_error_constant"] == pytest.approx((0 + 20) / 2)
     assert figures["timing_error_ms"] == pytest.approx((0 + 0.2 * 125) / 2, rel=1e-5)
     assert "duration_within_step" not in figures
     polyphony = PolyphonyTokenizer(num_bars=1, num_velocity_bins=127)
@@ -116,7 +117,8 @@ def test_errors_of_loudness_and_timing_by_hand() -> None:
     notes[0, :3], notes[5, :3], notes[8, :3] = (61, 3, 9), (63, 3, 19), (65, 3, 9)
     louder[0, :3], louder[5, :3], louder[9, :3] = (61, 4, 14), (63, 5, 27), (65, 3, 9)
     assert music([notes], [louder], polyphony) == {
-        "onset_f1": pytest.approx(2 / 3), "duration_within_step": 0.5, "velocity_error": 6.5
+        "onset_f1": pytest.approx(2 / 3), "duration_within_step": 0.5, "velocity_error": 6.5,
+        "velocity_error_constant": 5.0,
     }  # fmt: skip
     assert music([melody(TUNE)], [melody(TUNE)], MELODY) == {
         "onset_f1": 1, "duration_within_step": 1

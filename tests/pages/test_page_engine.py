@@ -176,7 +176,10 @@ FIELDS = ("start", "end", "pitch", "velocity", "is_drum")
 
 
 def piece_of(kind: str) -> Piece:
-    return choir(3) if kind == "voices" else band(3)
+    """A piece whose notes are struck as it happens."""
+    piece = choir(3) if kind == "voices" else band(3)
+    piece.notes["velocity"] = np.random.default_rng(3).integers(1, 128, len(piece.notes))
+    return piece
 
 
 def rows_of(notes: Any) -> list[tuple[float, ...]]:
@@ -188,15 +191,25 @@ def rows_of(notes: Any) -> list[tuple[float, ...]]:
     )  # fmt: skip
 
 
+MUSIC = {kind: cls for kind, cls in TOKENIZERS.items() if issubclass(cls, MusicTokenizer)}
+KINDS = [*MUSIC, *(f"loud {kind}" for kind in ("melody", "trio", "voices", "polyphony"))]
+
+
+def tokenizer_of(kind: str) -> Any:
+    """That of a kind; of a loud one it keeps loudness."""
+    loud = {"num_velocity_bins": 32} if kind.startswith("loud ") else {}
+    return MUSIC[kind.removeprefix("loud ")](num_bars=2, **loud)
+
+
 @pytest.fixture(scope="module")
 def heard(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """For each kind, the windows of a file in Python, and in the engine."""
     folder = tmp_path_factory.mktemp("heard")
     given, expected = [], {}
-    for kind in (kind for kind, cls in TOKENIZERS.items() if issubclass(cls, MusicTokenizer)):
-        tokenizer: Any = TOKENIZERS[kind](num_bars=2)
+    for kind in KINDS:
+        tokenizer: Any = tokenizer_of(kind)
         file = folder / f"{kind}.mid"
-        to_pretty_midi(piece_of(kind)).write(str(file))
+        to_pretty_midi(piece_of(tokenizer.kind)).write(str(file))
         examples = tokenizer.encode(read_midi(file, tokenizer.steps_per_quarter))
         expected[kind] = (tokenizer, examples)
         given.append({"grid": play_grid(tokenizer), "bytes": [*file.read_bytes()]})
@@ -214,9 +227,6 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         given,
     )
     return {kind: (*expected[kind], answer) for kind, answer in zip(expected, answers, strict=True)}
-
-
-KINDS = [kind for kind, cls in TOKENIZERS.items() if issubclass(cls, MusicTokenizer)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
