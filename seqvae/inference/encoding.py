@@ -1,7 +1,8 @@
 """Codes of whole files, folders, corpora and standard input, some rows at a time.
 
 Lines of a block are encoded in the order of their lengths, so that little is padding, and come
-out in their own. Memory does not grow with the number of rows.
+out in their own. On a CPU each thread encodes a block. Memory does not grow with the number of
+rows.
 
 Axes: N rows, T steps, C channels, Z latent.
 """
@@ -31,6 +32,7 @@ from seqvae.inference.codec import Codec
 from seqvae.inference.inputs import windows_of
 from seqvae.inference.options import Reading
 from seqvae.model.latent import DiagonalGaussian
+from seqvae.model.threads import in_parallel
 from seqvae.reasons import Dropped, Reason, in_words
 from seqvae.tokenizers.contract import Ids, TextTokenizer
 
@@ -68,15 +70,20 @@ def encode_places(
     latent_dim = codec.model.config.latent_dim
     if not latent_dim:
         raise InputError("this model is a language model (latent_dim 0): it has no code")
+
+    def encoded(rows: Rows) -> tuple[Rows, DiagonalGaussian]:
+        with torch.autocast(codec.device.type, torch.bfloat16, enabled=half):  # of this thread
+            return rows, encode_in_order(codec, rows.sequences)
+
+    on_cpu = codec.device.type == "cpu"
     with (
         new_table(out, latent_dim) as table,
         tqdm(desc="encode", unit=" rows", disable=None, delay=1) as bar,
-        torch.autocast(codec.device.type, torch.bfloat16, enabled=half),
     ):
         for place in places:
             before = table.num_rows
-            for rows in rows_in(codec, place, reading, column):
-                posterior = encode_in_order(codec, rows.sequences)
+            found = rows_in(codec, place, reading, column)
+            for rows, posterior in in_parallel(encoded, found) if on_cpu else map(encoded, found):
                 ids = np.array(rows.ids, np.int64)
                 means, spreads = posterior.mean.float(), posterior.log_stddev.float()
                 table.add(rows.source, ids, means.cpu().numpy(), spreads.cpu().numpy())

@@ -1,10 +1,15 @@
 """How many threads of a CPU a computation gets."""
 
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
+
+Given, Made = TypeVar("Given"), TypeVar("Made")
 
 MANY_ROWS = 64  # for which more than one thread is worth while
 
@@ -26,3 +31,28 @@ def threads_for(num_rows: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(num_threads)
+
+
+def in_parallel(work: Callable[[Given], Made], items: Iterable[Given]) -> Iterator[Made]:
+    """What `work` makes of each item, in their order; several are made at once, a thread each.
+
+    There are as many threads as torch has. One that computes alone never waits for another, as
+    those that share one product do. No more items are read ahead than there are threads.
+    """
+    num_threads = torch.get_num_threads()
+    if num_threads == 1:
+        yield from map(work, items)
+        return
+    waiting: deque[Future[Made]] = deque()
+    with ThreadPoolExecutor(num_threads) as pool:
+        torch.set_num_threads(1)  # of each thread of the pool, which asks when it begins
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > num_threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(num_threads)

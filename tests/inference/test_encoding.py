@@ -4,22 +4,27 @@ import csv
 import io
 import logging
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from tiny import tiny_vae
 from trained import Trained
 
 from seqvae import cli
+from seqvae.corpus import encodings
 from seqvae.corpus.lines import read_stream
 from seqvae.errors import InputError
 from seqvae.inference import encoding
 from seqvae.inference.code_table import new_table, read_means
 from seqvae.inference.codec import Codec
-from seqvae.inference.encoding import encode_places
+from seqvae.inference.encoding import encode_in_order, encode_places
 from seqvae.inference.options import Reading
+from seqvae.model.latent import DiagonalGaussian
+from seqvae.tokenizers.contract import Ids
 from seqvae.tokenizers.words import WordTokenizer
 
 LINES = ["A man sees a boat.", "The girl wants music.", "Two dogs draw old trees."]
@@ -54,6 +59,35 @@ def test_rows_are_in_the_order_of_the_lines_and_name_them(
     assert message.startswith(f"{texts / 'a.txt'}: 1 line: ")
     assert "an empty line" in message
     assert "longer than 24 tokens" in message
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_threads_encode_blocks_and_rows_stay_in_order(
+    sentences: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: bool
+) -> None:
+    monkeypatch.setattr(encodings, "BLOCK_CHARACTERS", 40)  # a line or two
+    source = tmp_path / "lines.txt"
+    source.write_text("\n".join([line for line in LINES for _ in range(4)]))
+    threads, means, before = set[str](), {}, torch.get_num_threads()
+
+    def noted(codec: Codec, sequences: list[Ids]) -> DiagonalGaussian:
+        threads.add(threading.current_thread().name)
+        return encode_in_order(codec, sequences)
+
+    monkeypatch.setattr(encoding, "encode_in_order", noted)
+    for number in (1, 2):
+        threads.clear()
+        torch.set_num_threads(number)
+        try:
+            out = tmp_path / f"{number}.npz"
+            encode_places(sentences.vae.codec, [str(source)], out, Reading(), half=half)
+        finally:
+            torch.set_num_threads(before)
+        means[number] = read_means(out, 4)
+        assert len(threads) == number
+    np.testing.assert_allclose(means[2], means[1], atol=1e-6)
+    exact = np.abs(means[2] - sentences.vae.encode([*np.repeat(LINES, 4)]).mean.numpy()).max()
+    assert (exact > 1e-4) == half
 
 
 def test_a_csv_file_has_the_same_numbers(sentences: Trained, tmp_path: Path) -> None:
