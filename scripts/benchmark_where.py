@@ -25,11 +25,14 @@ from ngram import NGram
 from numpy.typing import NDArray
 
 from seqvae.corpus.store import Corpus
+from seqvae.inference.options import Score
+from seqvae.inference.surprise import parts_of
 from seqvae.inference.trained import TrainedVAE
-from seqvae.tokenizers.contract import Ids, TextTokenizer
+from seqvae.tokenizers.contract import Example, Ids, TextTokenizer
 
 RESULTS = Path(__file__).parent / "results" / "where.json"
 NUM_DRAWS = {"mean": 1, "importance": 20}  # of `score --by`; the posterior mean needs none
+WAYS = {**NUM_DRAWS, "repair": 1}
 NUM_COUNTED = 30_000  # sequences that the n-gram model counts
 NORMAL = "normal"
 
@@ -55,12 +58,11 @@ def swaps(vae: TrainedVAE, corpus: Corpus, num_lines: int, seed: int) -> Row:
     for number in rng.permutation(len(test)).tolist():
         if len(changed) < num_lines:
             changed += swapped(tokenizer, test[number], types, rng)
-    lines = [tokenizer.decode(ids) for ids, _ in changed]
-    places = [place for _, place in changed]
+    lines, places = [Example(ids) for ids, _ in changed], [place for _, place in changed]
     found = {}
-    for by in NUM_DRAWS:
-        scores = vae.score(lines, where=True, by=by, iw_samples=NUM_DRAWS[by], seed=seed)
-        nats = [[part.nats for part in score.parts] for score in scores]
+    for by, num_draws in WAYS.items():
+        how = Score("", where=True, by=by, iw_samples=num_draws, seed=seed)
+        nats = [[part.nats for part in parts_of(vae.codec, [line], how)] for line in lines]
         found[by] = share_found(nats, places)
     ngram = counted(corpus, rng)
     nats = [ngram.nats_of_each(ids[:, 0].tolist()) for ids, _ in changed]
@@ -124,12 +126,13 @@ def by_kind(values: NDArray[np.float64], kinds: NDArray[np.str_]) -> dict[str, f
 
 def swap_table(rows: Sequence[Row]) -> str:
     """How often a swapped token is found."""
+    ways = [*WAYS, "ngram"]
     lines = [
-        [f"`{row['name']}`", str(row["num_lines"]), *(f"{share:.3f}" for share in found.values())]
+        [f"`{row['name']}`", str(row["num_lines"]), *(f"{row['found'][way]:.3f}" for way in ways)]
         for row in rows
-        if (found := row.get("found"))
+        if "found" in row
     ]
-    header = ["the oddest token is the swapped one", "lines", "`--by mean`", "`--by importance`"]
+    header = ["the oddest token is the swapped one", "lines", *(f"`--by {way}`" for way in WAYS)]
     return markdown([*header, "5-gram model"], lines)
 
 

@@ -383,8 +383,9 @@ class Score(Reading):
     where: bool = False
     """Tell the nats of each token, or of each beat of a clip, and mark the oddest span."""
     by: str = "mean"
-    """What `where` tells: mean (nats given the code of the input) or importance (nats given what
-    comes before alone, from iw_samples draws)."""
+    """What `where` tells: mean (nats given the code of the input), importance (nats given what
+    comes before alone, from iw_samples draws) or, of text, repair (nats that the line would gain
+    from the best other token there; finds most slips, and takes the longest)."""
     seed: int = 0
     """Seed of the draws."""
 
@@ -392,7 +393,7 @@ class Score(Reading):
         """Refuse values outside their range."""
         at_least(self, 1, "iw_samples")
         at_most(self, MAX_OUTPUTS, "iw_samples")
-        one_of(self, "by", ("mean", "importance"))
+        one_of(self, "by", ("mean", "importance", "repair"))
         check_seed(self.seed)
 
 

@@ -4,7 +4,12 @@ From the posterior mean, they are -log p(x_t | z, x_<t), and a code that carries
 oddities, too. Importance-weighted, they are -log p(x_t | x_<t): with draws z_k of q(z|x) and
 weights w_k = p(z_k) / q(z_k|x), the ratio of sum_k w_k p(x_<t|z_k) and sum_k w_k p(x_<=t|z_k).
 
-Axes: K draws, T steps.
+By repair, they are what a line would gain from the best other token v at t: the largest
+log p(x with v at t | z) - log p(x | z), z the posterior mean. A token that is only rare, or only
+surprises because an odd one stands before it, gains little: nothing better fits the rest of the
+line. So repair finds a slip that is not the least likely token of its line.
+
+Axes: K draws, T steps, O other tokens, V vocabulary.
 """
 
 import itertools
@@ -16,11 +21,13 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 
-from seqvae.inference.codec import Codec
+from seqvae.inference.codec import BATCH_SIZE, Codec
 from seqvae.inference.options import Score
 from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer, TextTokenizer
 
 END = "<end>"
+REPAIR = "repair"
+NUM_OTHERS = 16  # tokens that are tried at each place, the likeliest after those before it
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
 
 
@@ -42,7 +49,10 @@ def parts_of(codec: Codec, windows: Sequence[Example], how: Score) -> list[Part]
     generator = codec.generator(how.seed)
     first_step = 0
     for window in windows:
-        of_steps = step_nats(codec, window.ids, how.by, how.iw_samples, generator)
+        if how.by == REPAIR:
+            of_steps = repair_nats(codec, window.ids)
+        else:
+            of_steps = step_nats(codec, window.ids, how.by, how.iw_samples, generator)
         if codec.tokenizer.modality == "text":
             texts += token_texts(codec.tokenizer, window.ids)
             nats += of_steps.tolist()
@@ -74,6 +84,28 @@ def step_nats(
     so_far = torch.cat([torch.zeros_like(nll[:, :1]), nll.cumsum(1)], dim=1)  # (K, T + 1)
     joint = (log_ratio[:, None] - so_far).logsumexp(0)
     return (joint[:-1] - joint[1:]).cpu().numpy()
+
+
+@torch.no_grad()
+def repair_nats(codec: Codec, ids: Ids) -> Float[np.ndarray, " T"]:
+    """By how many nats the best other token at each place of a line makes all of it likelier."""
+    assert codec.tokenizer.modality == "text"
+    decoder, (batch,) = codec.model.decoder, codec.batches([ids])
+    z = codec.model.encode(batch.encoder_ids, batch.lengths).mean
+    logits = decoder(z, batch.ids)[0][0]  # (T, V)
+    logits[:-1, codec.tokenizer.eos_id] = -torch.inf  # what follows an end is no part of a line
+    others = logits.topk(min(NUM_OTHERS, logits.shape[1])).indices  # (T, O)
+    repaired = batch.ids.repeat(others.numel(), 1, 1)
+    rows = torch.arange(others.numel(), device=codec.device)
+    repaired[rows, rows // others.shape[1], 0] = others.flatten()
+    nll = torch.cat(
+        [
+            decoder.token_nll(z.expand(len(lines), -1), lines).double().sum(1)
+            for lines in repaired.split(BATCH_SIZE)
+        ]
+    )
+    gains = decoder.token_nll(z, batch.ids).double().sum() - nll.view(others.shape).amin(1)
+    return gains.clamp(min=0).cpu().numpy()
 
 
 def token_texts(tokenizer: TextTokenizer, ids: Ids) -> list[str]:

@@ -43,7 +43,7 @@ from seqvae.inference.mixture import Mixture
 from seqvae.inference.modes import in_mode_of
 from seqvae.inference.options import verb
 from seqvae.inference.prior import Prior, as_mixture, load_prior
-from seqvae.inference.surprise import Part, parts_of
+from seqvae.inference.surprise import REPAIR, Part, parts_of
 from seqvae.model.config import Sampling
 from seqvae.model.latent import INTERPOLATIONS, DiagonalGaussian, weighted
 from seqvae.model.vae import SequenceVAE
@@ -393,7 +393,12 @@ class TrainedVAE(Estimator):
         """-log p(x) of each input, importance-weighted.
 
         What cannot be read as the model's data is infinitely unlikely; a warning says why.
+
+        Raises:
+            InputError: clips are to be told by repair.
         """
+        if how.where and how.by == REPAIR and self.tokenizer.modality != "text":
+            raise InputError("by is 'repair', which is for text; tell clips by mean or importance")
         examples: list[list[Example]] = []
         for source in self.codec.sources(how.inputs):
             try:

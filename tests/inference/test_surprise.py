@@ -14,7 +14,7 @@ from trained import Trained
 
 from seqvae import cli
 from seqvae.errors import InputError
-from seqvae.inference import options
+from seqvae.inference import options, surprise
 from seqvae.inference.codec import Codec
 from seqvae.inference.surprise import (
     END,
@@ -22,12 +22,14 @@ from seqvae.inference.surprise import (
     beats_of,
     oddest_span,
     parts_of,
+    repair_nats,
     shown,
     step_nats,
     token_texts,
 )
 from seqvae.inference.trained import sequence_nats
 from seqvae.tokenizers import make_tokenizer
+from seqvae.tokenizers.contract import Ids
 from seqvae.tokenizers.symbols import SymbolTokenizer
 from seqvae.tokenizers.words import WordTokenizer
 
@@ -73,6 +75,42 @@ def test_a_language_model_has_one_answer() -> None:
     ids = codec.tokenizer.encode("ab")
     mean, weighted = (step_nats(codec, ids, by, 3, codec.generator(0)) for by in WAYS)
     assert (mean == weighted).all()
+
+
+def lines_with_another(ids: Ids, place: int, vocab_size: int) -> Ids:
+    """The line with every token at a place in turn."""
+    lines = np.repeat(ids[None], vocab_size, axis=0)
+    lines[:, place, 0] = range(vocab_size)
+    return lines
+
+
+def test_a_repair_gains_what_the_best_other_token_makes_the_line_likelier() -> None:
+    codec = symbol_codec()
+    decoder, ids = codec.model.decoder, codec.tokenizer.encode("abcadd")
+    with torch.no_grad():
+        decoder.heads.logits[0].bias.copy_(torch.tensor([0.0, 0.0, 2.0, -1.0, 1.0]))  # of a b c d
+        mean = codec.model.encode(torch.from_numpy(ids)[None], torch.tensor([7])).mean
+        expected = []
+        for place in range(7):
+            lines = torch.from_numpy(lines_with_another(ids, place, 5))
+            log_p = -decoder.token_nll(mean.expand(5, -1), lines).sum(1)
+            others = log_p if place == 6 else log_p[1:]  # an end before the end is none
+            expected.append(float(others.max() - log_p[ids[place, 0]]))
+    gains = repair_nats(codec, ids)
+    np.testing.assert_allclose(gains, expected, atol=1e-5)
+    assert 0.0 < min(expected[2:6]) < max(expected)
+
+
+def test_only_the_likeliest_tokens_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = symbol_codec()
+    ids, every = codec.tokenizer.encode("abcadd"), []
+    for number in (1, 2, 5):
+        monkeypatch.setattr(surprise, "NUM_OTHERS", number)
+        every.append(repair_nats(codec, ids))
+    assert (every[0] <= every[1]).all()
+    assert (every[1] <= every[2]).all()
+    assert every[0].sum() < every[2].sum()
+    assert every[0].min() >= 0
 
 
 @pytest.mark.parametrize(
@@ -122,12 +160,12 @@ def test_parts_of_a_clip_run_through_its_windows(melodies: Trained) -> None:
 def test_a_planted_oddity_is_marked(sentences: Trained) -> None:
     (plain,) = sentences.vae.score(TEXT)
     assert plain.parts == ()
-    for by in WAYS:
+    for by in (*WAYS, "repair"):
         (score,) = sentences.vae.score(TEXT, where=True, by=by)
         assert score.per_event == plain.per_event
         assert "".join(part.text for part in score.parts) == TEXT + END
-        odd = max(score.parts, key=lambda part: part.nats)
-        assert odd.is_odd
+        if by != "repair":
+            assert max(score.parts, key=lambda part: part.nats).is_odd
 
 
 def test_what_is_printed() -> None:
@@ -170,5 +208,7 @@ def test_an_input_that_cannot_be_read_has_no_parts(
         (score,) = melodies.vae.score(tmp_path / "a.mid", where=True)
     assert score.parts == ()
     assert score.per_event == math.inf
+    with pytest.raises(InputError, match="by is 'repair', which is for text"):
+        melodies.vae.score(tmp_path / "a.mid", where=True, by="repair")
     with pytest.raises(InputError, match="by is 'max'"):
         melodies.vae.score(tmp_path / "a.mid", by="max")

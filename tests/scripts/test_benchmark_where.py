@@ -63,7 +63,7 @@ def test_rows_are_made(sentences: Trained, monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(sys, "argv", ["benchmark_where.py", run, "--lines", "5", *results])
     benchmark_where.main()
     (row,) = json.loads((tmp_path / "where.json").read_text())
-    assert row["found"].keys() == {"mean", "importance", "ngram"}
+    assert row["found"].keys() == {"mean", "importance", "repair", "ngram"}
     assert row["num_lines"] == 5
     assert "| 5 |" in benchmark_where.swap_table([row])
     planted = tmp_path / "planted.tsv"
