@@ -101,7 +101,7 @@ def repair_nats(codec: Codec, ids: Ids) -> Float[np.ndarray, " T"]:
     nll = torch.cat(
         [
             decoder.token_nll(z.expand(len(lines), -1), lines).double().sum(1)
-            for lines in repaired.split(BATCH_SIZE)
+            for lines in torch.split(repaired, BATCH_SIZE)
         ]
     )
     gains = decoder.token_nll(z, batch.ids).double().sum() - nll.view(others.shape).amin(1)

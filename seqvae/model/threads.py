@@ -9,7 +9,8 @@ from typing import TypeVar
 
 import torch
 
-Given, Made = TypeVar("Given"), TypeVar("Made")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 MANY_ROWS = 64  # for which more than one thread is worth while
 
@@ -33,7 +34,7 @@ def threads_for(num_rows: int) -> Iterator[None]:
         torch.set_num_threads(num_threads)
 
 
-def in_parallel(work: Callable[[Given], Made], items: Iterable[Given]) -> Iterator[Made]:
+def in_parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """What `work` makes of each item, in their order; several are made at once, a thread each.
 
     There are as many threads as torch has. One that computes alone never waits for another, as
@@ -43,7 +44,7 @@ def in_parallel(work: Callable[[Given], Made], items: Iterable[Given]) -> Iterat
     if num_threads == 1:
         yield from map(work, items)
         return
-    waiting: deque[Future[Made]] = deque()
+    waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(num_threads) as pool:
         torch.set_num_threads(1)  # of each thread of the pool, which asks when it begins
         try:

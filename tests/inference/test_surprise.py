@@ -168,6 +168,13 @@ def test_a_planted_oddity_is_marked(sentences: Trained) -> None:
             assert max(score.parts, key=lambda part: part.nats).is_odd
 
 
+def test_tokens_are_told_by_repair(sentences: Trained) -> None:
+    (score,) = sentences.vae.score(TEXT, where=True, by="repair")
+    ids = sentences.vae.tokenizer.encode(TEXT)
+    expected = repair_nats(sentences.vae.codec, ids)
+    assert [part.nats for part in score.parts] == expected.tolist()
+
+
 def test_what_is_printed() -> None:
     parts = [Part("A", 1.0, False), Part(" moon", 12.5, True), Part("\t", 0.25, False)]
     assert shown(parts, coloured=False).splitlines() == [
