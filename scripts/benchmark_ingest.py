@@ -7,7 +7,7 @@ does, on the beats of the beat_midi.txt beside each. Times are CPU seconds of on
 files in the page cache; the best of three rounds. Memory is the peak of the process that collects
 what workers read, for one collection and for ten of its size. `workers` and `starts` are in the
 time of a clock, and need a quiet machine. With `--before CHECKOUT` both read the same files by
-turns.
+turns, and both run `seqvae prepare` on whole collections, with all that this does besides.
 """
 
 import argparse
@@ -230,6 +230,29 @@ def compared(before: Path, folder: Path, config: str, beats: str | None) -> dict
     }
 
 
+PREPARE = "from seqvae.cli import main; main()", "prepare"
+
+
+def prepare_compared(before: Path, folder: Path, config: str) -> dict[str, Any]:
+    """Seconds of `seqvae prepare` on a collection, by turns; the best of each checkout."""
+    times: dict[str, list[float]] = {"before": [], "after": []}
+    for _ in range(ROUNDS):
+        for name, tree in (("before", before), ("after", CONFIGS.parent)):
+            with tempfile.TemporaryDirectory() as place:
+                flags = ["--data.source", str(folder), "--data.corpus", f"{place}/corpus"]
+                preset = str(tree.resolve() / "configs" / config)
+                begin = time.perf_counter()
+                subprocess.run(
+                    [sys.executable, "-P", "-c", *PREPARE, preset, *flags],
+                    env={**os.environ, "PYTHONPATH": str(tree.resolve())},
+                    capture_output=True, check=True,
+                )  # fmt: skip
+                times[name].append(time.perf_counter() - begin)
+    best = {name: round(min(of_tree), 2) for name, of_tree in times.items()}
+    ratio = round(best["after"] / best["before"], 2)
+    return {"name": f"seqvae prepare, {folder.name}", **best, "unit": "s", "ratio": ratio}
+
+
 def table(figures: dict[str, Any]) -> str:
     """The figures as Markdown."""
     workers, starts = figures["workers"], figures["starts"]
@@ -279,6 +302,8 @@ def main() -> None:
         figures["rows"] = [
             compared(places.before, *melodies, None),
             compared(places.before, places.songs, "melody_2bar.yaml", "beat_midi.txt"),
+            prepare_compared(places.before, *melodies),
+            prepare_compared(places.before, places.songs, "piano_4bar.yaml"),
         ]
     command = shlex.join(["python", *sys.argv])
     figures |= provenance(command, seed=0, seconds=time.monotonic() - begin)

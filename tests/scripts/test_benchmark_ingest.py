@@ -46,6 +46,28 @@ def test_the_other_checkout_is_not_this_one(
     assert 0 < row["sequences_after"] != 4 * 99
 
 
+def test_both_checkouts_prepare_whole_collections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = tmp_path / "said"
+    for name in ("other", "this"):
+        package = tmp_path / name / "seqvae"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package / "cli.py").write_text(
+            "import sys\n\ndef main():\n"
+            f"    print({name!r}, *sys.argv[1:6:2], file=open({str(said)!r}, 'a'))\n"
+        )
+    monkeypatch.setattr(benchmark_ingest, "ROUNDS", 1)
+    monkeypatch.setattr(benchmark_ingest, "CONFIGS", tmp_path / "this" / "configs")
+    row = benchmark_ingest.prepare_compared(tmp_path / "other", tmp_path / "tunes", "waltz.yaml")
+    other, this = said.read_text().splitlines()
+    assert other.split()[:3] == ["other", "prepare", "--data.source"]
+    assert this.split()[:3] == ["this", "prepare", "--data.source"]
+    assert row["name"] == "seqvae prepare, tunes"
+    assert row["ratio"] == pytest.approx(row["after"] / row["before"], abs=0.01)
+
+
 def test_a_corpus_is_begun_twice(tmp_path: Path) -> None:
     write_tunes(tmp_path / "tunes", 4)
     figures = benchmark_ingest.starts(tmp_path / "tunes", "melody_2bar.yaml")
