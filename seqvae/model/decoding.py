@@ -22,7 +22,7 @@ from seqvae.model import cuda_graph
 from seqvae.model.config import Sampling
 from seqvae.model.given import Given, GivenStep
 from seqvae.model.noise import GumbelNoise
-from seqvae.model.threads import threads_for
+from seqvae.model.threads import limit_threads, threads_for
 from seqvae.model.watching import tell
 
 GREEDY = Sampling(temperature=0.0)
@@ -205,6 +205,25 @@ class RecordedStep:
 def decode_steps(
     decoder: Stepwise,
     z: Float[Tensor, "B Z"],
+    **settings: Any,
+) -> Iterator[Int[Tensor, "B C"]]:
+    """Yield the tokens of one step after another, with the settings of `decode`.
+
+    The last step is the one at which every row has drawn `eos_id`. Whatever is yielded of a row
+    that has ended has no meaning.
+    """
+    steps = _steps(decoder, z, **settings)
+    while True:
+        with torch.inference_mode(), threads_for(len(z)):  # callers run between the steps
+            tokens = next(steps, None)
+        if tokens is None:
+            return
+        yield tokens
+
+
+def _steps(
+    decoder: Stepwise,
+    z: Float[Tensor, "B Z"],
     *,
     num_steps: int,
     eos_id: int | None = None,
@@ -214,35 +233,34 @@ def decode_steps(
     allowed: Allowed = EVERYTHING,
     given: GivenStep | None = None,
 ) -> Iterator[Int[Tensor, "B C"]]:
-    """Yield the tokens of one step after another, until every row has drawn `eos_id`.
+    """The steps of `decode_steps`, in the inference mode and on the threads of the caller.
 
-    Whatever is yielded of a row that has ended has no meaning. `seeds` has one number per row, and
-    may be left out where the sampling is greedy.
+    At a batch of one, whatever Python does in a step is slow: the weights have taken its place in
+    the cache. So what is the same at each step is done before the first.
     """
     noise = None if seeds is None else GumbelNoise(seeds, z.device)
     draws = Draws(sampling, noise, allowed, given)
-    with torch.inference_mode():  # not as a decorator: callers run between the steps
-        codes = decoder.codes(z)
+    codes = decoder.codes(z)
     segment_length = decoder.segment_length or num_steps
     rows = torch.arange(len(z), device=z.device)
     ended = torch.zeros_like(rows, dtype=torch.bool)
     patience = 1 if z.device.type == "cpu" else GPU_PATIENCE
+    has_graphs = cuda_graph.has_graphs(z.device)
     state: Any = None
     tokens, drawn, recorded = None, rows[:, None], None
     for step in range(num_steps):
         tell(step, num_steps)
-        with torch.inference_mode(), threads_for(len(rows)):
-            draws.go_to(step)
-            if step % segment_length == 0:
-                begun = decoder.begin(codes[rows, step // segment_length])
-                state = begun if state is None else state.copy_(begun)
-            condition = None if conditions is None else conditions[rows, step]
-            if recorded is None and tokens is not None and cuda_graph.has_graphs(z.device):
-                recorded = RecordedStep(decoder, tokens, condition, state, draws)
-            if recorded is None:
-                tokens = decoder.draw(decoder.step(tokens, condition, state), draws)
-            else:
-                tokens = recorded(condition)
+        draws.go_to(step)
+        if step % segment_length == 0:
+            begun = decoder.begin(codes[rows, step // segment_length])
+            state = begun if state is None else state.copy_(begun)
+        condition = None if conditions is None else conditions[rows, step]
+        if has_graphs and recorded is None and tokens is not None:
+            recorded = RecordedStep(decoder, tokens, condition, state, draws)
+        if recorded is None:
+            tokens = decoder.draw(decoder.step(tokens, condition, state), draws)
+        else:
+            tokens = recorded(condition)
         if len(rows) < len(z):
             drawn = drawn.index_copy(0, rows, tokens)
         else:
@@ -259,6 +277,7 @@ def decode_steps(
                 rows, ended, tokens = rows[going_on], ended[going_on], tokens[going_on]
                 state, recorded = state.keep(going_on), None
                 draws.keep(going_on)
+                limit_threads(len(rows))
 
 
 def decode(
@@ -276,14 +295,16 @@ def decode(
     """Whole sequences, with their conditions as the last columns.
 
     A sequence ends with the first `eos_id` of channel 0, which its length includes, or after
-    `num_steps`.
+    `num_steps`. `seeds` has one number per row, and may be left out where the sampling is greedy.
     """
     known = None if given is None else GivenStep(given, eos_id)
-    steps = decode_steps(
+    steps = _steps(
         decoder, z, num_steps=num_steps, eos_id=eos_id, sampling=sampling, seeds=seeds,
         conditions=conditions, allowed=allowed, given=known,
     )  # fmt: skip
-    ids = torch.stack(list(steps), dim=1)
+    with torch.inference_mode(), threads_for(len(z)):
+        drawn = list(steps)
+    ids = torch.stack(drawn, dim=1)
     if conditions is not None:
         ids = torch.cat([ids, conditions[:, : ids.shape[1]]], dim=-1)
     lengths = torch.full((len(z),), ids.shape[1], device=z.device)

@@ -12,6 +12,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, softplus
 
+from seqvae.model.softmax import Logits
+
 
 class Nade(nn.Module):
     """Logits of all subsets, which are log-probabilities: they need no normalisation."""
@@ -25,11 +27,7 @@ class Nade(nn.Module):
         self.vectors = nn.Parameter(nn.init.normal_(torch.empty(num_members, nade_dim), std=0.1))
         self.weights = nn.Parameter(nn.init.normal_(torch.empty(num_members, nade_dim), std=0.1))
 
-    def output_weight(self) -> Float[Tensor, "_ H"]:
-        """What a step has at hand, as other heads do."""
-        return self.biases.weight
-
-    def logits(self, hidden: Float[Tensor, "*B H"], _: Tensor | None = None) -> Tensor:
+    def logits(self, hidden: Float[Tensor, "*B H"]) -> Tensor:
         """Log p of all subsets, (*B, V): those without member i stand before those with it."""
         units, bias = self._begin(hidden)
         units, logits = units[..., None, :], bias[..., :1] * 0.0
@@ -42,6 +40,10 @@ class Nade(nn.Module):
     def forward(self, hidden: Float[Tensor, "*B H"]) -> Tensor:
         """The same."""
         return self.logits(hidden)
+
+    def prepared(self) -> Logits:
+        """The same, as of other heads; there is nothing to be made once."""
+        return self.logits
 
     def mode(self, hidden: Float[Tensor, "B H"]) -> Int[Tensor, " B"]:
         """The subset of members that are each more likely in than out, given those before it.

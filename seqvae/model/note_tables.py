@@ -63,7 +63,7 @@ class NoteHeadTables:
         """Made of weights as they are."""
         self.heads = heads
         self.notes = NoteTables(heads.notes)
-        self.logits = [(head, head.output_weight()) for head in heads.logits]  # type: ignore[operator]  # of a list
+        self.logits = [head.prepared() for head in heads.logits]  # type: ignore[operator]  # of a list
 
     def draw(self, features: Float[Tensor, "B H"], draw: Draw) -> Int[Tensor, "B C"]:
         """Draw note after note, from low to high, until the set of every row is complete."""
@@ -75,15 +75,14 @@ class NoteHeadTables:
         slots = last.new_zeros(len(last), heads.num_slots, size)
         for slot in range(heads.num_slots):
             loop = heads.begin(from_step, below, last)
-            head, weight = self.logits[0]
-            pitch = draw(heads.rising(head.logits(loop, weight), last), slot * size)  # type: ignore[operator]  # of a list
+            pitch = draw(heads.rising(self.logits[0](loop), last), slot * size)
             goes_on = goes_on & (pitch > 0)
             if _all_done(goes_on):
                 break
             tokens = [pitch]
-            for channel, (head, weight) in enumerate(self.logits[1:], start=1):
+            for channel, logits_of in enumerate(self.logits[1:], start=1):
                 loop = heads.go_on(loop, channel - 1, tokens[-1])
-                tokens.append(draw(head.logits(loop, weight), slot * size + channel))  # type: ignore[operator]  # of a list
+                tokens.append(draw(logits_of(loop), slot * size + channel))
             last = pitch * goes_on
             slots[:, slot] = note = torch.stack(tokens, dim=1) * goes_on[:, None]
             below = below + self.notes(note) * goes_on[:, None]

@@ -3,7 +3,9 @@
 Axes: B sequences, T steps, N sequences and steps flattened, V vocabulary, H features, K components.
 """
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
@@ -12,6 +14,7 @@ from torch.nn.functional import cross_entropy, linear
 
 from seqvae.model.embedding import TokenEmbedding, members_of
 
+Logits: TypeAlias = Callable[[Tensor], Tensor]  # of features (*B, H): (*B, V)
 MAX_LOGITS = 2**21  # held at a time where no gradient is needed: 8 MiB
 
 
@@ -69,15 +72,15 @@ class Softmax(nn.Linear):
         weight: Tensor = self.members(self.weight)
         return weight
 
-    def logits(
-        self, hidden: Float[Tensor, "*B H"], weight: Float[Tensor, "V H"]
-    ) -> Float[Tensor, "*B V"]:
-        """W hidden + b, with the output weights at hand."""
-        return linear(hidden, weight, self.bias)
-
     def forward(self, hidden: Float[Tensor, "*B H"]) -> Float[Tensor, "*B V"]:
         """W hidden + b."""
-        return self.logits(hidden, self.output_weight())
+        return linear(hidden, self.output_weight(), self.bias)
+
+    def prepared(self) -> Logits:
+        """The same, with the weights of all tokens made once."""
+        # In memory they are (H, V), which is faster for few rows.
+        weight = self.output_weight().t().contiguous().t()
+        return partial(linear, weight=weight, bias=self.bias)
 
     def nll(self, hidden: Float[Tensor, "B T H"], tokens: Int[Tensor, "B T"]) -> Tensor:
         """-log p(token) at each step, in nats: (B, T)."""
@@ -106,21 +109,18 @@ class SoftmaxMixture(nn.Module):
         """Share the output weights, (V, H)."""
         self.output.tie(embedding)
 
-    def output_weight(self) -> Float[Tensor, "V H"]:
-        """The weights of all tokens, those of their members included."""
-        return self.output.output_weight()
-
     def forward(self, hidden: Float[Tensor, "*B H"]) -> Float[Tensor, "*B V"]:
         """Log sum_k pi_k softmax(W tanh(P_k hidden)): normalised, so they are logits too."""
-        return self.logits(hidden, self.output_weight())
+        return self._mixed(hidden, self.output)
 
-    def logits(
-        self, hidden: Float[Tensor, "*B H"], weight: Float[Tensor, "V H"]
-    ) -> Float[Tensor, "*B V"]:
-        """The same, with the output weights at hand."""
+    def prepared(self) -> Logits:
+        """The same, with the weights of all tokens made once."""
+        return partial(self._mixed, output=self.output.prepared())
+
+    def _mixed(self, hidden: Float[Tensor, "*B H"], output: Logits) -> Float[Tensor, "*B V"]:
         contexts = torch.tanh(self.contexts(hidden))
         contexts = torch.unflatten(contexts, -1, (self.num_softmaxes, -1))  # (*B, K, H)
-        components = in_float32(self.output.logits(contexts, weight)).log_softmax(-1)  # (*B, K, V)
+        components = in_float32(output(contexts)).log_softmax(-1)  # (*B, K, V)
         priors = in_float32(self.priors(hidden)).log_softmax(-1)  # (*B, K)
         return torch.logsumexp(components + priors[..., None], dim=-2)
 

@@ -9,6 +9,8 @@ Axes: B sequences, C channels, K conditions, V vocabulary, E embedding, L layers
 of a code, W features, P pitches, G = 4 H gates in the order input, forget, output, candidate.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -23,6 +25,10 @@ from seqvae.model.note_sets import NoteHeads, NoteSetEmbedding
 from seqvae.model.note_tables import NoteHeadTables, NoteInputTables
 
 HAS_BF16 = torch.backends.mkldnn.enabled and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+# FBGEMM multiplies float32 rows by weights in float16, and adds up in float32.
+HAS_HALF_WEIGHTS = torch.backends.quantized.engine in ("x86", "fbgemm")
+CACHE = 5 * 2**18  # bytes of weights that a core's cache holds from step to step
+MAX_HALF_ROWS = 16  # with more rows the arithmetic counts, not the way of the weights to the core
 MAX_TABLE_ROWS = 1024  # above, a product of one embedding costs less than a table of them all
 
 
@@ -78,6 +84,7 @@ class Product:
     def __init__(self, weight: Float[Tensor, "G K"], precision: torch.dtype | None) -> None:
         """Made in this precision; None is that of the weights."""
         self.precision = precision
+        self.half: Any = None
         # With weights (K, G), exact products of few rows are faster.
         self.weight = weight.t().contiguous() if precision is None else weight.to(precision)
         # On a CPU, rough products are faster with weights in the layout that oneDNN chooses.
@@ -85,10 +92,23 @@ class Product:
         if self.packed:
             self.weight = torch.ops.mkldnn._reorder_linear_weight(self.weight)
 
+    def halve(self) -> None:
+        """For few rows keep the weights in float16, too, where that holds them exactly.
+
+        Bundles in float16 have such weights. Most of a step's time is the weights' way to the core,
+        and half of the bytes take half of it.
+        """
+        weight = self.weight.t().contiguous()
+        if torch.equal(weight.half().float(), weight):
+            self.half = torch.ops.quantized.linear_prepack_fp16(weight, None)
+
     def __call__(
         self, addend: Float[Tensor, "*#B G"], x: Float[Tensor, "B K"], out: Float[Tensor, "B G"]
     ) -> None:
         """Write the sum to `out`, which may be the addend."""
+        if self.half is not None and len(x) <= MAX_HALF_ROWS:
+            torch.add(addend, torch.ops.quantized.linear_dynamic_fp16(x, self.half), out=out)
+            return
         if self.precision is None:
             torch.addmm(addend, x, self.weight, out=out)
             return
@@ -148,11 +168,8 @@ class HeadTables:
 
     def __init__(self, heads: ChannelHeads) -> None:
         """Made of weights as they are."""
-        self.logits = [
-            # Kept as (W, V) in memory, for the sake of few rows, as in `Product`.
-            (head, head.output_weight().t().contiguous().t())  # type: ignore[operator]  # of a list
-            for head in heads.logits
-        ]
+        self.logits = [head.prepared() for head in heads.logits]  # type: ignore[operator]  # of a list
+        self.modes = [head.mode if isinstance(head, Nade) else None for head in heads.logits]
         self.mixers = []
         for embedding, mixer in zip(heads.embeddings, heads.mixers, strict=True):
             weight, bias = mixer.parameters()
@@ -163,14 +180,14 @@ class HeadTables:
     def draw(self, features: Float[Tensor, "B W"], draw: Draw) -> Int[Tensor, "B C"]:
         """Draw the channels of a step in order, each given the ones before it."""
         tokens: list[Tensor] = []
-        for channel, (head, weight) in enumerate(self.logits):
+        for channel, logits_of in enumerate(self.logits):
             if channel > 0:
                 from_features, table = self.mixers[channel - 1]
                 token = table.index_select(0, tokens[-1])
                 features = features + torch.addmm(token, features, from_features.t()).tanh()
-            logits = head.logits(features, weight)  # type: ignore[operator]  # of a list
-            mode = (head.mode(features),) if isinstance(head, Nade) else ()
-            tokens.append(draw(logits, channel, *mode))
+            mode_of = self.modes[channel]
+            mode = () if mode_of is None else (mode_of(features),)
+            tokens.append(draw(logits_of(features), channel, *mode))
         return torch.stack(tokens, dim=1) if len(tokens) > 1 else tokens[0][:, None]
 
 
@@ -197,6 +214,8 @@ class Stepper:
         self.decoder = decoder
         self.segment_length = decoder.segment_length
         self.layers = [Layer(lstm, i, precision) for i, lstm in enumerate(decoder.layers)]
+        if precision is None and decoder.start.is_cpu and decoder.start.dtype == torch.float32:
+            self._halve()
         weight, embedding_dim = self.layers[0].input_weight, len(decoder.start)
         from_embedding, self.from_code = weight[:, :embedding_dim], weight[:, embedding_dim:]
         self.start = linear(decoder.start, from_embedding)
@@ -205,6 +224,13 @@ class Stepper:
             None if decoder.conditions is None else InputTables(decoder.conditions, from_embedding)
         )
         self.heads = head_tables(decoder.heads)
+        self.project = None if isinstance(decoder.project, nn.Identity) else decoder.project
+
+    def _halve(self) -> None:
+        """Keep the layers' weights in float16, too, if they are more than a core's cache holds."""
+        if HAS_HALF_WEIGHTS and sum(layer.product.weight.nbytes for layer in self.layers) > CACHE:
+            for layer in self.layers:
+                layer.product.halve()
 
     def codes(self, z: Float[Tensor, "B Z"]) -> Float[Tensor, "B U S"]:
         """The code of each segment."""
@@ -238,7 +264,9 @@ class Stepper:
         torch.add(state.from_code, inputs, out=state.gates)
         for layer in self.layers:
             layer.step(state)
-        features: Tensor = self.decoder.project(state.outputs[-1])
+        features: Tensor = state.outputs[-1]
+        if self.project is not None:
+            features = self.project(features)
         return features if state.skip is None else features + state.skip
 
     def _from_tokens(self, tokens: Int[Tensor, "B C"], state: StepState) -> Tensor:

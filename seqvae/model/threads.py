@@ -15,23 +15,28 @@ Result = TypeVar("Result")
 MANY_ROWS = 64  # for which more than one thread is worth while
 
 
-@contextmanager
-def threads_for(num_rows: int) -> Iterator[None]:
+def limit_threads(num_rows: int) -> None:
     """One thread for few rows: on a busy CPU, two that wait for each other are far slower.
 
     A user who has the CPU alone says so with OMP_WAIT_POLICY=ACTIVE, and few rows get all threads,
     too. Training is left alone: its steps are long enough.
     """
-    num_threads = torch.get_num_threads()
-    alone = os.environ.get("OMP_WAIT_POLICY", "").upper() == "ACTIVE"
-    if alone or num_rows >= MANY_ROWS or num_threads == 1 or torch.is_grad_enabled():
-        yield
+    if num_rows >= MANY_ROWS or torch.is_grad_enabled() or torch.get_num_threads() == 1:
         return
-    torch.set_num_threads(1)
+    if os.environ.get("OMP_WAIT_POLICY", "").upper() != "ACTIVE":
+        torch.set_num_threads(1)
+
+
+@contextmanager
+def threads_for(num_rows: int) -> Iterator[None]:
+    """Within the block, the threads that so many rows get."""
+    num_threads = torch.get_num_threads()
+    limit_threads(num_rows)
     try:
         yield
     finally:
-        torch.set_num_threads(num_threads)
+        if torch.get_num_threads() != num_threads:
+            torch.set_num_threads(num_threads)
 
 
 def in_parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

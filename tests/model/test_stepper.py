@@ -7,6 +7,7 @@ import torch
 from tiny import random_ids, tiny_decoder, tiny_vae
 
 from seqvae.model import stepper
+from seqvae.model.decoder import FlatDecoder
 from seqvae.model.decoding import decode
 from seqvae.model.stepper import Stepper
 
@@ -90,6 +91,49 @@ def test_a_stepper_draws_nothing_from_the_global_generator() -> None:
     before = torch.get_rng_state()
     Stepper(decoder)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def rounded_decoder() -> FlatDecoder:
+    """A decoder whose weights float16 holds exactly."""
+    decoder = tiny_decoder(decoder_layers=2)
+    with torch.no_grad():
+        for parameter in decoder.parameters():
+            parameter.copy_(parameter.half())
+    return decoder
+
+
+def halves(steps: Stepper) -> list[bool]:
+    return [layer.product.half is not None for layer in steps.layers]
+
+
+@pytest.mark.skipif(not stepper.HAS_HALF_WEIGHTS, reason="no products with weights in float16")
+@pytest.mark.parametrize("num_rows", [1, stepper.MAX_HALF_ROWS, stepper.MAX_HALF_ROWS + 1])
+@torch.no_grad()
+def test_weights_in_float16_change_nothing_but_the_last_bits(
+    num_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder = rounded_decoder()
+    plain = Stepper(decoder)
+    monkeypatch.setattr(stepper, "CACHE", 0)
+    steps = Stepper(decoder)
+    assert halves(plain) == [False, False]  # so few bytes stay in the cache
+    assert halves(steps) == [True, True]
+    if num_rows > stepper.MAX_HALF_ROWS:  # these go by the weights as they are
+        for layer in steps.layers:
+            layer.product.half = "not to be used"
+    code = decoder.codes(torch.randn(num_rows, 3))[:, 0]
+    features = [one.step(None, None, one.begin(code)) for one in (plain, steps)]
+    torch.testing.assert_close(features[1], features[0], rtol=0, atol=1e-6)
+
+
+def test_weights_that_float16_would_round_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stepper, "CACHE", 0)
+    decoder = rounded_decoder()
+    with torch.no_grad():
+        decoder.layers[1].weight_hh_l0[0, 0] = 1 + 2**-12
+    assert not halves(Stepper(decoder))[1]
+    assert halves(Stepper(decoder.double())) == [False, False]
+    assert halves(Stepper(rounded_decoder(), torch.bfloat16)) == [False, False]
 
 
 @pytest.mark.parametrize("num_rows", [1, 5])
