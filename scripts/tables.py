@@ -32,6 +32,7 @@ import benchmark_text
 import benchmark_where
 import docstring_parser
 import fuzz_pool
+import profile_decoding
 import profile_training
 import yaml
 from benchmarking import CONFIGS, ROOT, Row, markdown
@@ -232,6 +233,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "sentiment": lambda: benchmark_sentiment.table(read("sentiment.json")),
     "speed": lambda: benchmark_speed.table(read("speed.json")),
     "profile": lambda: profile_training.table(read("profile.json")),
+    "profile_decoding": lambda: profile_decoding.table(read("profile_decoding.json")),
     "ingest": lambda: benchmark_ingest.table(read("ingest.json")),
     "corpus": lambda: benchmark_corpus.table(read("corpus.json")),
     "start": lambda: benchmark_start.table(read("start.json")["rows"]),

@@ -158,6 +158,7 @@ def test_every_command_and_the_python_of_the_readmes_run(
             "benchmark_symbols",
             "benchmark_where",
             "made_logs",
+            "profile_decoding",
             "profile_training",
             "fuzz",
         )
