@@ -108,13 +108,14 @@ def table(rows: list[Row]) -> str:
 
 
 def accuracies(row: Row, name: str, name_by_channel: str) -> str:
-    """The accuracy of each voice, of the hits of a groove, of all tokens otherwise."""
+    """The accuracy of each voice, of what is struck, or else of all tokens."""
     if name not in row:
         return "-"
     channels: dict[str, float] = row.get(name_by_channel) or {}
     if set(channels) == {"melody", "bass", "drums"} or "lowest" in channels:
         return ", ".join(f"{accuracy:.3f}" for accuracy in channels.values())
-    return f"{channels.get('hits', row[name]):.3f}"
+    struck = channels.get("hits", channels.get("events", row[name]))
+    return f"{struck:.3f}"
 
 
 def loudness(row: Row) -> str:
