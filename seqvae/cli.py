@@ -240,7 +240,7 @@ def report(arguments: Sequence[str]) -> None:
 
 
 def play(arguments: Sequence[str]) -> None:
-    """Write a page on which a model of music is played, and open it in the browser."""
+    """Write a page on which a model is played, and open it in the browser."""
     parser = Parser(prog="seqvae play", description=play.__doc__)
     parser.add_argument("run", help=A_MODEL)
     parser.add_argument(

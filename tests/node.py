@@ -10,7 +10,12 @@ import pytest
 from seqvae.pages.page import FOLDER
 
 ENGINE = (
-    "tensors.js", "lstm.js", "step_vectors.js", "encoder.js", "heads.js", "noise.js", "decoder.js",
+    "tensors.js", "lstm.js", "step_vectors.js", "encoder.js", "nade.js", "heads.js", "noise.js",
+    "decoder.js",
+)  # fmt: skip
+HEARING = (
+    "tensors.js", "chords.js", "tokens.js", "keys.js", "midi_reader.js", "hearing.js", "worker.js",
+    "music_worker.js",
 )  # fmt: skip
 
 

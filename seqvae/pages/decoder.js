@@ -91,7 +91,7 @@ class Decoder {
           noise.add(logits, step, channel);
         }
         return argMax(logits);
-      });
+      }, !noise);
       yield tokens;
       if (endToken !== null && tokens[0] === endToken) return;
     }

@@ -4,7 +4,7 @@
  *   new RollEditor(grid, { onEdit })      grid: { numSteps, stepsPerQuarter, stepsPerBar, drums,
  *                                         drumPitches, voices, hasPitches, programOf(voice) }
  *     .element
- *     .setNotes(notes) .movePlayhead(steps) .showPlayhead(isPlaying)
+ *     .setNotes(notes) .setGrid(changes) .movePlayhead(steps) .showPlayhead(isPlaying)
  *
  * A click on an empty place adds a note, a double click removes one; a note is dragged to move it,
  * and its end to make it longer. Of drums a click adds or removes a hit. By key: left and right
@@ -47,6 +47,11 @@ class RollEditor {
     this.chosen = chosen && (notes.find((note) =>
       note.start === chosen.start && note.pitch === chosen.pitch) ?? null);
     this.fitRange();
+    this.draw();
+  }
+
+  setGrid(changes) {
+    Object.assign(this.grid, changes);
     this.draw();
   }
 

@@ -3,7 +3,7 @@
  *
  *   new Engine(source)               starts a worker of this source text
  *     .ask(question, data)           a promise of its answer
- *     .play(data, onBars)            onBars(notes, isLast) is called with more bars each time
+ *     .play(data, onPart)            onPart(answer) is called with more of it each time
  */
 "use strict";
 
@@ -36,9 +36,9 @@ class Engine {
   }
 
   /** Only the latest play is answered. */
-  play(data, onBars) {
+  play(data, onPart) {
     this.waiting.delete(this.playing);
-    this.playing = this.send("play", data, ({ notes, isLast }) => onBars(notes, isLast));
+    this.playing = this.send("play", data, onPart);
   }
 
   send(ask, data, take, reject = (error) => { throw error; }) {

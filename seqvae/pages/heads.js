@@ -1,9 +1,9 @@
 /*
- * Heads: the features of a step -> its tokens. Needs tensors.js and step_vectors.js.
+ * Heads: the features of a step -> its tokens. Needs tensors.js, step_vectors.js and nade.js.
  *
  *   new ChannelHeads(tensors)
  *   new NoteHeads(tensors, steps)
- *     .draw(features, draw)    an array of tokens; draw(logits, channel) chooses one
+ *     .draw(features, draw, isGreedy)    an array of tokens; draw(logits, channel) chooses one
  *
  * The channels of a step are drawn in order, each given those before it. Where a step holds a set
  * of notes, note after note is drawn, from low to high, until pitch 0 ends the set.
@@ -19,7 +19,7 @@ class ChannelHeads {
     this.tables = each(count - 1, (i) => tensors.get(`heads.embeddings.${i}.table`));
   }
 
-  draw(features, draw) {
+  draw(features, draw, isGreedy) {
     const tokens = [];
     this.logits.forEach((head, channel) => {
       if (channel > 0) {
@@ -27,7 +27,8 @@ class ChannelHeads {
         const mixed = this.mixers[channel - 1].apply(joined(features, token));
         features = features.map((value, i) => value + Math.tanh(mixed[i]));
       }
-      tokens.push(draw(head.apply(features), channel));
+      tokens.push(isGreedy && head instanceof Nade ? head.mode(features)
+        : draw(head.apply(features), channel));
     });
     return tokens;
   }
@@ -81,6 +82,7 @@ class NoteHeads {
 }
 
 function softmaxHead(tensors, name) {
+  if (tensors.has(`${name}.vectors`)) return new Nade(tensors, name);
   return tensors.has(`${name}.contexts.weight`) ? new SoftmaxMixture(tensors, name)
     : new Linear(tensors, name);
 }

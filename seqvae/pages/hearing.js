@@ -3,7 +3,7 @@
  * drums. Needs tokens.js; midi_reader.js makes the song.
  *
  *   hear(song, tokens)      the notes that the model can take, each with its voice
- *   windowsOf(song, tokens) the windows of a song, end to end: [{ bar, notes }]
+ *   windowsOf(song, tokens) the windows of a song, end to end: [{ start, bar, notes }]
  */
 "use strict";
 
@@ -14,15 +14,12 @@ const MOSTLY_CHORDS = 0.5; // of its onsets
 
 function windowsOf(song, tokens) {
   const { grid, numSteps } = tokens;
-  if (!grid.metres.includes(song.metre)) {
-    throw new Error(`its metre is ${song.metre}; this model plays ${grid.metres.join(" or ")}`);
-  }
   const notes = hear(song, tokens);
   const windows = [];
   for (let start = 0; start < Math.max(song.numSteps, 1); start += numSteps) {
     const inside = notes.filter((note) => note.start >= start && note.start < start + numSteps)
       .map((note) => ({ ...note, start: note.start - start }));
-    windows.push({ bar: start / grid.bar + 1, notes: inside });
+    windows.push({ start, bar: start / grid.bar + 1, notes: inside });
   }
   return windows;
 }

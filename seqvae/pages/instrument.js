@@ -2,7 +2,7 @@
  * What is heard, and the states that led to it. Needs nothing else; engine.js and looper.js make the
  * engine and the looper.
  *
- *   new Instrument(engine, { stepsPerBar, onNotes, onState })
+ *   new Instrument(engine, { barSteps, onNotes, onState })
  *     .set(changes, { isFinal })    a new state; one that is not final cannot be undone to
  *     .undo()
  *     .state .notes .canUndo
@@ -11,6 +11,8 @@
  * @property {Float32Array} z - the code
  * @property {?Note[]} clip - a clip of the user, which is heard as it is; null hears the code
  * @property {number} moved - semitones by which the clip was moved before it was encoded
+ * @property {number[]} chords - which share the clip equally; none where the model knows no chords
+ * @property {number} bar - which of the model's bars it has: `barSteps` says how long each is
  * @property {Object<string, number>} amounts - of each attribute, how far the code is moved along it
  * @property {number} temperature - how much chance there is in the notes
  * @property {number} seed - of that chance
@@ -23,9 +25,10 @@
 const MAX_PAST = 200;
 
 class Instrument {
-  constructor(engine, { stepsPerBar, onNotes, onState }) {
-    Object.assign(this, { engine, stepsPerBar, onNotes, onState });
+  constructor(engine, heard) {
+    Object.assign(this, { engine }, heard);
     this.notes = [];
+    this.bar = 0; // of the notes
     this.past = [];
     this.state = this.final = null;
   }
@@ -57,17 +60,18 @@ class Instrument {
 
   hear() {
     const { state } = this;
+    const before = state.bar === this.bar ? this.notes : [];
+    this.bar = state.bar;
     if (this.isClip) {
       this.hearNotes(state.clip);
       return;
     }
-    const before = this.notes;
-    const { z, amounts, temperature, seed, moved } = state;
+    const { z, amounts, temperature, seed, moved, chords, bar } = state;
     let numBars = 0;
-    this.engine.play({ z, amounts, temperature, seed, moved }, (notes, isLast) => {
+    this.engine.play({ z, amounts, temperature, seed, moved, chords, bar }, ({ notes, isLast }) => {
       if (this.state !== state) return;
       numBars += 1;
-      const later = before.filter(({ start }) => start >= numBars * this.stepsPerBar);
+      const later = before.filter(({ start }) => start >= numBars * this.barSteps[bar]);
       this.hearNotes(isLast ? notes : [...notes, ...later]);
     });
   }

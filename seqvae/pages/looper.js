@@ -3,6 +3,7 @@
  *
  *   new Looper({ numSteps, stepsPerQuarter, stepsPerBar }, { onMove, onStop, onTurn })
  *     .setNotes(notes)      from the next step on these are heard
+ *     .setGrid(grid)        the loop has another length from now on
  *     .start() .stop()
  *     .qpm .isLooping .hasMetronome .output    may change at any time
  *
@@ -35,6 +36,11 @@ class Looper {
     this.begins = Array.from({ length: this.numSteps }, () => []);
     for (const note of notes) this.begins[Math.max(Math.floor(note.start + 0.5), 0)]?.push(note);
     this.isChanged = true;
+  }
+
+  setGrid(grid) {
+    Object.assign(this, grid);
+    this.step = Math.min(this.step ?? 0, this.numSteps);
   }
 
   start() {

@@ -33,7 +33,20 @@ function readMidi(bytes, stepsPerQuarter) {
   const ends = tracks.flatMap(({ notes }) => notes.map(({ start, length }) => start + length));
   const last = ends.reduce((most, end) => Math.max(most, end), 0);
   const { qpm, metre } = song;
-  return { tracks, qpm, metre, numSteps: Math.ceil(last) };
+  const numSteps = clipLength(song, Math.ceil(last), stepsPerQuarter, stepOf);
+  return { tracks, qpm, metre, numSteps };
+}
+
+/** A file may say that it ends at a later bar line; more silence than music is a mistake. */
+function clipLength({ numTicks, metre }, last, stepsPerQuarter, stepOf) {
+  const bar = barSteps(metre, stepsPerQuarter);
+  const [length, music] = [stepOf(numTicks), Math.ceil(last / bar) * bar];
+  return length % bar === 0 && length >= music && length <= 2 * music ? length : last;
+}
+
+function barSteps(metre, stepsPerQuarter) {
+  const [beats, unit] = metre.split("/").map(Number);
+  return 4 * stepsPerQuarter * beats / unit;
 }
 
 function onGrid({ on, off, pitch, velocity, program }, { isDrum }, stepOf) {
@@ -107,6 +120,7 @@ function readTrack(chunk, song) {
     } else if (status >= 0xf0) chunk.skip(chunk.variable());
     else playEvent(chunk, status, tick, channels, open);
   }
+  song.numTicks = Math.max(song.numTicks, tick);
   for (const notes of open.values()) for (const note of notes) note.off = tick;
   for (const track of channels.values()) song.tracks.push({ ...track, name });
 }

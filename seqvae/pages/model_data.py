@@ -166,6 +166,6 @@ def _softmax(name: str, softmax: Any) -> Weights:
         parts = _linear(f"{name}.contexts", softmax.contexts)
         return parts | _linear(f"{name}.priors", softmax.priors) | _softmax(name, softmax.output)
     if isinstance(softmax, Nade):
-        raise InputError("the model has a NADE (nade_dim), which a page cannot play")
+        return {f"{name}.{kind}": weight for kind, weight in softmax.named_parameters()}
     assert isinstance(softmax, Softmax)
     return {f"{name}.weight": softmax.output_weight(), f"{name}.bias": softmax.bias}

@@ -99,7 +99,7 @@ class Pad {
 
 class MapPad extends Pad {
   constructor({ points, onMove, describe }) {
-    super({ onMove, label: "Map of the music. The arrow keys move the puck." });
+    super({ onMove, label: "Map of the codes. The arrow keys move the puck." });
     this.describe = describe;
     const range = (axis) => points.reduce(([low, high], point) =>
       [Math.min(low, point[axis]), Math.max(high, point[axis])], [Infinity, -Infinity]);

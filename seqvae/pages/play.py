@@ -1,10 +1,10 @@
 """The page of `play`: a model as an instrument, in one file that needs neither network nor Python.
 
-`play.html` has the engine, which encodes and decodes, and the instrument around it. Here stands
-what they are given. Axes: N codes, Z latent.
+`play.html` has the engine, which encodes and decodes, and the instrument around it, and
+`play_text.html` has those of text. Here stands what they are given. Axes: N codes, Z latent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +19,19 @@ from seqvae.errors import InputError
 from seqvae.inference.bundle import model_name, open_corpus
 from seqvae.inference.cards import CARD, figures_in, read_card
 from seqvae.inference.directions import Directions
-from seqvae.inference.measures import ATTRIBUTES
+from seqvae.inference.measures import measures_of
 from seqvae.inference.trained import TrainedVAE
 from seqvae.pages.clip import grid_data
 from seqvae.pages.findings import quality, warnings
 from seqvae.pages.model_data import Weights, model_data
 from seqvae.pages.page import Data, fill, plain
 from seqvae.pages.plane import principal_plane
+from seqvae.pages.token_data import music_grid, text_grid
 from seqvae.tokenizers.contract import Example
-from seqvae.tokenizers.kits import CLASS_OF, CLASSES, WRITTEN
 
-TEMPLATE = "play.html"
+TEMPLATES = {"music": "play.html", "text": "play_text.html"}
+LONGEST_NAME = 100  # characters of a line, as the name of a point
 NUM_POINTS = 400  # on the map
-SETTINGS = (  # of a tokenizer, as far as it has them
-    "num_bars", "steps_per_quarter", "min_pitch", "max_pitch", "keys", "num_velocity_bins",
-    "num_offset_bins", "encoder_sees", "max_notes",
-)  # fmt: skip
 
 
 def write_play(model: Path, out: Path) -> None:
@@ -47,13 +44,12 @@ def write_play(model: Path, out: Path) -> None:
         raise InputError(f"{out}: the instrument is a web page; give a name that ends in .html")
     require_folder(out.parent)
     vae = TrainedVAE.load(model, device="cpu")
-    if vae.tokenizer.modality == "text":
-        raise InputError(f"{model}: a model of text; the page plays music")
     if vae.model.config.latent_dim == 0:
         raise InputError(f"{model}: a language model (latent_dim 0) has no latent space to play")
     if vae.model.encoder is None:
         raise InputError(f"{model}: a model without an encoder; the page needs one")
-    write_file(out, fill(TEMPLATE, gather(vae, model_name(model))))
+    template = TEMPLATES[vae.tokenizer.modality]
+    write_file(out, fill(template, gather(vae, model_name(model))))
 
 
 def gather(vae: TrainedVAE, title: str) -> Data:
@@ -61,6 +57,7 @@ def gather(vae: TrainedVAE, title: str) -> Data:
     card = _card(vae)
     figures = figures_in(card)
     points, names = map_points(vae)
+    contents = [vae.codec.content(ids) for ids in vae.codec.tokens(points)]
     directions = _directions(vae)
     # The page draws from a mixture, whatever the prior is.
     prior = {f"prior.{name}": value for name, value in vae.mixture.parts().items()}
@@ -68,43 +65,26 @@ def gather(vae: TrainedVAE, title: str) -> Data:
     if directions is not None:
         weights |= _scores(directions.score)
     model = model_data(vae.model, weights)
-    model["grid"] = play_grid(vae.tokenizer)
     model["directions"] = directions and {"names": directions.names, "gap": plain(directions.gap)}
     tokenizer: Any = vae.tokenizer
+    if tokenizer.modality == "text":
+        model["grid"], grid = text_grid(tokenizer), {}
+        names = [str(text)[:LONGEST_NAME] for text in contents]  # a line is its own name
+    else:
+        model["grid"], grid = music_grid(tokenizer), grid_data(tokenizer)
     return {
         "title": title,
         "kind": tokenizer.kind,
-        "grid": grid_data(tokenizer) | {"metre": next(iter(tokenizer.bar_numbers))},
-        "quality": quality(figures, "music"),
+        "grid": grid,
+        "quality": quality(figures, tokenizer.modality),
         "warnings": warnings(figures),
         "licence": _licence(card),
         "map": {
             "points": plain(principal_plane(points).place(points)),
             "names": names,
-            "attributes": _attributes(vae, points),
+            "attributes": _attributes(vae, contents),
         },
         "model": model,
-    }
-
-
-def play_grid(tokenizer: Any) -> Data:
-    """What the engine must know to make tokens of notes, and notes of tokens."""
-    numbers = tokenizer.bar_numbers
-    fields: dict[str, Any] = {
-        name: getattr(tokenizer, name) for name in SETTINGS if hasattr(tokenizer, name)
-    }
-    return fields | {
-        "kind": tokenizer.kind,
-        "bar": tokenizer.model_bars[0],
-        "model_bar": tokenizer.steps_per_bar,
-        "metres": [metre for metre, number in numbers.items() if number == 0],
-        "num_conditions": len(tokenizer.condition_sizes),
-        "num_voices": getattr(tokenizer, "num_voices", 1),
-        "slot_size": tokenizer.steps.slot_size,
-        "has_programs": bool(getattr(tokenizer, "programs", False)),
-        "classes": [*CLASSES],
-        "written": WRITTEN.tolist(),
-        "class_of": CLASS_OF.tolist(),
     }
 
 
@@ -148,11 +128,11 @@ def _sources(corpus: Corpus) -> list[str]:
     return names if len(names) == len(corpus.splits["valid"]) else []
 
 
-def _attributes(vae: TrainedVAE, points: Float[Tensor, "N Z"]) -> list[Data]:
+def _attributes(vae: TrainedVAE, contents: Sequence[Any]) -> list[Data]:
     """What points decode to, measured: the attributes that vary."""
-    pieces = [vae.codec.content(ids) for ids in vae.codec.tokens(points)]
     measured = {
-        name: [measure(piece) for piece in pieces] for name, measure in ATTRIBUTES["music"].items()
+        name: [measure(content) for content in contents]
+        for name, measure in measures_of(vae.tokenizer).items()
     }
     return [
         {"name": name, "values": plain(values)}

@@ -1,12 +1,14 @@
 /*
- * Notes of a window <-> tokens, as the tokenizers of Python make them. Needs nothing else; clip.js
+ * Notes of a window <-> tokens, as the tokenizers of Python make them. Needs chords.js; clip.js
  * describes a note, which here has the number of its voice, too.
  *
- *   tokensFor(grid)       the representation of a kind, from the settings that Python writes
- *     .notes(ids)         the notes of a window, or of the first steps of one
- *     .ids(notes)         the tokens of a window, one array a step
- *     .program(voice)     what a new note of a voice is played by
- *     .voices             names of the voices
+ *   tokensFor(grid, number)    the representation of a kind, from the settings that Python writes,
+ *                              for one of the model's bars
+ *     .notes(ids)              the notes of a window, or of the first steps of one
+ *     .ids(notes, chords)      the tokens of a window, one array a step, with its conditions
+ *     .conditions(chords)      the conditions alone: the chord of each step, and which bar it is
+ *     .program(voice)          what a new note of a voice is played by
+ *     .voices                  names of the voices
  */
 "use strict";
 
@@ -17,11 +19,11 @@ const DEFAULT_VELOCITY = 80;
 const TAPPED = 3; // the open hi-hat, on which models of taps are played
 const LOUDEST = 127;
 
-function tokensFor(grid) {
+function tokensFor(grid, number) {
   return new {
     melody: LineTokens, trio: TrioTokens, voices: LineTokens, drums: KitTokens,
     groove: GrooveTokens, polyphony: NoteSetTokens,
-  }[grid.kind](grid);
+  }[grid.kind]({ ...grid, number, bar: grid.bars[number], metres: grid.metres[number] });
 }
 
 class Tokens {
@@ -38,14 +40,23 @@ class Tokens {
     return ids.filter((_, step) => step % modelBar < bar);
   }
 
-  /** The other way round: rows of silence fill up the bars; conditions are 0. */
-  filled(rows) {
-    const { bar, model_bar: modelBar, num_bars: numBars, num_conditions: num } = this.grid;
-    const none = new Array(num).fill(0);
-    return Array.from({ length: numBars * modelBar }, (_, step) => {
+  get numModelSteps() { return this.grid.num_bars * this.grid.model_bar; }
+
+  conditions(chords) {
+    const { reads_chords: readsChords, bars, number } = this.grid;
+    const which = bars.length > 1 ? [number] : [];
+    return spread(chords, this.numModelSteps).map((chord) =>
+      (readsChords ? [chord, ...which] : which));
+  }
+
+  /** Rows of silence fill up the bars. */
+  ids(notes, chords = []) {
+    const { bar, model_bar: modelBar } = this.grid;
+    const rows = this.sequence(notes);
+    return this.conditions(chords).map((conditions, step) => {
       const place = Math.floor(step / modelBar) * bar + step % modelBar;
       const row = step % modelBar < bar ? rows[place] : rows[0].map(() => 0);
-      return [...row, ...none];
+      return [...row, ...conditions];
     });
   }
 
@@ -85,11 +96,11 @@ class LineTokens extends Tokens {
         this.velocities(rows, voice))));
   }
 
-  ids(notes) {
+  sequence(notes) {
     const lines = this.voices.map((_, voice) =>
       lineEvents(notes.filter((note) => note.voice === voice), this.numSteps, this.grid,
         voice === 0 && this.voices.length > 1));
-    return this.filled(this.played(lines));
+    return this.played(lines);
   }
 }
 
@@ -110,11 +121,11 @@ class TrioTokens extends Tokens {
     return inOrder([...lines, ...kit]);
   }
 
-  ids(notes) {
+  sequence(notes) {
     const of = (voice) => notes.filter((note) => note.voice === voice);
     const [melody, bass] = [0, 1].map((voice) =>
       lineEvents(of(voice), this.numSteps, this.grid, voice === 1));
-    return this.filled(this.played([melody, bass, kitHits(of(2), this.numSteps, this.grid)]));
+    return this.played([melody, bass, kitHits(of(2), this.numSteps, this.grid)]);
   }
 }
 
@@ -125,9 +136,9 @@ class KitTokens extends Tokens {
     return inOrder(kitNotes(this.sounding(ids).map(([set]) => set), this.grid, 0));
   }
 
-  ids(notes) {
+  sequence(notes) {
     const { tokens } = kitHits(notes, this.numSteps, this.grid);
-    return this.filled(this.rows((step) => [tokens[step]]));
+    return this.rows((step) => [tokens[step]]);
   }
 }
 
@@ -148,7 +159,7 @@ class GrooveTokens extends KitTokens {
     }));
   }
 
-  ids(notes) {
+  sequence(notes) {
     const { num_velocity_bins: numVelocities, num_offset_bins: numOffsets } = this.grid;
     const count = this.grid.classes.length;
     const rows = this.rows(() => new Array(1 + 2 * count).fill(0));
@@ -161,7 +172,7 @@ class GrooveTokens extends KitTokens {
       rows[step][1 + which] = velocityToken(note.velocity, numVelocities);
       rows[step][1 + count + which] = 1 + Math.min(Math.max(bin, 0), numOffsets - 1);
     }
-    return this.filled(rows);
+    return rows;
   }
 
   /** What the encoder reads: a model may not see velocity and timing, nor which drum. */
@@ -200,7 +211,7 @@ class NoteSetTokens extends Tokens {
     return withoutOverlaps(notes);
   }
 
-  ids(notes) {
+  sequence(notes) {
     const { slot_size: size, num_velocity_bins: numBins, has_programs: hasPrograms } = this.grid;
     const rows = this.rows(() => new Array(this.grid.max_notes * size).fill(0));
     const byStep = this.rows(() => []);
@@ -213,7 +224,7 @@ class NoteSetTokens extends Tokens {
         tokens.forEach((token, i) => { rows[step][slot * size + i] = token; });
       });
     });
-    return this.filled(rows);
+    return rows;
   }
 }
 

@@ -60,12 +60,16 @@ class SymbolTokenizer(TextTokenizer):
         """One channel of symbols."""
         return (1 + len(self.alphabet),)
 
+    @property
+    def expression(self) -> str:
+        """The pattern as a regular expression."""
+        return PATTERNS.get(self.pattern, self.pattern)
+
     @cached_property
     def _cut(self) -> re.Pattern[str]:
         """The expression whose matches are the symbols; its second half takes what is left."""
-        pattern = PATTERNS.get(self.pattern, self.pattern)
         try:
-            return re.compile(rf"(?:{pattern})|[\s\S]")
+            return re.compile(rf"(?:{self.expression})|[\s\S]")
         except re.error as error:
             raise InputError(
                 f"symbols: pattern is {shown(self.pattern)}, which is neither characters nor "

@@ -69,6 +69,14 @@ class SubwordTokenizer(TextTokenizer):
         processor.LoadFromSerializedProto(self.proto)
         return processor
 
+    def pieces(self) -> list[tuple[str, float]]:
+        """Each subword by its token, with its log-probability: what another program needs."""
+        processor = self._processor
+        return [
+            (processor.IdToPiece(token), processor.GetScore(token))
+            for token in range(self.vocab_size)
+        ]
+
     def train(self, lines: Iterable[str]) -> "SubwordTokenizer":
         """The same settings with a model trained on these lines, or on a sample of them.
 

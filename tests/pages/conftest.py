@@ -5,13 +5,13 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tiny import randomised
+from tiny import randomised, tiny_vae
 from torch import nn
 from trained import Trained, band, train_tiny
 
@@ -19,13 +19,16 @@ import seqvae
 from seqvae.inference import trained as generation
 from seqvae.inference.attributes import Movement
 from seqvae.inference.codec import Codec
+from seqvae.inference.mixture import Mixture
 from seqvae.inference.trained import TrainedVAE
+from seqvae.model.config import Steps
 from seqvae.model.embedding import Members
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.midi import to_pretty_midi
 from seqvae.pages.page import fill
-from seqvae.pages.play import TEMPLATE, gather
+from seqvae.pages.play import TEMPLATES, gather
 from seqvae.pages.report import write_report
+from seqvae.tokenizers.melody import MelodyTokenizer
 
 EVIL = "</script><script>document.title = 'evil'</script><img src=x onerror=\"alert(1)\"><!--"
 DATA = re.compile(r'<script type="application/json" id="data">(.*?)</script>', re.DOTALL)
@@ -129,7 +132,19 @@ def melody_instrument(melodies: Trained, tmp_path_factory: pytest.TempPathFactor
     vae = seqvae.load(melodies.run)
     as_shipped(randomised(vae.model, std=0.7))
     file = tmp_path_factory.mktemp("instrument") / "play.html"
-    file.write_text(fill(TEMPLATE, gather(vae, "tiny")))
+    file.write_text(fill(TEMPLATES["music"], gather(vae, "tiny")))
+    return Instrument(file, vae)
+
+
+@pytest.fixture(scope="session")
+def waltz_instrument(tmp_path_factory: pytest.TempPathFactory) -> Instrument:
+    """A model that plays over chords, in two metres."""
+    tokenizer = MelodyTokenizer(num_bars=2, metres=("4/4", "3/4"), chords=True)
+    steps = {field.name: getattr(tokenizer.steps, field.name) for field in fields(Steps)}
+    model = as_shipped(tiny_vae(std=0.7, latent_dim=4, **steps))
+    vae = TrainedVAE(Codec(model, tokenizer), prior=Mixture.standard(4))
+    file = tmp_path_factory.mktemp("waltz") / "play.html"
+    file.write_text(fill(TEMPLATES["music"], gather(vae, "waltz")))
     return Instrument(file, vae)
 
 

@@ -202,6 +202,46 @@ def test_a_wav_holds_the_clip(tab: Any) -> None:
     assert loudest > 1000
 
 
+def test_chords_and_metres_can_be_chosen(
+    waltz_instrument: Instrument, show: Any, tmp_path: Path
+) -> None:
+    tab = show(waltz_instrument)
+    until(tab, "instrument.notes.length > 0")
+
+    def matches_python(chords: str, metre: str) -> None:
+        z = tab.evaluate("[[...instrument.state.z]]")
+        (clip,) = waltz_instrument.vae.decode(z, chords=chords, metre=metre)
+        notes = [
+            [int(n["start"]), int(n["end"] - n["start"]), int(n["pitch"])]
+            for n in read_midi(clip, 4).notes
+        ]
+        until(tab, f"{NOTES} === '{str(notes).replace(' ', '')}'")
+
+    field = tab.get_by_label("Chords")
+    assert field.input_value() == "C Am F G"
+    matches_python("C Am F G", "4/4")
+    before = heard(tab)
+    field.fill("Bb | F#dim")
+    field.press("Enter")
+    until(tab, "instrument.state.chords.length === 2")
+    matches_python("Bb F#dim", "4/4")
+    tab.get_by_label("Metre").select_option("3/4")
+    until(tab, "instrument.state.bar === 1 && looper.numSteps === 24")
+    matches_python("Bb F#dim", "3/4")
+    field.fill("C H")
+    field.press("Enter")
+    until(tab, "said.textContent.includes('H')")
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Save MIDI").click()
+    download.value.save_as(tmp_path / "clip.mid")
+    saved = read_midi(tmp_path / "clip.mid", 4)
+    assert (str(saved.metres[0]), saved.end_step) == ("3/4", 24)
+    for _ in range(2):
+        tab.get_by_role("button", name="Undo").click()
+    until(tab, f"{NOTES} === '{str(before).replace(' ', '')}'")
+    assert tab.evaluate("looper.numSteps") == 32
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone(scheme: str, melody_instrument: Instrument, show: Any) -> None:
     size = {"width": 360, "height": 740}

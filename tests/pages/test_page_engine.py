@@ -1,13 +1,14 @@
 """The engine of `play` in Node, against the model in Python."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from conftest import as_shipped
-from node import ENGINE, in_node
+from node import ENGINE, HEARING, in_node
 from tiny import random_ids, tiny_vae
 from trained import Trained, band, choir
 
@@ -17,11 +18,13 @@ from seqvae.model.config import Sampling
 from seqvae.model.latent import weighted
 from seqvae.model.noise import row_seeds
 from seqvae.model.vae import SequenceVAE
+from seqvae.music.chord_names import parse_chords
 from seqvae.music.midi import read_midi, to_pretty_midi
-from seqvae.music.notes import Piece
+from seqvae.music.notes import Piece, parse_metre
 from seqvae.pages.model_data import model_data, packed
 from seqvae.pages.page import FOLDER
-from seqvae.pages.play import _scores, play_grid
+from seqvae.pages.play import _scores
+from seqvae.pages.token_data import music_grid
 from seqvae.tokenizers import TOKENIZERS
 from seqvae.tokenizers.contract import Example, MusicTokenizer
 
@@ -41,6 +44,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "wired": {"z_wiring": ("output",), "encoder_pooling": "max", "bn_gamma": 0.6},
     "tied": {"tied_embeddings": True, "num_softmaxes": 3, "vocab_sizes": (11,), "eos_id": 1},
     "over chords": {"condition_sizes": (4, 2)},
+    "NADE": {"vocab_sizes": (4, 8), "num_members": (0, 3), "nade_dim": 5},
     "notes": NOTES,
     "notes of several instruments": {
         **NOTES, "unison": True, "decoder": "hierarchical", "segment_length": 3, "latent_dim": 4,
@@ -175,11 +179,28 @@ def test_blends_and_samples_are_those_of_python() -> None:
 FIELDS = ("start", "end", "pitch", "velocity", "is_drum")
 
 
-def piece_of(kind: str) -> Piece:
+LOUD = {"num_velocity_bins": 32}
+WALTZ = {"metres": ("4/4", "3/4"), "chords": True}
+HEARD: dict[str, tuple[str, dict[str, Any]]] = {
+    **{kind: (kind, {}) for kind, cls in TOKENIZERS.items() if issubclass(cls, MusicTokenizer)},
+    **{f"loud {kind}": (kind, LOUD) for kind in ("melody", "trio", "voices", "polyphony")},
+    "melody over chords": ("melody", {"chords": True, "keys": "normalised"}),
+    "melody in three": ("melody", WALTZ),
+    "trio in three": ("trio", WALTZ),
+    "notes in three": ("polyphony", WALTZ),
+}
+
+
+def piece_of(kind: str, name: str) -> Piece:
     """A piece whose notes are struck as it happens."""
     piece = choir(3) if kind == "voices" else band(3)
     piece.notes["velocity"] = np.random.default_rng(3).integers(1, 128, len(piece.notes))
-    return piece
+    return replace(piece, metres=(parse_metre("3/4"),)) if "three" in name else piece
+
+
+def seen_by_the_encoder(tokenizer: Any, example: Example) -> Any:
+    seen = tokenizer.encoder_input(example.ids[None])
+    return (example.ids if seen is None else seen[0]).tolist()
 
 
 def rows_of(notes: Any) -> list[tuple[float, ...]]:
@@ -191,51 +212,40 @@ def rows_of(notes: Any) -> list[tuple[float, ...]]:
     )  # fmt: skip
 
 
-MUSIC = {kind: cls for kind, cls in TOKENIZERS.items() if issubclass(cls, MusicTokenizer)}
-KINDS = [*MUSIC, *(f"loud {kind}" for kind in ("melody", "trio", "voices", "polyphony"))]
-
-
-def tokenizer_of(kind: str) -> Any:
-    """That of a kind; of a loud one it keeps loudness."""
-    loud = {"num_velocity_bins": 32} if kind.startswith("loud ") else {}
-    return MUSIC[kind.removeprefix("loud ")](num_bars=2, **loud)
-
-
 @pytest.fixture(scope="module")
 def heard(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """For each kind, the windows of a file in Python, and in the engine."""
     folder = tmp_path_factory.mktemp("heard")
     given, expected = [], {}
-    for kind in KINDS:
-        tokenizer: Any = tokenizer_of(kind)
-        file = folder / f"{kind}.mid"
-        to_pretty_midi(piece_of(tokenizer.kind)).write(str(file))
+    for name, (kind, settings) in HEARD.items():
+        tokenizer: Any = TOKENIZERS[kind](num_bars=2, **settings)
+        file = folder / f"{name}.mid"
+        to_pretty_midi(piece_of(kind, name)).write(str(file))
         examples = tokenizer.encode(read_midi(file, tokenizer.steps_per_quarter))
-        expected[kind] = (tokenizer, examples)
-        given.append({"grid": play_grid(tokenizer), "bytes": [*file.read_bytes()]})
+        expected[name] = (tokenizer, examples)
+        given.append({"grid": music_grid(tokenizer), "bytes": [*file.read_bytes()]})
     answers = in_node(
-        ("tensors.js", "tokens.js", "keys.js", "midi_reader.js", "hearing.js", "worker.js"),
+        HEARING,
         """return given.map(({ grid, bytes }) => {
-          engine.tokens = tokensFor(grid);
+          Object.assign(engine, represent({ grid }));
           const file = read({ bytes });
           engine.encoder = { mean: (ids) => ids };
-          const heard = file.windows.map(({ notes }) => encode({ notes, moved: file.moved }));
-          const ids = file.windows.map(({ notes }) =>
-            engine.tokens.ids(transposed(notes, file.moved)));
-          return { ...file, heard, ids };
+          const heard = file.windows.map((window) => encode({ ...file, ...window, bar: file.bar }));
+          return { ...file, heard, ids: heard.map(({ z }) => z) };
         });""",
         given,
     )
     return {kind: (*expected[kind], answer) for kind, answer in zip(expected, answers, strict=True)}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_file_becomes_the_tokens_and_notes_of_python(heard: dict[str, Any], kind: str) -> None:
-    tokenizer, examples, answer = heard[kind]
+@pytest.mark.parametrize("name", HEARD)
+def test_a_file_becomes_the_tokens_and_notes_of_python(heard: dict[str, Any], name: str) -> None:
+    tokenizer, examples, answer = heard[name]
     assert answer["qpm"] == pytest.approx(90, rel=1e-4)
-    assert answer["ids"] == [example.ids.tolist() for example in examples]
+    assert answer["ids"] == [seen_by_the_encoder(tokenizer, example) for example in examples]
     assert len({example.moved for example in examples} | {answer["moved"]}) == 1
-    assert [window["bar"] for window in answer["windows"]] == [1, 3]
+    bars = [window["bar"] for window in answer["windows"]]
+    assert bars == [1 + 2 * number for number in range(len(examples))]
     for example, found in zip(examples, answer["heard"], strict=True):
         notes = [
             (round(n["start"], 4), n["length"], n["pitch"], n["velocity"], n["drum"] is not None)
@@ -249,15 +259,34 @@ def test_a_file_becomes_the_tokens_and_notes_of_python(heard: dict[str, Any], ki
         assert sorted(notes) == sorted(expected)
 
 
+def test_names_of_chords_are_those_of_python() -> None:
+    names = (
+        "C Am F#dim Bbaug Gsus4 D7 Em7/B C:maj N Cmaj7 Cm7b5 A-7 Eb+ Gsus2 D7sus4 F#m7 Bo CM7 "
+        "Abmaj9 Cmin Dadd9 E7#9 G/B C6 Am6 Fm(maj7) C7#5 Bhdim C#:min Cb Ddim7 Am7b5"
+    )
+    chords, told, wrong = in_node(
+        ("chord_names.js",),
+        """const parse = (text) => {
+          try { return parseChords(text); } catch (error) { return error.message; }
+        };
+        return [parse(given), chordNames([1, 1, 22, 22, 0, 0, 53, 53]), parse("C Hm")];""",
+        names,
+    )
+    assert chords == parse_chords(names)
+    assert told == "C Am N Esus4"
+    assert "Hm" in wrong
+    assert "is not a chord" in wrong
+
+
 def test_notes_of_the_first_steps_are_those_of_the_whole(melodies: Trained) -> None:
     """Bars can be played while later ones are decoded."""
     tokenizer = melodies.vae.tokenizer
     ids = melodies.corpus.splits["train"][0]
     first, whole = in_node(
-        ("tokens.js",),
-        """const tokens = tokensFor(given.grid);
+        ("chords.js", "tokens.js"),
+        """const tokens = tokensFor(given.grid, 0);
         return [tokens.notes(given.ids.slice(0, 16)), tokens.notes(given.ids)];""",
-        {"grid": play_grid(tokenizer), "ids": ids.tolist()},
+        {"grid": music_grid(tokenizer), "ids": ids.tolist()},
     )
     early = [note for note in whole if note["start"] < 16]
     assert [(n["start"], n["pitch"]) for n in first] == [(n["start"], n["pitch"]) for n in early]
@@ -280,10 +309,10 @@ def test_what_cannot_be_read_is_said_in_a_line(
     melodies: Trained, data: bytes, message: str
 ) -> None:
     said = in_node(
-        ("tensors.js", "tokens.js", "keys.js", "midi_reader.js", "hearing.js", "worker.js"),
-        """engine.tokens = tokensFor(given.grid);
+        HEARING,
+        """Object.assign(engine, represent(given));
         try { read({ bytes: given.bytes }); } catch (error) { return error.message; }""",
-        {"grid": play_grid(melodies.vae.tokenizer), "bytes": [*data]},
+        {"grid": music_grid(melodies.vae.tokenizer), "bytes": [*data]},
     )
     assert message in said
 
@@ -293,4 +322,4 @@ def test_the_page_has_the_engine_in_the_order_of_its_files() -> None:
     text = template.partition('id="engine">')[2].partition("</script>")[0]
     names = re.findall(r"\{\{(\w+\.js)\}\}", text)
     assert tuple(names[: len(ENGINE)]) == ENGINE
-    assert names[-1] == "worker.js"
+    assert names[-2:] == ["worker.js", "music_worker.js"]
