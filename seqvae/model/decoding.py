@@ -145,7 +145,7 @@ class Draws:
     def _drawn(
         self, logits: Float[Tensor, "B V"], channel: int, mode: Int[Tensor, " B"] | None
     ) -> Int[Tensor, " B"]:
-        if mode is not None and self.noise is None:
+        if mode is not None and self.sampling.temperature == 0:
             return mode
         if (allowed := self.allowed.get(channel)) is not None:
             logits = logits.masked_fill(~allowed, -torch.inf)

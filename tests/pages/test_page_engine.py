@@ -44,7 +44,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "wired": {"z_wiring": ("output",), "encoder_pooling": "max", "bn_gamma": 0.6},
     "tied": {"tied_embeddings": True, "num_softmaxes": 3, "vocab_sizes": (11,), "eos_id": 1},
     "over chords": {"condition_sizes": (4, 2)},
-    "NADE": {"vocab_sizes": (4, 8), "num_members": (0, 3), "nade_dim": 5},
+    "NADE": {"vocab_sizes": (4, 64), "num_members": (0, 6), "nade_dim": 5, "std": 0.9},
     "notes": NOTES,
     "notes of several instruments": {
         **NOTES, "unison": True, "decoder": "hierarchical", "segment_length": 3, "latent_dim": 4,

@@ -58,6 +58,17 @@ def test_text_becomes_the_tokens_of_python_and_back(name: str) -> None:
     assert "too long" in too_long
 
 
+def test_the_likeliest_subwords_are_taken_and_not_the_longest() -> None:
+    pieces = {"<unk>": 0, "</s>": 0, "\u2581": -1, "a": -5, "bc": -5, "ab": -1, "c": -1}
+    grid = {"kind": "text", "pieces": [*pieces], "scores": [*pieces.values()], "unknown": 0}
+    found = in_node(
+        ("text_tokens.js",),
+        """return textTokensFor(given).ids("abc");""",
+        grid | {"eos": 1, "max_steps": 9},
+    )
+    assert found == [[2], [5], [6], [1]]
+
+
 def test_a_symbol_outside_the_alphabet_is_named() -> None:
     tokenizer = SymbolTokenizer().train(["abc"])
     said = in_node(
