@@ -102,6 +102,7 @@ def test_what_is_exported_is_the_same_function(kind: str, tmp_path: Path) -> Non
     [
         (TrioTokenizer(), {}, "a model of trio; only melody and drums"),
         (MelodyTokenizer(metres=("4/4", "3/4")), {}, "bars of one length"),
+        (MelodyTokenizer(num_velocity_bins=8), {}, "num_velocity_bins is 8.*no loudness"),
         (MelodyTokenizer(), {"encoder_layers": 2}, "model.encoder_layers is 2.*has 1"),
         (MelodyTokenizer(), {"z_wiring": ("state",)}, "z_wiring.*has state, input"),
         (MelodyTokenizer(), {"latent_dim": 0}, "a language model"),

@@ -52,7 +52,7 @@ def _spec(tokenizer: AnyTokenizer) -> dict[str, Any]:
         if tokenizer.num_velocity_bins:
             raise InputError(
                 f"num_velocity_bins is {tokenizer.num_velocity_bins}; magenta.js knows no loudness "
-                "of melodies"
+                "of melodies: train one with 0"
             )
         args |= {"minPitch": tokenizer.min_pitch, "maxPitch": tokenizer.max_pitch}
         return {"type": "MusicVAE", "dataConverter": {"type": "MelodyConverter", "args": args}}
