@@ -35,7 +35,7 @@ from seqvae.inference.bundle import load_bundle, save_weights
 from seqvae.inference.directions import WEIGHTS
 from seqvae.inference.evaluation import Evaluation
 from seqvae.inference.mixture import Mixture
-from seqvae.inference.prior import load_prior, save_prior
+from seqvae.inference.prior import as_mixture, load_prior, save_prior
 from seqvae.tokenizers import save_tokenizer
 
 ROOT = Path(__file__).parents[2]
@@ -132,7 +132,7 @@ def part_of(name: str) -> str:
 def round_weights(trained: Path, bundle: Path, recipe: Recipe) -> None:
     """Copy a bundle with weights and prior in float16, and without the paths of this machine.
 
-    Of a mixture, the prior keeps as many of its heaviest components as the recipe says, or all.
+    A recipe may say how many components the prior has: they are the heaviest ones of a mixture.
     """
     model, tokenizer = load_bundle(trained)
     settings = json.loads((trained / "config.json").read_text(encoding="utf-8"))["training"]
@@ -142,11 +142,12 @@ def round_weights(trained: Path, bundle: Path, recipe: Recipe) -> None:
     save_weights(bundle, model.half(), settings)
     save_tokenizer(tokenizer, bundle)
     prior = load_prior(trained, model.config.latent_dim)
-    if isinstance(prior, Mixture):
-        kept = prior.weights.argsort(descending=True)[: recipe.get("components")]
-        weights = prior.weights[kept] / prior.weights[kept].sum()
-        prior = Mixture(weights, prior.means[kept], prior.scales[kept])
     assert prior is not None
+    if "components" in recipe:
+        mixture = as_mixture(prior)
+        kept = mixture.weights.argsort(descending=True)[: recipe["components"]]
+        weights = mixture.weights[kept] / mixture.weights[kept].sum()
+        prior = Mixture(weights, mixture.means[kept], mixture.scales[kept])
     save_prior(prior, bundle, torch.float16)
 
 

@@ -1,12 +1,13 @@
 """Drums as they are written, with the loudness and the timing of a model.
 
 The hits of a file are given to a groove model, which draws how hard and how early or late each is
-struck. Its notes then move towards that, and nothing else of the file changes: no note is added or
-lost, of whatever drum (`music.midi.rewriting`). Two notes of a class at one step keep their
-distance. A drum outside the nine classes is as loud as before, and moves in time with the hits of
-its step.
+struck. At a temperature of 0 it is the mean of several draws: the most probable loudness of every
+hit is further off, because a hit is either soft or hard and what follows builds on it. The notes
+then move towards that, and nothing else of the file changes: no note is added or lost, of whatever
+drum (`music.midi.rewriting`). Two notes of a class at one step keep their distance. A drum outside
+the nine classes is as loud as before, and moves in time with the hits of its step.
 
-Axes: N notes of the file, M of them that are drums, B windows, T steps, C channels.
+Axes: N notes of the file, M of them that are drums, D draws, B windows, T steps, C channels.
 """
 
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ from seqvae.tokenizers.kits import BITS, drum_classes
 from seqvae.tokenizers.tracks import with_tracks
 
 NO_NOTES = make_notes([], [], [])
+NUM_MEAN = 16  # draws of which a temperature of 0 takes the mean
 
 
 def humanised(
@@ -98,10 +100,14 @@ def _played(
     windows: list[Example],
     how: Humanise,
     generator: torch.Generator,
-) -> Int[np.ndarray, "B T C"]:
+) -> Int[np.ndarray, "D B T C"]:
     """The tokens of windows with their hits given, and loudness and timing drawn."""
+    draws, temperature = 1, how.temperature
+    if temperature == 0:
+        draws, temperature, generator = NUM_MEAN, 1.0, codec.generator(0)
+    sampling = Sampling(temperature=temperature, top_k=how.top_k, top_p=how.top_p)
+    windows = [*windows] * draws
     z = codec.posterior(windows).mean
-    sampling = Sampling(temperature=how.temperature, top_k=how.top_k, top_p=how.top_p)
     ids = torch.from_numpy(np.stack([window.ids for window in windows])).to(codec.device)
     num_channels = len(tokenizer.vocab_sizes)
     hits, conditions = ids[..., 0], ids[..., num_channels:]
@@ -109,7 +115,8 @@ def _played(
     where = torch.cat([torch.ones_like(silent[..., :1]), silent, silent], dim=-1)
     given = torch.where(where, ids[..., :num_channels], 0)
     drawn = codec.around(Given(given, where), z, sampling, generator, [*conditions.cpu().numpy()])
-    return np.concatenate([sequences.ids.cpu().numpy() for sequences in drawn])
+    tokens = np.concatenate([sequences.ids.cpu().numpy() for sequences in drawn])
+    return tokens.reshape(draws, -1, *tokens.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +132,7 @@ class Targets:
 def _targets(
     tokenizer: GrooveTokenizer,
     windows: list[Example],
-    played: Int[np.ndarray, "B T C"],
+    played: Int[np.ndarray, "D B T C"],
     original: Original,
     classes: NDArray[np.int64],
 ) -> Targets:
@@ -140,14 +147,15 @@ def _targets(
     loudest = np.zeros(hits.shape[1], np.int64)
     loudest[hit.ravel()] = heard  # of several the last stays
     leads = loudest[hit.ravel()]
-    tokens = played[window[heard], row[heard]]
-    bins = tokens[:, VELOCITY_CHANNELS][np.arange(len(heard)), classes[heard]]
-    places = tokens[:, OFFSET_CHANNELS][np.arange(len(heard)), classes[heard]]
+    tokens = played[:, window[heard], row[heard]]  # (D, M, C)
+    bins = tokens[..., VELOCITY_CHANNELS][:, np.arange(len(heard)), classes[heard]]
+    places = tokens[..., OFFSET_CHANNELS][:, np.arange(len(heard)), classes[heard]]
     loudness = bin_velocities(bins - 1, tokenizer.num_velocity_bins)
     offset = (places - 0.5) / tokenizer.num_offset_bins - 0.5
     # A model may draw silence for a class that it was given: then the hit stays as it is.
-    velocity[heard] = np.where(bins > 0, loudness - song.notes["velocity"][leads], 0)
-    late[heard] = np.where(places > 0, steps[heard] + offset - position[leads], 0)
+    louder = np.where(bins > 0, loudness - song.notes["velocity"][leads], 0)
+    velocity[heard] = louder.mean(axis=0)
+    late[heard] = np.where(places > 0, steps[heard] + offset - position[leads], 0).mean(axis=0)
     for number in np.flatnonzero((window >= 0) & (classes == -1)).tolist():
         beside = heard[steps[heard] == steps[number]]
         late[number] = late[beside].mean() if len(beside) else 0.0

@@ -122,7 +122,7 @@ def test_a_share_of_the_way(tmp_path: Path) -> None:
 def test_what_is_written_is_what_the_model_plays(tmp_path: Path) -> None:
     """All of the way, hits are within the step of the grid, at the middles of bins."""
     vae, file = model(), write(tmp_path / "a.mid", PATTERN)
-    (played,) = vae.humanise(file, seed=1, temperature=0)
+    (played,) = vae.humanise(file, seed=1, temperature=0.5)
     middles = 24 * ((np.arange(32) + 0.5) / 32 - 0.5)
     loudnesses = {int(np.ceil(1 + b * 127 / 32 + (127 / 32 - 1) / 2)) for b in range(32)}
     for (tick, loud), (now, now_loud) in zip(
@@ -131,8 +131,21 @@ def test_what_is_written_is_what_the_model_plays(tmp_path: Path) -> None:
         assert min(abs(now - tick - middle) for middle in middles) <= 0.5
         assert now_loud in loudnesses
         assert loud == 33
-    (again,) = vae.humanise(played, seed=1, temperature=0)
+    (again,) = vae.humanise(played, seed=1, temperature=0.5)
     assert notes(again) == notes(played)  # the encoder sees the same hits
+
+
+def test_at_a_temperature_of_0_it_is_the_mean_of_draws(tmp_path: Path) -> None:
+    """So no seed changes it."""
+    vae, file = model(), write(tmp_path / "a.mid", PATTERN)
+    (mean,), (again,) = (vae.humanise(file, seed=seed, temperature=0) for seed in (1, 2))
+    assert notes(mean) == notes(again)
+    once = [vae.humanise(file, seed=seed, temperature=1)[0] for seed in range(16)]
+    draws = np.mean([by_pitch(notes(each), 42) for each in once], axis=0)
+    of_mean, of_one = (
+        np.abs(by_pitch(notes(each), 42) - draws).mean(axis=0) for each in (mean, once[0])
+    )
+    assert (of_mean < 0.6 * of_one).all()
 
 
 def test_flams_and_drums_outside_the_classes_go_along(tmp_path: Path) -> None:
@@ -167,7 +180,8 @@ def test_the_hits_of_a_window_are_given_and_found_again() -> None:
     ids = np.stack([example.ids for example in windows])
     assert (ids[window, row, 0] == 1).all()
     assert window.tolist() == [0, 0, 0, 0, 1]
-    drawn = _played(vae.codec, tokenizer, windows, Humanise(inputs=[]), vae.codec.generator(1))
+    how = Humanise(inputs=[], temperature=0.5)
+    (drawn,) = _played(vae.codec, tokenizer, windows, how, vae.codec.generator(1))
     assert (drawn[..., 0] == ids[..., 0]).all()
     assert not drawn[..., 2:10].any()  # of drums that are not struck
 
