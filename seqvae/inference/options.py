@@ -260,7 +260,8 @@ class Vary(Reading, Drawing):
     n: int = 8
     """Number of outputs."""
     distance: float = 0.3
-    """0 is the reconstruction, 1 is as far away as a random sample."""
+    """0 is the reconstruction, 1 is as far away as a random sample. All windows of a long clip move
+    the same way, so that what is repeated stays repeated."""
 
     def __post_init__(self) -> None:
         """Refuse values outside their range."""

@@ -296,12 +296,13 @@ class TrainedVAE(Estimator):
         """Outputs at a distance from one input: at 0 its reconstruction, at 1 random samples.
 
         Each lies this part of a quarter circle from the posterior mean towards a code drawn from
-        the prior, and so where codes of the prior lie.
+        the prior, and so where codes of the prior lie. All windows of a clip move towards the same
+        code: what is repeated in it stays repeated.
         """
         (clip,) = self.codec.read([how.source], how)
         generator = self.codec.generator(how.seed)
         angle = torch.tensor(how.distance * torch.pi / 2)
-        noise = self.prior.sample(how.n * len(clip.z), generator).view(how.n, *clip.z.shape)
+        noise = self.prior.sample(how.n, generator)
         clips = [
             replace(clip, z=torch.cos(angle) * clip.z + torch.sin(angle) * draw) for draw in noise
         ]

@@ -124,6 +124,20 @@ def test_variations_lie_on_a_quarter_circle(sentences: Trained, calls: Calls) ->
     torch.testing.assert_close(calls.z[0], torch.cos(angle) * mean + torch.sin(angle) * noise)
 
 
+def test_what_is_repeated_in_a_clip_stays_repeated_in_its_variations() -> None:
+    vae = untrained(make_tokenizer({"kind": "melody"}))
+    starts = np.arange(0, 96, 4)
+    pitches = 60 + np.tile([0, 2, 4, 5, 7, 9, 11, 12], 3)
+    pitches[8:16] -= 12  # two bars, two others, and the first again
+    tune = to_pretty_midi(Piece(make_notes(starts, starts + 4, pitches), 4))
+    means = vae.encode(tune).mean
+    assert torch.equal(means[0], means[2])
+    varied = [vae.encode(clip) for clip in vae.vary(tune, n=2, distance=0.6, seed=2)]
+    assert all(torch.equal(each.mean[0], each.mean[2]) for each in varied)
+    assert not any(torch.equal(each.mean[0], each.mean[1]) for each in varied)
+    assert not torch.equal(varied[0].mean, varied[1].mean)
+
+
 def test_a_blend_goes_row_by_row_from_the_first_input_to_the_last(
     sentences: Trained, calls: Calls
 ) -> None:
