@@ -7,51 +7,104 @@ difference between the medians of the first and the last minute (or tenth, if th
 """
 
 import argparse
+import json
 import random
+import shlex
 import socket
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+from benchmark_speed import BUSY, machine, others_use
+from benchmarking import markdown
+from load_app import line_of
+
+from seqvae.disk import write_file
+from seqvae.inference.provenance import provenance
+
+RESULTS = Path(__file__).parent / "results" / "osc.json"
 QPM = 120.0
 
 
-def main() -> None:
-    """Start the instrument, play it, print what came back."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--codes_a_second", type=float, default=2)
-    chosen = parser.parse_args()
+def measured(model: str, minutes: float, codes_a_second: float) -> dict[str, Any]:
+    """A row of the results."""
+    load = others_use()
     here = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     here.bind(("127.0.0.1", 0))
     here.settimeout(0.05)
-    free = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    free.bind(("127.0.0.1", 0))
-    port = free.getsockname()[1]
-    free.close()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     command = [
-        sys.executable, "-m", "seqvae", "serve", chosen.model, "--osc", "--receive", str(port),
+        sys.executable, "-m", "seqvae", "serve", model, "--osc", "--receive", str(port),
         "--send", str(here.getsockname()[1]),
     ]  # fmt: skip
     with here, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as instrument:
         try:
-            assert instrument.stdout is not None
-            instrument.stdout.readline()
-            beats, balance, errors = listen(here, port, 60 * chosen.minutes, chosen.codes_a_second)
+            line_of(instrument, "OSC")
+            heard = listen(here, port, 60 * minutes, codes_a_second)
         finally:
             instrument.terminate()
-    late = [1000 * (moment - beats[0][0] - number * 60 / QPM) for moment, number in beats]
+    row = {"name": model, "minutes": minutes, "codes_a_second": codes_a_second}
+    return row | timing(*heard) | {"load": load, "quiet": load <= BUSY}
+
+
+def timing(
+    beats: Sequence[tuple[float, int]], balance: dict[tuple[int, int], int], errors: int
+) -> dict[str, Any]:
+    """The figures of what was heard, in milliseconds."""
+    late = np.array([1000 * (at - beats[0][0] - number * 60 / QPM) for at, number in beats])
     span = max(min(int(QPM), len(late) // 10), 1)
-    drift = statistics.median(late[-span:]) - statistics.median(late[:span])
-    ordered = sorted(late)
-    print(f"{len(beats)} beats of {beats[-1][1] + 1}, {errors} errors")
-    print(f"drift {drift:+.2f} ms; lateness: median {statistics.median(late):.2f} ms,", end=" ")
-    print(f"99th percentile {ordered[int(0.99 * len(ordered))]:.2f} ms, most {ordered[-1]:.2f} ms")
-    print("latest beats:", sorted(zip(late, (number for _, number in beats), strict=True))[-5:])
-    print(f"{sum(balance.values())} notes that did not end")
+    return {
+        "beats": len(beats),
+        "missing": beats[-1][1] + 1 - len(beats),
+        "drift_ms": round(float(np.median(late[-span:]) - np.median(late[:span])), 2),
+        "late_p50_ms": round(float(np.quantile(late, 0.5)), 2),
+        "late_p99_ms": round(float(np.quantile(late, 0.99)), 2),
+        "late_most_ms": round(float(late.max()), 2),
+        "stuck": sum(map(abs, balance.values())),
+        "errors": errors,
+    }
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows as Markdown."""
+    return markdown(
+        ["instrument", "beats, missing", "drift", "lateness: median, p99, most", "stuck notes",
+         "errors"],
+        [
+            [f"`{row['name']}`, {row['minutes']:g} minutes", f"{row['beats']:,}, {row['missing']}",
+             f"{row['drift_ms']:+.2f} ms",
+             f"{row['late_p50_ms']} ms, {row['late_p99_ms']} ms, {row['late_most_ms']} ms"
+             + ("" if row["quiet"] else " (busy machine)"),
+             str(row["stuck"]), str(row["errors"])]
+            for row in rows
+        ],
+    )  # fmt: skip
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("model", help="a run, a bundle, or the name of a model that ships")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--codes_a_second", type=float, default=2)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the results")
+    return parser
+
+
+def main() -> None:
+    """Start the instrument, play it, print and keep what came back."""
+    options, begin = make_parser().parse_args(), time.monotonic()
+    row = measured(options.model, options.minutes, options.codes_a_second)
+    about = provenance(shlex.join(["python", *sys.argv]), seed=0, seconds=time.monotonic() - begin)
+    results = {"machine": machine(), "rows": [row], **about}
+    write_file(options.results, json.dumps(results, indent=2) + "\n")
+    print(table([row]))
 
 
 def listen(

@@ -32,6 +32,8 @@ import benchmark_text
 import benchmark_where
 import docstring_parser
 import fuzz_pool
+import load_app
+import measure_osc
 import profile_decoding
 import profile_training
 import yaml
@@ -219,6 +221,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "evaluations": evaluations,
     "music": lambda: benchmark_music.table(read("music.json")),
     "page": lambda: benchmark_page.table(read("page.json")["rows"]),
+    "app": lambda: load_app.table(read("app.json")["rows"]),
+    "osc": lambda: measure_osc.table(read("osc.json")["rows"]),
     "personal": lambda: benchmark_personal.table(read("personal.json")),
     "scale": lambda: benchmark_scale.table(read("scale.json")),
     "priors": lambda: benchmark_prior.table(read("prior.json")),

@@ -152,6 +152,8 @@ def test_every_command_and_the_python_of_the_readmes_run(
             "benchmark_gpu",
             "benchmark_start",
             "benchmark_page",
+            "load_app",
+            "measure_osc",
             "benchmark_personal",
             "benchmark_corpus",
             "benchmark_ingest",

@@ -58,6 +58,8 @@ WRITTEN = {  # by script: the fields of a row beside its name and its origin
     "scripts/benchmark_speed.py": {"machine", "rows"},
     "scripts/benchmark_start.py": {"machine", "rows"},
     "scripts/profile_decoding.py": {"rows"},
+    "scripts/load_app.py": {"machine", "rows"},
+    "scripts/measure_osc.py": {"machine", "rows"},
     "scripts/profile_training.py": {"device", "rows"},
     "scripts/benchmark_sentiment.py": {
         "num_sentences", "probe_accuracy", "judge_accuracy", "shift",
@@ -110,10 +112,10 @@ def test_every_file_is_shown_in_the_page_of_results() -> None:
     text = (tables.RESULTS / "README.md").read_text()
     evaluated = set(tables.EVALUATIONS.values())
     assert {file.name for file in FILES} == evaluated | {
-        "complete.json", "corpus.json", "fuzz.json", "gpu.json", "ingest.json", "latent.json",
-        "music.json", "page.json", "personal.json", "prior.json", "profile.json",
-        "profile_decoding.json", "ptb.json",
-        "scale.json", "sentiment.json", "speed.json", "start.json", "symbols.json", "where.json",
+        "app.json", "complete.json", "corpus.json", "fuzz.json", "gpu.json", "ingest.json",
+        "latent.json", "music.json", "osc.json", "page.json", "personal.json", "prior.json",
+        "profile.json", "profile_decoding.json", "ptb.json", "scale.json", "sentiment.json",
+        "speed.json", "start.json", "symbols.json", "where.json",
     }  # fmt: skip
     for file in evaluated:
         command = json.loads((tables.RESULTS / file).read_text())["command"]
