@@ -23,6 +23,7 @@ LIBRARIES = {  # where each may be imported, inside functions too
         "exchange",
         "pages",
         "serving/osc",
+        "serving/workshop",
     ),
     "gradio": ("serving/app",),
     "pythonosc": ("serving/osc",),

@@ -71,7 +71,7 @@ def read_files(
         starts = range(0, len(paths), FILES_PER_TASK)
         tasks = deque(range(i, min(i + FILES_PER_TASK, len(paths))) for i in starts)
         num_workers = min(num_workers or os.cpu_count() or 1, len(tasks))
-        _prepare_to_start()
+        prepare_to_start()
         with held_back():
             _read_in_workers(read, paths, tasks, num_workers, refuse=refuse, keep=keep)
 
@@ -132,7 +132,7 @@ def _in_workers(
     do: Callable[[Item], Result], items: Iterable[Item], num_workers: int
 ) -> Iterator[Result]:
     """The results of workers, each of which has an item at a time."""
-    _prepare_to_start()
+    prepare_to_start()
     workers: list[_Worker] = []
     coming, given, done = enumerate(items), dict[int, Item](), dict[int, Result]()
     try:
@@ -175,7 +175,7 @@ def end_import_by_worker() -> None:
         sys.exit(1)
 
 
-def _prepare_to_start() -> None:
+def prepare_to_start() -> None:
     """Do what comes before the first worker."""
     end_import_by_worker()
     resource_tracker.ensure_running()  # it unblocks Ctrl-C when it starts, so it starts first
@@ -261,7 +261,7 @@ def _heard(workers: list[_Worker]) -> list[_Worker]:
 def _serve(pipe: connection.Connection, read: Callable[[Any], Any], cpu_seconds: float) -> None:
     """Take tasks and send their results until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there are no signal masks
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     _limit_memory()
     message: Any = []
     with contextlib.suppress(EOFError, ConnectionError):
@@ -275,7 +275,7 @@ def _serve(pipe: connection.Connection, read: Callable[[Any], Any], cpu_seconds:
                 message = error
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this process when its parent has ended, also in the middle of a file."""
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from seqvae.inference.codec import BATCH_SIZE, Codec
 from seqvae.inference.options import Score
+from seqvae.model.watching import tell
 from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer, TextTokenizer
 
 END = "<end>"
@@ -48,7 +49,8 @@ def parts_of(codec: Codec, windows: Sequence[Example], how: Score) -> list[Part]
     nats: list[float] = []
     generator = codec.generator(how.seed)
     first_step = 0
-    for window in windows:
+    for number, window in enumerate(windows):
+        tell(number, len(windows))
         if how.by == REPAIR:
             of_steps = repair_nats(codec, window.ids)
         else:

@@ -23,9 +23,10 @@ VERBS: dict[str, type] = {
 }  # fmt: skip
 WITHOUT_CODE = ("sample", "complete", "score")  # what a language model can do
 ON_DISK = ("chord_file", "beats", "beats_metre")  # what lies beside a file; an upload is alone
-OF_TERMINALS = ("where", "by", "prefix")  # told in colours, or said by a gap as well
+ALWAYS = {"score": {"where": True}}  # what a page shows unasked
+OF_TERMINALS = ("where", "prefix")  # told unasked, or said by a gap as well
 MAIN = ("temperature", "seed")  # that all verbs share, and everybody sets
-RARE = ("metre", "method", "choose", "iw_samples")  # that are a verb's own, and seldom set
+RARE = ("metre", "method", "choose", "iw_samples", "by")  # that are a verb's own, and seldom set
 
 RANGES: dict[str, tuple[float, float, float]] = {  # lowest, highest, step
     "n": (1, 32, 1), "num_steps": (2, 17, 1), "blend.num_steps": (2, 9, 1),
@@ -36,7 +37,8 @@ RANGES: dict[str, tuple[float, float, float]] = {  # lowest, highest, step
     "seed": (0, 2**31 - 1, 1),
 }  # fmt: skip
 MOST_OF_A_SLIDER = 1000
-CHOICES = {"method": ("slerp", "lerp")}
+CHOICES = {"method": ("slerp", "lerp"), "by": ("mean", "importance", "repair")}
+OF_TEXT = ("repair",)  # choices that music does without
 LABELS = {"n": "Number of outputs", "num_steps": "Number of steps", "qpm": "Tempo"}
 
 
@@ -132,6 +134,8 @@ def controls_of(verb: str, vae: TrainedVAE) -> list[Control]:
         if name in left_out:
             continue
         choices = attributes_of(vae) if name == "attribute" else CHOICES.get(name, ())
+        if vae.tokenizer.modality == "music":
+            choices = tuple(each for each in choices if each not in OF_TEXT)
         controls.append(
             Control(
                 name,

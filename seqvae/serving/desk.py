@@ -18,7 +18,8 @@ from seqvae.inference import options
 from seqvae.inference.inputs import Opened, sentence
 from seqvae.inference.trained import TrainedVAE
 from seqvae.model.watching import Watcher, watched_by
-from seqvae.serving.controls import VERBS, controls_of, inputs_of, verbs_of
+from seqvae.serving.controls import ALWAYS, VERBS, controls_of, inputs_of, verbs_of
+from seqvae.serving.waiting import Cancelled, Waiting
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,6 @@ class Limits:
     """Of a text."""
 
 
-class Cancelled(Exception):
-    """Whoever asked does not want it any more."""
-
-
 class Desk:
     """A model that answers several visitors at once."""
 
@@ -45,13 +42,17 @@ class Desk:
         """The model is only read."""
         self.vae, self.limits = vae, limits or Limits()
         self.controls = {verb: controls_of(verb, vae) for verb in verbs_of(vae)}
-        self._stops: dict[str, set[threading.Event]] = {}
-        self._lock = threading.Lock()
+        self.waiting = Waiting()
 
     @property
     def is_music(self) -> bool:
         """Whether clips go in and out, and not sentences."""
         return self.vae.tokenizer.modality == "music"
+
+    @property
+    def what(self) -> str:
+        """What an input is called."""
+        return "clip" if self.is_music else "sentence"
 
     def call(
         self,
@@ -77,12 +78,13 @@ class Desk:
             InputError: something is wrong with the request; no path is in the message.
             Cancelled: the visitor does not want it any more.
         """
-        stop = threading.Event()
-        with self._lock:
-            self._stops.setdefault(visitor, set()).add(stop)
         try:
-            chosen = self._settings(verb, values)
-            with watched_by(self._watcher(stop, watcher)), warnings_here() as warnings:
+            chosen = self._settings(verb, values) | ALWAYS.get(verb, {})
+            with (
+                self.waiting.request_of(visitor) as stop,
+                watched_by(self._watcher(stop, watcher)),
+                warnings_here() as warnings,
+            ):
                 placed = self._placed(verb, inputs, chosen)
                 results = [*getattr(self.vae, verb)(**placed, **chosen)]
             if tell is not None:
@@ -91,19 +93,10 @@ class Desk:
             return results
         except InputError as error:
             raise InputError(self._without_places(str(error), inputs)) from None
-        finally:
-            with self._lock:
-                self._stops[visitor].discard(stop)
-                if not self._stops[visitor]:
-                    del self._stops[visitor]
 
     def cancel(self, visitor: str) -> int:
         """End what a visitor waits for; returns how many requests that were."""
-        with self._lock:
-            stops = [*self._stops.get(visitor, ())]
-        for stop in stops:
-            stop.set()
-        return len(stops)
+        return self.waiting.cancel(visitor)
 
     def _watcher(self, stop: threading.Event, watcher: Watcher | None) -> Watcher:
         deadline = time.monotonic() + self.limits.seconds
@@ -135,8 +128,7 @@ class Desk:
         given = [each for each in inputs if each is not None and str(each).strip()]
         if not names:
             return {}
-        what = "clip" if self.is_music else "sentence"
-        many = names == ["inputs"]
+        what, many = self.what, names == ["inputs"]
         low = 2 if verb == "blend" else 1 if many else len(names)
         high = 4 if verb == "blend" else self.limits.inputs if many else len(names)
         if not low <= len(given) <= high:
@@ -183,7 +175,12 @@ class Desk:
         for folder in (self.vae.bundle, self.vae.run):
             if folder is not None:
                 message = message.replace(f"{folder}: ", "").replace(str(folder), "the model")
-        return shortened(re.sub(r"(?<!\S)--(?=\w)", "", message))  # flags are fields here
+        return without_flags(message)
+
+
+def without_flags(message: str) -> str:
+    """A message in which fields are no flags."""
+    return shortened(re.sub(r"(?<!\S)--(?=\w)", "", message))
 
 
 class _OfThread(logging.Handler):

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from seqvae.serving.app import serve
 
-serve(Path("models/{name}"), "0.0.0.0", {port}, browser=False)
+if __name__ == "__main__":  # and not in the processes that it starts
+    serve(Path("models/{name}"), "0.0.0.0", {port}, browser=False)
 '''
 
 

@@ -7,7 +7,7 @@ Axes: I priors, J decoders, N clips, Z latent.
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,14 +29,22 @@ from seqvae.inference.prior import augmented, load_prior, save_prior
 from seqvae.inference.slices import SlicePrior
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.vae import SequenceVAE
+from seqvae.model.watching import tell
 from seqvae.reasons import amount
 from seqvae.tokenizers import save_tokenizer
-from seqvae.training.adaptation import decoders, from_scratch, priors
+from seqvae.training.adaptation import (
+    DECODER_STEPS,
+    SCRATCH_STEPS,
+    decoders,
+    from_scratch,
+    priors,
+)
 from seqvae.training.few_clips import Clips, read_clips
 from seqvae.training.judge import Judge
 from seqvae.training.turns import turns
 
 NUM_DRAWS, FEWEST, MOST = 1200, 5, 50  # by which likelihoods are estimated: in all, and of a clip
+PLACES = ("source", "train", "valid", "test", "table", "corpus")  # of the data of a base
 READINGS = 8  # of each clip, augmented as in training, that the prior learns from
 
 AnyPrior = Mixture | SlicePrior
@@ -66,6 +74,14 @@ class Comparison:
         lines[1] += f"  likelier: {self.num_likelier} of {amount(self.num_clips, 'clip')}"
         return "\n".join([f"{'held out by turns':<{width}} nats/clip", *lines])
 
+    def markdown(self, base: str, name: str) -> str:
+        """The same as a table of Markdown."""
+        return f"""| -log p(x), clips held out by turns | nats per clip |
+|---|---|
+| {base} | {self.base:.2f} |
+| {name} | {self.personal:.2f} |
+| the same network from scratch | {self.scratch:.2f} |"""
+
 
 @dataclass(frozen=True, eq=False)
 class Personal:
@@ -85,22 +101,42 @@ class Personal:
         return f"{name}: done, {moved} moved; try seqvae sample {name}"
 
 
+class Progress:
+    """How many of the models of all turns are judged: for the terminal, and for whoever watches."""
+
+    def __init__(self, num_turns: int) -> None:
+        """None is, yet."""
+        self.done = 0
+        self.total = num_turns * (1 + len(DECODER_STEPS) + len(SCRATCH_STEPS))
+        self.bar = tqdm(total=self.total, desc="held out by turns", disable=None, delay=1)
+
+    def through(self, models: Iterable[T]) -> Iterator[T]:
+        """Models one after another; what a watcher raises ends all."""
+        for model in models:
+            tell(self.done, self.total)
+            yield model
+            self.done += 1
+            self.bar.update()
+
+
 def fit_personal(codec: Codec, prior: AnyPrior, clips: Clips, *, seed: int = 0) -> Personal:
     """Move the decoder and the prior of a base towards clips, as far as held-out ones gain by it.
 
-    What the comparison says of a clip was chosen by the clips of the other turns.
+    What the comparison says of a clip was chosen by the clips of the other turns. Whoever watches
+    is told of each model that is judged (`seqvae.model.watching`).
     """
     num_draws = min(max(NUM_DRAWS // len(clips), FEWEST), MOST)
     held_out = turns(clips.sources)
-    nats, scratch = [], []
-    for numbers in tqdm(held_out, desc="held out by turns", disable=None, delay=1):
+    nats, scratch, progress = [], [], Progress(len(held_out))
+    for numbers in held_out:
         rest = clips.some([i for i in range(len(clips)) if i not in numbers])
         judge = Judge(codec, clips.some(numbers).ids, num_draws, seed=seed)
         found = [*priors(prior, posterior_of(codec, rest, seed), seed=seed)]
         models = decoders(codec.model, codec.tokenizer, rest.split(), seed=seed)
-        nats.append(judge.nats(models, found))
+        nats.append(judge.nats(progress.through(models), found))
         fresh = from_scratch(codec.model, codec.tokenizer, rest.split(), seed=seed)
-        scratch.append(judge.nats_of_others(fresh))
+        scratch.append(judge.nats_of_others(progress.through(fresh)))
+    progress.bar.close()
     decoder, number = _best(torch.cat(nats, dim=-1))
     return Personal(
         _nth(decoders(codec.model, codec.tokenizer, clips.split(), seed=seed), decoder),
@@ -156,10 +192,11 @@ def make_personal(
     reading: Reading = AS_IS,
     column: str | None = None,
     seed: int = 0,
+    called: str | None = None,
 ) -> Personal:
     """Fit a model to the clips of some places, and write it to the folder `name` as a bundle.
 
-    `codec` is that of the base.
+    `codec` is that of the base, and `called` what the bundle calls the base, if not as here.
 
     Raises:
         InputError: there is something of that name, the base has no code, or the clips are too few.
@@ -177,16 +214,22 @@ def make_personal(
     with only_writer(folder):
         prior = load_prior(bundle, latent_dim) or Mixture.standard(latent_dim)
         made = fit_personal(codec, prior, clips, seed=seed)
-        settings = read_json(bundle / CONFIG, COPY, training=dict[str, Any])["training"]
-        with door(bundle / CONFIG, COPY):
-            trainer = {**settings["trainer"], "init_from": base}
-        settings |= {"name": folder.name, "trainer": trainer}
-        with replaced_folder(folder) as beside:
-            save_weights(beside, made.model, settings)
-            save_tokenizer(codec.tokenizer, beside)
-            save_prior(made.prior, beside)
-            write_file(beside / CARD, card(made, base, folder.name, bundle))
+        _write(folder, made, codec, bundle, called or base)
     return made
+
+
+def _write(folder: Path, made: Personal, codec: Codec, bundle: Path, base: str) -> None:
+    """Write a bundle with the settings of the base; where the data of the base lay is left out."""
+    settings = read_json(bundle / CONFIG, COPY, training=dict[str, Any])["training"]
+    with door(bundle / CONFIG, COPY):
+        trainer = {**settings["trainer"], "init_from": base}
+        data = {key: None if key in PLACES else each for key, each in settings["data"].items()}
+    settings |= {"name": folder.name, "trainer": trainer, "data": data}
+    with replaced_folder(folder) as beside:
+        save_weights(beside, made.model, settings)
+        save_tokenizer(codec.tokenizer, beside)
+        save_prior(made.prior, beside)
+        write_file(beside / CARD, card(made, base, folder.name, bundle))
 
 
 def card(made: Personal, base: str, name: str, bundle: Path) -> str:
@@ -200,11 +243,7 @@ def card(made: Personal, base: str, name: str, bundle: Path) -> str:
 `{base}`, fitted to {amount(figures.num_clips, "clip")} of one's own: {moved} of it moved towards
 them. The encoder is that of the base.
 
-| -log p(x), clips held out by turns | nats per clip |
-|---|---|
-| {base} | {figures.base:.2f} |
-| {name} | {figures.personal:.2f} |
-| the same network from scratch | {figures.scratch:.2f} |
+{figures.markdown(base, name)}
 
 The licence of the weights follows from that of the base and that of the clips.
 """

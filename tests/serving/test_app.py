@@ -16,10 +16,12 @@ from trained import Trained
 
 from seqvae import cli
 from seqvae.errors import InputError
+from seqvae.model.watching import Watcher
 from seqvae.music.midi import read_midi
-from seqvae.serving import app, harp
+from seqvae.serving import app, forms, harp, workshop
 from seqvae.serving.desk import Desk
 from seqvae.serving.uploads import MAX_BYTES, private_folder
+from seqvae.serving.workshop import Made, Order
 
 gradio_client = pytest.importorskip("gradio_client", reason="the extra app is not installed")
 AppError = gradio_client.exceptions.AppError
@@ -64,11 +66,12 @@ def test_a_verb_is_an_endpoint_with_its_options(
     ]
     assert "sandbox" in frame
     tune = next(melodies.source.glob("*.mid"))
-    rows = client.predict(
+    table, where = client.predict(
         inputs=[gradio_client.handle_file(tune)], iw_samples=2, api_name="/score"
-    )["data"]
+    )
     (score,) = melodies.vae.score(tune, iw_samples=2)
-    assert rows == [[tune.name, round(score.per_event, 4), round(score.per_step, 4)]]
+    assert table["data"] == [[tune.name, round(score.per_event, 4), round(score.per_step, 4)]]
+    assert "bar 1, beat 1<rt>" in where
 
 
 def test_harp_gets_what_python_gets(client: Any, melodies: Trained, tmp_path: Path) -> None:
@@ -87,6 +90,68 @@ def test_harp_gets_what_python_gets(client: Any, melodies: Trained, tmp_path: Pa
     expected = melodies.vae.vary(tune, n=1, seed=4)[0]
     assert Path(file).read_bytes() == bytes_of(expected, tmp_path)
     assert client.predict(api_name="/cancel") in (None, ())
+
+
+def test_harp_gets_the_clip_of_every_verb(client: Any, melodies: Trained, tmp_path: Path) -> None:
+    told = client.predict(api_name="/controls")
+    one, two, three = sorted(melodies.source.glob("*.mid"))[:3]
+    names = [control["label"] for control in told["inputs"]]
+    vae = melodies.vae
+    expected = {
+        "sample": vae.sample(1, seed=3, temperature=0.0)[0],
+        "reconstruct": vae.reconstruct(one, bar=1)[0],
+        "complete": vae.complete(one, n=1, seed=3, temperature=0.0)[0],
+        "interpolate": vae.interpolate(one, two, num_steps=2, bar=1)[1],
+        "blend": vae.blend([one, two, three], num_steps=2, bar=1)[1],
+        "analogy": vae.analogy(one, two, three, bar=1)[0],
+    }
+    verbs = dict(told["inputs"][names.index("Verb")]["choices"])
+    assert {*verbs} == {*expected} | {"vary"}
+    for verb, clip in expected.items():
+        chosen = {"Verb": verb, "Seed": "3", "Bar": "1", "Number of steps": 2}
+        chosen["Step"] = 2 if verb in ("interpolate", "blend") else 1
+        given = [gradio_client.handle_file(each) for each in (one, two, three)]
+        given += [chosen.get(control["label"], control["value"]) for control in told["inputs"][3:]]
+        file = client.predict(*given, api_name="/process")
+        assert Path(file).read_bytes() == bytes_of(clip, tmp_path), verb
+
+
+def test_a_model_of_ones_own_comes_as_an_archive(
+    client: Any, melodies: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ordered: list[Order] = []
+
+    def in_a_process(order: Order, stop: Any, watcher: Watcher, seconds: float) -> Made:
+        ordered.append(order)
+        assert len([*order.clips.rglob("*.mid")]) == 3
+        watcher(0, 2)
+        watcher(1, 2)
+        archive, clip = (order.place / name for name in ("my_tiny.zip", "my_tiny_00.mid"))
+        archive.write_bytes(b"PK")
+        clip.write_bytes(tunes[0].read_bytes())
+        return Made("| table |", "<iframe>", [clip], archive, ["few"])
+
+    monkeypatch.setattr(workshop, "in_a_process", in_a_process)
+    tunes = sorted(melodies.source.glob("*.mid"))[:3]
+    given = [gradio_client.handle_file(tune) for tune in tunes]
+    told, archive, frame, clips = client.predict(inputs=given, base="tiny", api_name="/personal")
+    assert (told, frame) == ("| table |", "<iframe>")
+    assert Path(archive).name == "my_tiny.zip"
+    assert [Path(clip).read_bytes() for clip in clips] == [tunes[0].read_bytes()]
+    assert ordered[0].base == "tiny"
+    assert not ordered[0].clips.exists()
+    with pytest.raises(AppError, match=r"other is not in the list of choices"):
+        client.predict(inputs=given, base="other", api_name="/personal")
+
+
+def test_how_long_a_model_takes_is_told_once_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Any] = []
+    now = iter((100.0, 100.0, 110.0))
+    monkeypatch.setattr(forms, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    tell = forms.time_told(lambda *step, **more: told.append((*step, more["desc"])))
+    tell(0, 8)
+    tell(3, 8)
+    assert told == [((0, 8), "begins"), ((3, 8), "about 20 s left")]
 
 
 def test_mistakes_are_one_line(client: Any) -> None:
@@ -193,10 +258,10 @@ def test_a_visitor_is_known_by_session_or_address() -> None:
     request = SimpleNamespace(
         session_hash="abc", headers={}, client=SimpleNamespace(host="10.0.0.1")
     )
-    assert app.visitor_of(request) == "session abc"
-    assert app.visitor_of(request, session=False) == "address 10.0.0.1"
+    assert forms.visitor_of(request) == "session abc"
+    assert forms.visitor_of(request, session=False) == "address 10.0.0.1"
     request.headers = {"x-forwarded-for": "1.2.3.4, 10.0.0.1"}
-    assert app.visitor_of(request, session=False) == "address 1.2.3.4"
+    assert forms.visitor_of(request, session=False) == "address 1.2.3.4"
 
 
 def test_without_gradio_the_remedy_is_named(

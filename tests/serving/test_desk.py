@@ -11,7 +11,8 @@ from trained import Trained
 from seqvae.errors import InputError
 from seqvae.inference.trained import TrainedVAE
 from seqvae.music.midi import read_midi
-from seqvae.serving.desk import Cancelled, Desk, Limits
+from seqvae.serving.desk import Desk, Limits
+from seqvae.serving.waiting import Cancelled
 
 TEXTS = ["A man sees the sea.", "Two dogs likes music."]
 
@@ -43,7 +44,9 @@ def test_music_is_what_the_verb_returns(melodies: Trained, tunes: list[Path]) ->
 def test_text_is_what_the_verb_returns(sentences: Trained) -> None:
     desk, vae = Desk(sentences.vae), sentences.vae
     assert desk.call("blend", TEXTS, {"num_steps": 3}) == vae.blend(TEXTS, num_steps=3)
-    assert desk.call("score", TEXTS, {"iw_samples": 2}) == vae.score(TEXTS, iw_samples=2)
+    assert desk.call("score", TEXTS, {"iw_samples": 2}) == vae.score(
+        TEXTS, iw_samples=2, where=True
+    )
 
 
 def test_a_text_is_never_looked_for_among_the_files(

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trained import Trained
+from trained import DATA, Trained
 
+import seqvae
 from seqvae.errors import InputError
 from seqvae.music.midi import read_midi
 from seqvae.serving import harp
@@ -74,6 +75,20 @@ def test_every_verb_returns_the_clip_of_python(desk: Desk, melodies: Trained) ->
         given = sent(desk, one, two, three, verb=verb, step=step, **asked)
         got = harp.process(desk, given, visitor="daw")
         assert read_midi(got, 4).notes.tolist() == read_midi(clip, 4).notes.tolist(), verb
+
+
+def test_a_groove_model_moves_and_humanises_as_python_does() -> None:
+    vae = seqvae.load("groove_2bar", "cpu")
+    desk, clip = Desk(vae), sorted((DATA / "examples/groove_2bar").glob("*.mid"))[0]
+    expected = {
+        "shift": vae.shift(clip, attribute="note_density", amount=1.0, bar=1)[0],
+        "humanise": vae.humanise(clip, velocity=0.5, seed=3, temperature=0.0)[0],
+    }
+    assert {*harp.verbs(desk)} >= {*expected}
+    asked = {"attribute": "note_density", "amount": 1.0, "velocity": 0.5, "seed": "3", "bar": "1"}
+    for verb, ours in expected.items():
+        got = harp.process(desk, sent(desk, clip, verb=verb, **asked), visitor="daw")
+        assert read_midi(got, 4).notes.tolist() == read_midi(ours, 4).notes.tolist(), verb
 
 
 def test_the_step_is_counted_from_one(
