@@ -19,7 +19,7 @@ def decode(folder: Path, z: Any, temperature: float = 0.0, seed: int = 0) -> Any
     rng, num_rows = np.random.default_rng(seed), len(z)
     tokens = np.zeros((num_rows, len(about["vocab_sizes"])), np.int64)
     conditions = np.zeros((num_rows, len(about["condition_sizes"])), np.int64)
-    rows = []
+    sounding, rows = np.zeros((num_rows, about["vocab_sizes"][0]), np.int64), []
     for number in range(about["max_steps"]):
         segment, place = divmod(number, about["segment_length"])
         if place == 0:
@@ -29,11 +29,12 @@ def decode(folder: Path, z: Any, temperature: float = 0.0, seed: int = 0) -> Any
             "code": code, "hidden": hidden, "cell": cell,
             "temperature": np.array(temperature, np.float32),
             "noise": rng.gumbel(size=(num_rows, sum(about["vocab_sizes"]))).astype(np.float32),
-            "conditions": conditions,
+            "conditions": conditions, "sounding": sounding,
         }  # fmt: skip
         wanted = {each.name for each in step.get_inputs()}
         given = {name: value for name, value in inputs.items() if name in wanted}
-        tokens, hidden, cell = step.run(None, given)
+        tokens, hidden, cell, *rest = step.run(None, given)
+        sounding = rest[0] if rest else sounding  # of notes
         rows.append(tokens)
         if (
             about["eos_id"] is not None

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from seqvae.disk import check_replaceable, replaced_folder, write_file
 from seqvae.errors import InputError
-from seqvae.exchange.onnx.graphs import Begin, Encode, Step
+from seqvae.exchange.onnx.graphs import Begin, Encode, NoteStep, Step
 from seqvae.inference.bundle import bundle_in, load_bundle
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers import save_tokenizer
@@ -62,25 +62,28 @@ def graphs_of(model: SequenceVAE) -> dict[str, bytes]:
         InputError: the model is of a kind that has no graphs.
     """
     steps, config = model.steps, model.config
-    if steps.slot_size:
-        raise InputError("a model of sets of notes, whose number differs: it has no graphs yet")
     if not config.latent_dim:
         raise InputError("a language model (latent_dim 0) has no code to begin from")
     num_rows, num_channels = 2, steps.num_channels
     ids = torch.zeros(num_rows, steps.max_steps, num_channels + len(steps.condition_sizes)).long()
     lengths = torch.full((num_rows,), steps.max_steps)
     z, segment = torch.zeros(num_rows, config.latent_dim), torch.tensor(0)
-    begin, step = Begin(model).eval(), Step(model).eval()
+    begin = Begin(model).eval()
+    step = (NoteStep if steps.slot_size else Step)(model).eval()
     states = dict(zip(("code", "hidden", "cell"), begin(z, segment), strict=True))
     step_inputs = {
         "tokens": ids[:, 0, :num_channels], "is_first": torch.tensor(True), **states,
         "temperature": torch.tensor(0.0), "noise": torch.zeros(num_rows, sum(steps.vocab_sizes)),
     }  # fmt: skip
+    results = ["drawn", "next_hidden", "next_cell"]
+    if steps.slot_size:
+        step_inputs["sounding"] = torch.zeros(num_rows, steps.slot_sizes[0]).long()
+        results.append("next_sounding")
     if steps.condition_sizes:
         step_inputs["conditions"] = ids[:, 0, num_channels:]
     graphs = {
         "begin": _graph(begin, {"z": z, "segment": segment}, ("code", "hidden", "cell")),
-        "step": _graph(step, step_inputs, ("drawn", "next_hidden", "next_cell")),
+        "step": _graph(step, step_inputs, results),
     }
     if model.encoder is not None:
         inputs = {"ids": ids, "lengths": lengths}

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seqvae.exchange.onnx.note_graphs import PlainNoteSets, draw_notes, plain_embedding
 from seqvae.model.encoder import NormalisedMeans
 from seqvae.model.nade import Nade
 from seqvae.model.vae import SequenceVAE
@@ -44,6 +45,9 @@ class Encode(nn.Module):
         self.encoder = copy.deepcopy(model.encoder)
         if self.encoder is not None and isinstance(self.encoder.normalise, NormalisedMeans):
             self.encoder.normalise = Scaled(self.encoder.normalise)
+        if self.encoder is not None:
+            embedding: Any = self.encoder.embedding
+            self.encoder.embedding = plain_embedding(embedding)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior."""
@@ -92,7 +96,23 @@ class Step(nn.Module):
         `is_first` is of the whole sequence, not of a segment.
         """
         decoder: Any = self.decoder
-        x = torch.where(is_first, decoder.start, decoder.embedding(tokens[:, None])[:, 0])
+        embedded = decoder.embedding(tokens[:, None])[:, 0]
+        return self._on(embedded, is_first, code, hidden, cell, temperature, noise, conditions)
+
+    def _on(
+        self,
+        embedded: Tensor,
+        is_first: Tensor,
+        code: Tensor,
+        hidden: Tensor,
+        cell: Tensor,
+        temperature: Tensor,
+        noise: Tensor,
+        conditions: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same, of embedded tokens (B, E)."""
+        decoder: Any = self.decoder
+        x = torch.where(is_first, decoder.start, embedded)
         if decoder.conditions is not None:
             assert conditions is not None
             x = x + decoder.conditions(conditions[:, None])[:, 0]
@@ -124,3 +144,40 @@ class Step(nn.Module):
             tokens.append(token)
             features = heads.condition(features, channel, token)
         return torch.stack(tokens, dim=1)
+
+
+class NoteStep(Step):
+    """The same for sets of notes, which sound on: (B, P) counts the steps of each pitch."""
+
+    def __init__(self, model: SequenceVAE) -> None:
+        """Of the decoder."""
+        super().__init__(model)
+        embedding: Any = model.decoder.embedding
+        self.embedding = PlainNoteSets(embedding)
+
+    def forward(  # type: ignore[override]  # what sounds is read and given, too
+        self,
+        tokens: Tensor,
+        is_first: Tensor,
+        code: Tensor,
+        hidden: Tensor,
+        cell: Tensor,
+        temperature: Tensor,
+        noise: Tensor,
+        sounding: Tensor,
+        conditions: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Tokens (B, C); `sounding` is 0 before the first step of a sequence."""
+        embedded, after = self.embedding.step(tokens, sounding)
+        found = self._on(embedded, is_first, code, hidden, cell, temperature, noise, conditions)
+        return *found, after
+
+    def _drawn(self, features: Tensor, temperature: Tensor, noise: Tensor) -> Tensor:
+        """Note after note."""
+        heads: Any = self.decoder.heads
+        own = torch.split(noise, [*self.sizes], dim=1)
+
+        def draw(logits: Tensor, channel: int) -> Tensor:
+            return (logits + temperature * own[channel]).argmax(-1)
+
+        return draw_notes(heads, features, draw)
