@@ -88,7 +88,7 @@ def personal_tab(gradio: Any, desk: Desk, workshop: Workshop) -> None:
                 stop = gradio.Button("Cancel")
         with gradio.Column(scale=2, min_width=320):
             told = gradio.Markdown()
-            archive = gradio.File(label="Your model", interactive=False)
+            archive = gradio.File(label="Your model", interactive=False, height=120)
             outputs = outputs_of(gradio, desk, "personal")
 
     def run(request: Any, progress: Any, given: Any, base: str | None) -> Any:
