@@ -319,14 +319,22 @@ def serve(arguments: Sequence[str]) -> None:
 
 
 def look(arguments: Sequence[str]) -> None:
-    """Show what files hold, and how each track of MIDI files is heard."""
+    """Show what files hold, how each track of MIDI files is heard, and what a model can shift."""
     chosen = vars(_verb_parser(options.Look).parse_args(arguments))
     from seqvae.corpus.look import files_in, look_at
+    from seqvae.shipped import is_model
 
-    files = files_in(chosen.pop("files"))
+    files: list[Path] = []
+    for place in map(expanded, chosen.pop("files")):
+        files += [place] if is_model(place) else files_in([place])
     for number, file in enumerate(files):
         try:
-            told = look_at(file, **chosen).table()
+            if is_model(file):
+                from seqvae.inference.model_look import about_model
+
+                told = about_model(file)
+            else:
+                told = look_at(file, **chosen).table()
         except InputError as error:
             if len(files) == 1:
                 raise

@@ -78,6 +78,13 @@ def find_model(place: Path, how: Hub | None = None) -> Path:
     )
 
 
+def is_model(place: Path) -> bool:
+    """Whether a place is a run or a bundle, or else the name of a model that ships."""
+    if not place.exists():
+        return str(place) in models()
+    return any((place / file).is_file() for file in ("config.json", "bundle/config.json"))
+
+
 def tell_which_model(place: Path) -> None:
     """Say so where a folder has the name of a model that ships: the folder is taken."""
     if is_folder(place) and str(place) in models():

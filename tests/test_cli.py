@@ -30,6 +30,7 @@ from seqvae.inference.bundle import open_corpus
 from seqvae.inference.provenance import commit
 from seqvae.music.midi import read_midi, to_pretty_midi
 from seqvae.music.notes import Piece, make_notes
+from seqvae.shipped import models
 from seqvae.training.flags import parse_config
 
 ROOT = Path(__file__).parents[1]
@@ -707,6 +708,24 @@ def test_look_shows_the_tracks_of_files(
         cli.main()
     assert left.value.code == 2
     assert capsys.readouterr().err == f"seqvae: error: {refusal}\n"
+
+
+def test_look_at_models_lists_their_attributes(
+    sentences: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    run = tmp_path / "mine"
+    shutil.copytree(sentences.run / "bundle", run / "bundle")
+    monkeypatch.setattr(sys, "argv", ["seqvae", "look", "drums_2bar", str(run)])
+    cli.main()
+    shipped, _, own = capsys.readouterr().out.splitlines()
+    names = json.loads((models()["drums_2bar"] / "attributes.json").read_text())["names"]
+    assert shipped == f"drums_2bar: a model of drums, 64 dimensions; attributes: {', '.join(names)}"
+    none = f"none yet; seqvae attributes {run} fits them"
+    assert own == f"{run}: a model of text, 4 dimensions; attributes: {none}"
+    shutil.copy(models()["drums_2bar"] / "attributes.json", run)
+    cli.main()
+    assert capsys.readouterr().out.endswith(f"4 dimensions; attributes: {', '.join(names)}\n")
 
 
 @pytest.mark.parametrize("verb", list(cli.VERBS))

@@ -109,6 +109,13 @@ class Directions:
         """Whether directions were saved in a folder."""
         return (folder / ABOUT).is_file()
 
+    @staticmethod
+    def names_in(folder: Path) -> tuple[str, ...]:
+        """The names of the attributes that were saved in a folder."""
+        if not Directions.are_in(folder):
+            return ()
+        return tuple(read_json(folder / ABOUT, FIT, names=tuple[str, ...])["names"])
+
     @classmethod
     def load(cls, folder: Path, model: str, latent_dim: int) -> "Directions":
         """Read what `save` wrote.

@@ -18,7 +18,14 @@ from seqvae.music.beats import BeatTrack
 from seqvae.music.chords import read_chords
 from seqvae.music.loops import repeated
 from seqvae.music.notes import Piece
-from seqvae.music.timing import NO_GRID, OTHER_BEATS, has_grid
+from seqvae.music.timing import (
+    FINER_GRIDS,
+    NO_GRID,
+    OTHER_BEATS,
+    has_grid,
+    off_grid,
+    on_sixteenths,
+)
 from seqvae.reasons import amount, in_words
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, MusicTokenizer, TextTokenizer
@@ -165,6 +172,8 @@ def _clip(tokenizer: MusicTokenizer, source: Source, reading: Reading) -> list[E
     if not has_grid(piece, by_beats=beats is not None):
         mend = f"{NO_GRID.text}{_beats_beside(source) or '; name its beat file with --beats'}"
         logger.warning("%s: %s", name, mend if beats is None else OTHER_BEATS.text)
+    else:
+        _warn_of_steps(tokenizer, piece, name)
     whole = in_said_key(heard, whole, reading.input_key)
     try:
         return heard.encode(whole, reading.bar)
@@ -192,7 +201,18 @@ def read_clip(
         logger.warning("%s: %s", name_of(source), in_words(piece.noted))
     if not has_grid(piece):
         logger.warning("%s: %s, so that its bars mean nothing", name_of(source), NO_GRID.text)
+    else:
+        _warn_of_steps(tokenizer, piece, name_of(source))
     return heard, in_said_key(heard, piece, hearing.input_key)
+
+
+def _warn_of_steps(tokenizer: MusicTokenizer, piece: Piece, name: str) -> None:
+    """Say so where the steps of a model cannot hold most of the onsets of a clip."""
+    if "timing" in tokenizer.keeps or on_sixteenths(piece):
+        return
+    if (reason := off_grid(piece)) is not None:
+        finer = f"; a model trained with {reason.remedy} does" if reason in FINER_GRIDS else ""
+        logger.warning("%s: %s%s", name, reason.text, finer)
 
 
 def _piece(

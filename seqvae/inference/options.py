@@ -117,10 +117,10 @@ class Drawing(Sampling):
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """Show what files hold, and how each track of MIDI files is heard."""
+    """Show what files hold, how each track of MIDI files is heard, and what a model can shift."""
 
     files: Sequence[str | Path] = field(kw_only=False)
-    """MIDI files, folders of them, or files of text."""
+    """MIDI files, folders of them, files of text, or models, whose attributes are listed."""
     preset: str | Path | None = None
     """How a model of this config, run, bundle, corpus or kind (melody, drums, groove, trio,
     voices, polyphony) hears them; by default how one of each kind does."""
@@ -327,7 +327,7 @@ class Shift(Reading, Drawing):
     inputs: Source | Sequence[Source] = field(kw_only=False)
     """Sentences, or MIDI files."""
     attribute: str
-    """Name of an attribute that was fitted by `seqvae attributes`."""
+    """Name of an attribute that was fitted by `seqvae attributes`; `seqvae look RUN` lists them."""
     amount: float = 1.0
     """How far: 1 is the way from the lowest quarter of the corpus to the highest, and a value below
     0 lessens the attribute."""

@@ -96,7 +96,7 @@ def repair_nats(codec: Codec, ids: Ids) -> Float[np.ndarray, " T"]:
     z = codec.model.encode(batch.encoder_ids, batch.lengths).mean
     logits = decoder(z, batch.ids)[0][0]  # (T, V)
     logits[:-1, codec.tokenizer.eos_id] = -torch.inf  # what follows an end is no part of a line
-    others = logits.topk(min(NUM_OTHERS, logits.shape[1])).indices  # (T, O)
+    values, others = logits.topk(min(NUM_OTHERS, logits.shape[1]))  # (T, O)
     repaired = batch.ids.repeat(others.numel(), 1, 1)
     rows = torch.arange(others.numel(), device=codec.device)
     repaired[rows, rows // others.shape[1], 0] = others.flatten()
@@ -106,7 +106,8 @@ def repair_nats(codec: Codec, ids: Ids) -> Float[np.ndarray, " T"]:
             for lines in torch.split(repaired, BATCH_SIZE)
         ]
     )
-    gains = decoder.token_nll(z, batch.ids).double().sum() - nll.view(others.shape).amin(1)
+    nll = nll.view(others.shape).masked_fill(values == -torch.inf, torch.inf)
+    gains = decoder.token_nll(z, batch.ids).double().sum() - nll.amin(1)
     return gains.clamp(min=0).cpu().numpy()
 
 

@@ -24,8 +24,10 @@ from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.contract import Example, Extraction, Voice
 from seqvae.tokenizers.grid import Conditions, GridSettings, Roll
 from seqvae.tokenizers.loudness import UNSAID
-from seqvae.tokenizers.tracks import TrackSettings
+from seqvae.tokenizers.tracks import FLAG, TrackSettings
 from seqvae.tokenizers.windows import Span, Windows, encode_windows, extract_windows
+
+ONLY_TRACK_TAKEN = Reason("file", "its only track is taken for drums", FLAG)
 
 logger = logging.getLogger(__name__)
 
@@ -206,7 +208,10 @@ class KitSettings(TrackSettings, GridSettings):
         self.count_left_out(parts, dropped)
         hits = kit_hits(parts, dropped)
         cuts = [partial(cut, hits, self.conditions(piece))] if len(hits) else []
-        return extract_windows(self, piece, cuts, dropped)
+        extraction = extract_windows(self, piece, cuts, dropped)
+        if any(part.reason == ONLY_TRACK for part in parts):
+            extraction.noted[ONLY_TRACK_TAKEN] += 1
+        return extraction
 
     def encode_kit(self, piece: Piece, bar: int | None, cut: KitCut) -> list[Example]:
         """The windows of the kit end to end, or the one that begins at `bar`."""
@@ -220,5 +225,6 @@ class KitSettings(TrackSettings, GridSettings):
         examples = encode_windows(self, piece, whole, bar, tracks=tracks)
         self.warn_of_rest(piece, parts, kits, dropped)
         if any(kit.reason == ONLY_TRACK for kit in kits):
-            logger.warning("%s: its only track is taken for drums", piece.name[:60] or "the clip")
+            what = f"{ONLY_TRACK_TAKEN.text}; --tracks says what it is"
+            logger.warning("%s: %s", piece.name[:60] or "the clip", what)
         return examples

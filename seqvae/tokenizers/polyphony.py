@@ -167,7 +167,8 @@ class PolyphonyTokenizer(KeySettings, TrackSettings, GridSettings, MusicTokenize
         examples = encode_windows(self, piece, cut, bar, program, tracks)
         self.warn_of_rest(piece, parts, taken, dropped)
         if self._is_one_of_many(taken):
-            logger.warning("%s: %s", piece.name[:60] or "the clip", ONE_PROGRAM.text)
+            what = f"program {program}, as most notes are"
+            logger.warning("%s: %s: %s", piece.name[:60] or "the clip", ONE_PROGRAM.text, what)
         return examples
 
     def _heard_as(self, taken: Sequence[Part]) -> tuple[int, dict[int, Track]]:

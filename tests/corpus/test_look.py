@@ -10,6 +10,7 @@ import pytest
 import seqvae
 from seqvae.corpus.look import Look, about, files_in, look_at, tokenizers_of
 from seqvae.errors import InputError
+from seqvae.music.midi import to_pretty_midi
 from seqvae.music.notes import Key, Metre, Piece, Tempo, make_notes
 from seqvae.tokenizers import make_tokenizer, save_tokenizer
 
@@ -49,6 +50,14 @@ def test_the_table_of_a_band(tmp_path: Path) -> None:
         "voices: nothing: 2 lines (--data.tokenizer.num_voices 2)",
         "polyphony: 3 windows for training; left out 1 track: drums (--data.tokenizer.programs)",
     ]
+
+
+def test_an_only_track_that_is_taken_for_drums_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "taps.mid"
+    taps = make_notes(range(0, 64, 4), range(2, 66, 4), 36)
+    to_pretty_midi(Piece(taps, 4)).write(str(file))
+    verdict = heard(file, "drums").verdicts["drums"]
+    assert verdict.endswith("for training; its only track is taken for drums")
 
 
 def test_a_preset_and_rules_decide_how_tracks_are_heard(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from tiny import tiny_vae
 
 from seqvae.errors import InputError
 from seqvae.inference.codec import Codec
+from seqvae.inference.inputs import read_clip
 from seqvae.inference.options import Reading
 from seqvae.music.midi.read import IMPOSSIBLE_TEMPO
-from seqvae.music.timing import NO_GRID, OTHER_BEATS
+from seqvae.music.timing import NO_GRID, OTHER_BEATS, SHORT_NOTES, TRIPLETS
 from seqvae.tokenizers.melody import MelodyTokenizer
 
 CODEC = Codec(tiny_vae(vocab_sizes=(90,), max_steps=16), MelodyTokenizer(num_bars=1))
@@ -55,6 +56,31 @@ def test_a_clip_without_a_grid_is_warned_of(
     write_beats(tmp_path / "a.txt", np.arange(1200) * 0.5)
     CODEC.windows(path, beats)
     assert caplog.messages == [f"{path}: {OTHER_BEATS.text}"]
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        (1 / 3, f"{TRIPLETS.text}; a model trained with {TRIPLETS.remedy} does"),
+        (1 / 8, f"{SHORT_NOTES.text}; a model trained with {SHORT_NOTES.remedy} does"),
+        (0.25, None),
+    ],
+)
+def test_steps_that_cannot_hold_a_clip_are_said(
+    place: float, reason: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.mid"
+    song = pretty_midi.PrettyMIDI(resolution=480)
+    song.instruments.append(pretty_midi.Instrument(0))
+    onsets = [0.5 * (beat + place * part) for beat in range(64) for part in (0, 1)]
+    song.instruments[0].notes = [pretty_midi.Note(80, 60, t, t + 0.05) for t in onsets]
+    song.write(str(path))
+    expected = [] if reason is None else [f"{path}: {reason}"]
+    CODEC.windows(path)
+    assert caplog.messages == expected
+    caplog.clear()
+    read_clip(CODEC.tokenizer, path, Reading())
+    assert caplog.messages == expected
 
 
 def test_what_of_a_clip_could_not_be_taken_is_said(

@@ -88,7 +88,9 @@ def test_a_repair_gains_what_the_best_other_token_makes_the_line_likelier() -> N
     codec = symbol_codec()
     decoder, ids = codec.model.decoder, codec.tokenizer.encode("abcadd")
     with torch.no_grad():
-        decoder.heads.logits[0].bias.copy_(torch.tensor([0.0, 0.0, 2.0, -1.0, 1.0]))  # of a b c d
+        decoder.heads.logits[0].bias.copy_(
+            torch.tensor([4.0, 0.0, 2.0, -1.0, 1.0])
+        )  # the end, a b c d
         mean = codec.model.encode(torch.from_numpy(ids)[None], torch.tensor([7])).mean
         expected = []
         for place in range(7):
@@ -96,12 +98,13 @@ def test_a_repair_gains_what_the_best_other_token_makes_the_line_likelier() -> N
             log_p = -decoder.token_nll(mean.expand(5, -1), lines).sum(1)
             others = log_p if place == 6 else log_p[1:]  # an end before the end is none
             expected.append(float(others.max() - log_p[ids[place, 0]]))
+            assert log_p.argmax() == 0  # the end would be likelier everywhere
     gains = repair_nats(codec, ids)
     np.testing.assert_allclose(gains, expected, atol=1e-5)
     assert 0.0 < min(expected[2:6]) < max(expected)
 
 
-def test_only_the_likeliest_tokens_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_tokens_that_are_tried_gain_no_less(monkeypatch: pytest.MonkeyPatch) -> None:
     codec = symbol_codec()
     ids, every = codec.tokenizer.encode("abcadd"), []
     for number in (1, 2, 5):
@@ -109,7 +112,6 @@ def test_only_the_likeliest_tokens_are_tried(monkeypatch: pytest.MonkeyPatch) ->
         every.append(repair_nats(codec, ids))
     assert (every[0] <= every[1]).all()
     assert (every[1] <= every[2]).all()
-    assert every[0].sum() < every[2].sum()
     assert every[0].min() >= 0
 
 

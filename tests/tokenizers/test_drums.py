@@ -11,7 +11,7 @@ from seqvae.music.notes import Piece, make_notes
 from seqvae.reasons import Reason
 from seqvae.tokenizers.contract import Example
 from seqvae.tokenizers.drums import DrumsTokenizer
-from seqvae.tokenizers.kits import CLASS_OF, CLASSES, NO_DRUMS, OTHER_DRUM
+from seqvae.tokenizers.kits import CLASS_OF, CLASSES, NO_DRUMS, ONLY_TRACK_TAKEN, OTHER_DRUM
 from seqvae.tokenizers.windows import long_rest
 
 ONE_BAR = DrumsTokenizer(num_bars=1)
@@ -161,7 +161,11 @@ def test_an_only_track_that_is_taken_for_drums_is_named(
 ) -> None:
     tune = make_notes([0, 4, 8], [4, 8, 12], [36, 38, 42])
     DrumsTokenizer(num_bars=1).encode(Piece(tune, 4, name="x.mid"))
-    assert "x.mid: its only track is taken for drums" in caplog.text
+    only = "x.mid: its only track is taken for drums; --tracks says what it is"
+    assert caplog.messages == [only]
     caplog.clear()
-    DrumsTokenizer(num_bars=1).encode(Piece(make_notes([0], [4], [36], is_drum=True), 4))
+    drums, kit = DrumsTokenizer(num_bars=1), Piece(make_notes([0], [4], [36], is_drum=True), 4)
+    drums.encode(kit)
     assert not caplog.text
+    assert drums.extract(Piece(tune, 4)).noted == {ONLY_TRACK_TAKEN: 1}
+    assert drums.extract(kit).noted == {}

@@ -89,7 +89,7 @@ def test_what_one_instrument_cannot_be_is_said(caplog: pytest.LogCaptureFixture)
     assert (example.program, example.tracks) == (5, {0: tracks[0]})  # it has the most notes
     assert [record.getMessage() for record in caplog.records] == [
         "a.mid: not heard: track 3 'Kit' (drums: channel 10); --tracks says which track is what",
-        "a.mid: several programs, heard as one instrument",
+        "a.mid: several programs, heard as one instrument: program 5, as most notes are",
     ]
     extraction = SCORE.extract(band)
     assert (extraction.dropped, extraction.noted) == ({}, {})
