@@ -273,6 +273,10 @@ def table(figures: dict[str, Any]) -> str:
         ["memory that a file adds", f"{figures['memory']['files']:,}",
          f"{figures['memory']['kib_per_file']} KiB"],
     ]  # fmt: skip
+    lines += [
+        [f"{row['name']}, beside an earlier commit", "", f"{row['ratio']} of its {row['unit']}"]
+        for row in figures.get("rows", [])
+    ]
     return markdown(["what", "files", "figure"], lines)
 
 
