@@ -207,12 +207,14 @@ def read_clip(
 
 
 def _warn_of_steps(tokenizer: MusicTokenizer, piece: Piece, name: str) -> None:
-    """Say so where the steps of a model cannot hold most of the onsets of a clip."""
+    """Say so where finer steps than those of a model would hold most of the onsets of a clip.
+
+    What is played by hand, a bit before and after the steps, is rounded without a word.
+    """
     if "timing" in tokenizer.keeps or on_sixteenths(piece):
         return
-    if (reason := off_grid(piece)) is not None:
-        finer = f"; a model trained with {reason.remedy} does" if reason in FINER_GRIDS else ""
-        logger.warning("%s: %s%s", name, reason.text, finer)
+    if (reason := off_grid(piece)) in FINER_GRIDS:
+        logger.warning("%s: %s; a model trained with %s does", name, reason.text, reason.remedy)
 
 
 def _piece(

@@ -64,6 +64,7 @@ def test_a_clip_without_a_grid_is_warned_of(
         (1 / 3, f"{TRIPLETS.text}; a model trained with {TRIPLETS.remedy} does"),
         (1 / 8, f"{SHORT_NOTES.text}; a model trained with {SHORT_NOTES.remedy} does"),
         (0.25, None),
+        (0.25 - 0.05, None),  # as played by hand
     ],
 )
 def test_steps_that_cannot_hold_a_clip_are_said(

@@ -137,6 +137,10 @@ def test_the_result_is_a_bundle_that_verbs_take_and_that_names_its_base(
     settings = json.loads(Path("mine/config.json").read_text(encoding="utf-8"))["training"]
     assert settings["name"] == "mine"
     assert settings["trainer"]["init_from"] == str(base)
+    of_base = json.loads((base / "config.json").read_text(encoding="utf-8"))["training"]["data"]
+    said = {place for place in personal.PLACES if of_base[place] is not None}
+    assert said  # where the data of the base lay, which its user need not tell
+    assert not [place for place in personal.PLACES if settings["data"][place] is not None]
     assert len(seqvae.load("mine", "cpu").sample(2, seed=1)) == 2
     run_again = pytest.raises(SystemExit)
     with run_again as refused:
