@@ -12,11 +12,13 @@ from trained import Trained
 
 import seqvae
 from seqvae.errors import InputError
+from seqvae.inference.codec import AS_IS
 from seqvae.serving import workshop
 from seqvae.serving.desk import Desk
 from seqvae.serving.waiting import Cancelled
 from seqvae.serving.workshop import Made, Most, Order, Workshop
 from seqvae.training import adaptation, personal
+from seqvae.training.few_clips import read_clips
 
 LINES = [f"{who} sees the {what}." for who in ("The girl", "A man") for what in ("sea", "moon")]
 
@@ -60,6 +62,9 @@ def test_clips_become_a_bundle_with_samples_and_are_gone(melodies: Trained, tmp_
     assert "<iframe" in made.samples
     with zipfile.ZipFile(made.archive) as archive:
         archive.extractall(tmp_path)
+    clips = read_clips(melodies.vae.codec, [*map(str, tunes)], AS_IS, None)
+    card = (tmp_path / "my_tiny/README.md").read_text(encoding="utf-8")
+    assert f"fitted to {len(clips)} clips" in " ".join(card.split())
     ours = seqvae.load(tmp_path / "my_tiny", "cpu")
     assert [
         [note.pitch for note in clip.instruments[0].notes] for clip in ours.sample(1, seed=0)

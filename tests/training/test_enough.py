@@ -19,7 +19,9 @@ from seqvae.training.enough import base_for, warn_of_few
         ({"kind": "groove"}, "groove_2bar"),
         ({"kind": "melody"}, "melody_2bar"),
         ({"kind": "drums", "num_bars": 4}, None),
-        ({"kind": "groove", "encoder_sees": "tapping"}, None),
+        ({"kind": "groove", "encoder_sees": "hits"}, "humanize_2bar"),
+        ({"kind": "groove", "encoder_sees": "tapping"}, "tap_2bar"),
+        ({"kind": "groove", "encoder_sees": "tapping", "num_bars": 4}, None),
         ({"kind": "words", "max_steps": 9}, None),
     ],
 )
