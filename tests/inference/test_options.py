@@ -126,5 +126,5 @@ def test_only_samples_are_random_by_default() -> None:
     """The temperature is 1 where codes are drawn from the prior, and less where a part is given;
     all other verbs are greedy."""
     random = {n for n, kind in VERBS.items() if getattr(kind(**required(kind)), "temperature", 0)}
-    assert random == {"sample", "complete", "humanise"}
+    assert random == {"sample", "complete"}
     assert options.Sample().temperature == 1
