@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seqvae.disk import write_file
+from seqvae.disk import DAMAGE, write_file
 
 KEPT = "digests.npy"
 ROW = np.dtype([("file", "<u8"), ("first", "<u8"), ("second", "<u8")])
@@ -30,7 +30,7 @@ class Digests:
         self.rows = np.empty(0, ROW)
         self.has_new = False
         if folder is not None:
-            with contextlib.suppress(OSError, ValueError, EOFError):
+            with contextlib.suppress(OSError, *DAMAGE):
                 rows = np.load(folder / KEPT)
                 if rows.dtype == ROW and rows.ndim == 1:
                     self.rows = rows

@@ -1,6 +1,7 @@
 """Digests of files are kept, and files are read again when they have changed."""
 
 import hashlib
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -90,10 +91,17 @@ def test_what_cannot_be_read_has_no_digest_and_is_not_kept(files: list[Path]) ->
     assert not known.has_new
 
 
+def open_header() -> bytes:
+    """An array whose header does not end."""
+    content = io.BytesIO()
+    np.save(content, np.zeros(3, ROW))
+    return content.getvalue().replace(b"}", b" ")
+
+
 @pytest.mark.parametrize(
     "content",
-    [b"", b"no array", np.zeros(3, ROW), np.zeros(3), np.zeros((2, 2), ROW)],
-    ids=["empty", "text", "unsorted", "numbers", "table"],
+    [b"", b"no array", open_header(), np.zeros(3, ROW), np.zeros(3), np.zeros((2, 2), ROW)],
+    ids=["empty", "text", "open header", "unsorted", "numbers", "table"],
 )
 def test_a_damaged_file_of_digests_is_as_good_as_none(
     files: list[Path], tmp_path: Path, content: Any
