@@ -49,7 +49,7 @@ class Visitor(threading.Thread):
         """Come, ask until the end, and note what fails, whatever it is."""
         from gradio_client import Client
 
-        time.sleep(self.chance.uniform(0, ARRIVAL_SECONDS))
+        time.sleep(self.chance.uniform(0, ARRIVAL_SECONDS))  # visitors do not come at once
         patience = {"timeout": PATIENCE}
         try:
             client = Client(
@@ -59,8 +59,8 @@ class Visitor(threading.Thread):
                 begin = time.monotonic()
                 self.ask(client)
                 self.seconds.append(time.monotonic() - begin)
-                time.sleep(self.chance.uniform(0.5, 1.5))
-        except Exception as error:
+                time.sleep(self.chance.uniform(0.5, 1.5))  # a visitor listens
+        except Exception as error:  # a thread would end unheard, whatever it is
             self.errors.append(f"{type(error).__name__}: {error}")
 
     def ask(self, client: Any) -> None:

@@ -250,6 +250,8 @@ def _steps(
     tokens, drawn, recorded = None, rows[:, None], None
     for step in range(num_steps):
         tell(step, num_steps)
+        if len(rows) < len(z):
+            limit_threads(len(rows))
         draws.go_to(step)
         if step % segment_length == 0:
             begun = decoder.begin(codes[rows, step // segment_length])
@@ -277,7 +279,6 @@ def _steps(
                 rows, ended, tokens = rows[going_on], ended[going_on], tokens[going_on]
                 state, recorded = state.keep(going_on), None
                 draws.keep(going_on)
-                limit_threads(len(rows))
 
 
 def decode(

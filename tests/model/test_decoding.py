@@ -195,6 +195,29 @@ def test_few_rows_are_decoded_by_one_thread(
     assert decoder.seen == expected
 
 
+@pytest.mark.parametrize("streamed", [True, False])
+def test_when_few_rows_go_on_they_go_on_by_one_thread(
+    streamed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    decoder, before = Threads(tiny_decoder(vocab_sizes=(3,))), torch.get_num_threads()
+    decoder.seen.clear()
+    settings: Any = {
+        "num_steps": 9, "eos_id": 2, "sampling": Sampling(), "seeds": range(64),
+    }  # fmt: skip
+    torch.set_num_threads(3)
+    try:
+        if streamed:
+            for _ in decode_steps(decoder, codes(64), **settings):
+                assert torch.get_num_threads() == 3  # between the steps
+        else:
+            decode(decoder, codes(64), **settings)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert decoder.seen == {3, 1}
+
+
 # Probabilities out of order, and in another order in each row.
 PROBABILITIES = torch.tensor([[0.15, 0.5, 0.1, 0.25], [0.25, 0.1, 0.15, 0.5]])
 
