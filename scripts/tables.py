@@ -17,6 +17,7 @@ from typing import Any, get_type_hints
 import benchmark_complete
 import benchmark_corpus
 import benchmark_gpu
+import benchmark_humanise
 import benchmark_ingest
 import benchmark_latent
 import benchmark_music
@@ -225,6 +226,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "osc": lambda: measure_osc.table(read("osc.json")["rows"]),
     "personal": lambda: benchmark_personal.table(read("personal.json")),
     "scale": lambda: benchmark_scale.table(read("scale.json")),
+    "humanise": lambda: benchmark_humanise.table(read("humanise.json")),
     "priors": lambda: benchmark_prior.table(read("prior.json")),
     "ptb": lambda: benchmark_text.table(read("ptb.json")),
     "interpolation": lambda: benchmark_latent.interpolation_table(read("latent.json")),

@@ -156,6 +156,7 @@ def test_every_command_and_the_python_of_the_readmes_run(
             "measure_osc",
             "benchmark_personal",
             "benchmark_corpus",
+            "benchmark_humanise",
             "benchmark_ingest",
             "benchmark_symbols",
             "benchmark_where",

@@ -48,6 +48,7 @@ WRITTEN = {  # by script: the fields of a row beside its name and its origin
     "scripts/fuzz.py": {"about", "tried", "one_line", "unharmed", "fell"},
     "scripts/benchmark_corpus.py": {"cores", "rows"},
     "scripts/benchmark_gpu.py": {"machine", "rows"},
+    "scripts/benchmark_humanise.py": {"files", "hits", "velocity_error", "timing_error_ms"},
     "scripts/benchmark_ingest.py": {
         "memory", "melodies", "songs", "workers", "starts", "rows",
     },
@@ -112,10 +113,10 @@ def test_every_file_is_shown_in_the_page_of_results() -> None:
     text = (tables.RESULTS / "README.md").read_text()
     evaluated = set(tables.EVALUATIONS.values())
     assert {file.name for file in FILES} == evaluated | {
-        "app.json", "complete.json", "corpus.json", "fuzz.json", "gpu.json", "ingest.json",
-        "latent.json", "music.json", "osc.json", "page.json", "personal.json", "prior.json",
-        "profile.json", "profile_decoding.json", "ptb.json", "scale.json", "sentiment.json",
-        "speed.json", "start.json", "symbols.json", "where.json",
+        "app.json", "complete.json", "corpus.json", "fuzz.json", "gpu.json", "humanise.json",
+        "ingest.json", "latent.json", "music.json", "osc.json", "page.json", "personal.json",
+        "prior.json", "profile.json", "profile_decoding.json", "ptb.json", "scale.json",
+        "sentiment.json", "speed.json", "start.json", "symbols.json", "where.json",
     }  # fmt: skip
     for file in evaluated:
         command = json.loads((tables.RESULTS / file).read_text())["command"]
