@@ -27,7 +27,7 @@ from seqvae.inference.trained import TrainedVAE
 from seqvae.tokenizers.kits import CLASS_OF, NUM_CLASSES
 
 RESULTS = Path(__file__).parent / "results" / "humanise.json"
-STEPS_PER_BAR, STIFF_VELOCITY, NUM_FILES = 16, 80, 60
+STEPS_PER_BAR, STIFF_VELOCITY = 16, 80
 WAYS = {"model": "the model", "of_drums": "drum class", "of_steps": "class and sixteenth"}
 
 Hits = dict[tuple[int, int], tuple[float, float]]
@@ -85,10 +85,9 @@ def means_of(files: Sequence[Path]) -> NDArray[np.float64]:
     return np.concatenate([of_steps, of_drums[None]])
 
 
-def measure(vae: TrainedVAE, groove: Path, num_files: int) -> Row:
+def measure(vae: TrainedVAE, groove: Path) -> Row:
     """Mean errors of the model and of the constant answers, on the same hits."""
     files, means = files_of(groove, "test"), means_of(files_of(groove, "train"))
-    files = files[:: max(1, len(files) // num_files)]
     errors: dict[str, list[NDArray[np.float64]]] = {way: [] for way in WAYS}
     for file in files:
         song = PrettyMIDI(str(file))
@@ -129,7 +128,6 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("models", nargs="*", help="runs, or names of models that ship")
     parser.add_argument("--groove", type=Path, default=Path("groove"), help="folder of the dataset")
-    parser.add_argument("--files", type=int, default=NUM_FILES, help="beats, evenly from the split")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of the rows")
     parser.add_argument("--table", action="store_true", help="print the results as a table")
     return parser
@@ -144,9 +142,7 @@ def main() -> None:
     try:
         for model in options.models:
             vae = TrainedVAE.load(model)
-            row = measured_row(
-                Path(model).name, 0, lambda vae=vae: measure(vae, options.groove, options.files)
-            )
+            row = measured_row(Path(model).name, 0, lambda vae=vae: measure(vae, options.groove))
             write_row(options.results, row, [])
             print(table([row]))
     except InputError as error:
