@@ -71,12 +71,15 @@ def test_threads_encode_blocks_and_rows_stay_in_order(
     threads, means, before = set[str](), {}, torch.get_num_threads()
 
     def noted(codec: Codec, sequences: list[Ids]) -> DiagonalGaussian:
-        threads.add(threading.current_thread().name)
+        if len(threads) < together.parties:  # the first blocks wait for each other
+            threads.add(threading.current_thread().name)
+            together.wait(timeout=10)
         return encode_in_order(codec, sequences)
 
     monkeypatch.setattr(encoding, "encode_in_order", noted)
     for number in (1, 2):
         threads.clear()
+        together = threading.Barrier(number)
         torch.set_num_threads(number)
         try:
             out = tmp_path / f"{number}.npz"
