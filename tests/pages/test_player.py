@@ -15,7 +15,8 @@ from seqvae.pages.player import player_page
 from seqvae.tokenizers.drums import DrumsTokenizer
 
 NAMES = ["sample 1", "sample 2"]
-AROUND = """<!DOCTYPE html><title>around</title><script>
+# Without a charset, the browser guesses one from the bytes that come first.
+AROUND = """<!DOCTYPE html><meta charset="utf-8"><title>around</title><script>
 window.heights = [];
 addEventListener("message", ({ data }) => heights.push(data.seqvaeHeight));
 </script><iframe style="width:600px" sandbox="allow-scripts allow-downloads"
@@ -42,7 +43,8 @@ def test_it_plays_saves_the_file_itself_and_tells_its_height(
 ) -> None:
     around = tmp_path / "around.html"
     around.write_text(
-        AROUND.replace("PAGE", html.escape(player_page(DrumsTokenizer(), files, NAMES)))
+        AROUND.replace("PAGE", html.escape(player_page(DrumsTokenizer(), files, NAMES))),
+        encoding="utf-8",
     )
     tab = show(Page(around))
     frame = tab.frame_locator("iframe")
