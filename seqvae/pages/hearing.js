@@ -32,7 +32,9 @@ function hear(song, tokens) {
     notes.map((note) => ({ ...note, voice })));
   let notes;
   if (kind === "drums" || kind === "groove") {
-    const kits = drums.length ? drums : song.tracks.length === 1 ? song.tracks : [];
+    const isOfTaps = ["taps", "tapping"].includes(tokens.grid.encoder_sees);
+    const kits = drums.length ? drums : isOfTaps ? asTaps(song.tracks, tokens)
+      : song.tracks.length === 1 ? song.tracks : [];
     notes = asDrums(given(kits, 0), tokens, kind === "groove");
   } else if (kind === "polyphony") {
     notes = given(pitched, 0);
@@ -46,6 +48,12 @@ function hear(song, tokens) {
   }
   if (!notes.length) throw new Error(`there are no notes for ${tokens.voices.join(", ")} in it`);
   return inOrder(notes);
+}
+
+/** Tracks whose notes are struck on one drum. */
+function asTaps(tracks, { grid: { written } }) {
+  return tracks.map((track) => ({ ...track,
+    notes: track.notes.map((note) => ({ ...note, pitch: written[TAPPED] })) }));
 }
 
 function asDrums(notes, { grid }, isPerformed) {

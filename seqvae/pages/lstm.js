@@ -16,7 +16,7 @@ class LstmLayer {
   constructor(tensors, name) {
     this.input = tensors.get(`${name}.input`);
     this.own = tensors.get(`${name}.own`);
-    this.bias = tensors.get(`${name}.bias`).data;
+    this.bias = add(tensors.get(`${name}.bias`).data.slice(), tensors.get(`${name}.own_bias`).data);
     this.size = this.own.columns;
   }
 

@@ -1,7 +1,7 @@
 """A model for the engine of `play`: its weights in float16, and what the engine must know of it.
 
-The engine's layers are plain: vectors of subsets hold those of their members, an LSTM has one bias,
-and of the posterior only the mean is kept.
+No weight is a sum of others, which float16 would round: the engine adds them up. Of the posterior
+only the mean is kept.
 """
 
 import base64
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from seqvae.errors import InputError
 from seqvae.model.decoder import FlatDecoder, HierarchicalDecoder, MusicVAEDecoder
-from seqvae.model.embedding import StepEmbedding
+from seqvae.model.embedding import Members, StepEmbedding
 from seqvae.model.encoder import Encoder, NormalisedMeans
 from seqvae.model.heads import ChannelHeads
 from seqvae.model.nade import Nade
@@ -85,7 +85,8 @@ def _lstm(name: str, lstm: nn.Module, layer: str = "l0") -> Weights:
     return {
         f"{name}.input": weights[f"weight_ih_{layer}"],
         f"{name}.own": weights[f"weight_hh_{layer}"],
-        f"{name}.bias": weights[f"bias_ih_{layer}"] + weights[f"bias_hh_{layer}"],
+        f"{name}.bias": weights[f"bias_ih_{layer}"],
+        f"{name}.own_bias": weights[f"bias_hh_{layer}"],
     }
 
 
@@ -109,8 +110,16 @@ def _embedding(name: str, embedding: nn.Module) -> Weights:
 
 
 def _tables(name: str, embedding: StepEmbedding) -> Weights:
-    vectors = [channel.vectors() for channel in embedding.channels]  # type: ignore[operator]  # of a list
-    return {f"{name}.{i}.table": table for i, table in enumerate(vectors)}
+    weights: Weights = {}
+    for number, channel in enumerate(embedding.channels):
+        weights |= _table(f"{name}.{number}.table", channel)
+    return weights
+
+
+def _table(name: str, channel: Any) -> Weights:
+    """The vectors of a channel's tokens, and those that subsets share with their members."""
+    shared = isinstance(channel.members, Members)
+    return {name: channel.weight} | ({f"{name}.members": channel.members.vectors} if shared else {})
 
 
 def _notes(name: str, notes: Notes) -> Weights:
@@ -150,7 +159,7 @@ def _heads(heads: ChannelHeads | NoteHeads) -> Weights:
     for number, softmax in enumerate(heads.logits):
         weights |= _softmax(f"heads.logits.{number}", softmax)
     for number, table in enumerate(heads.embeddings):
-        weights[f"heads.embeddings.{number}.table"] = table.vectors()  # type: ignore[operator]  # of a list
+        weights |= _table(f"heads.embeddings.{number}.table", table)
     for number, mixer in enumerate(heads.mixers):
         weights |= _linear(f"heads.mixers.{number}", mixer)
     if isinstance(heads, NoteHeads):
@@ -168,4 +177,4 @@ def _softmax(name: str, softmax: Any) -> Weights:
     if isinstance(softmax, Nade):
         return {f"{name}.{kind}": weight for kind, weight in softmax.named_parameters()}
     assert isinstance(softmax, Softmax)
-    return {f"{name}.weight": softmax.output_weight(), f"{name}.bias": softmax.bias}
+    return _table(f"{name}.weight", softmax) | {f"{name}.bias": softmax.bias}

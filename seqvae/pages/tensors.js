@@ -2,7 +2,8 @@
  * Weights and products. Needs nothing else.
  *
  *   new Tensors(shapes, base64)      the weights of a model, from float16
- *     .get(name)                     a Matrix { data, rows, columns }, or a vector as one row
+ *     .get(name)                     a Matrix { data, rows, columns }, or a vector as one row;
+ *                                    rows of subsets hold the vectors of their members
  *     .has(name)
  *     .count(prefix)                 how many layers there are: prefix.0, prefix.1, ...
  *   addProduct(out, matrix, x, at)   out += the columns of the matrix from `at` on, times x
@@ -40,7 +41,9 @@ class Tensors {
     const size = shape.reduce((product, number) => product * number, 1);
     const begin = this.places[name];
     const data = Float32Array.from(this.halves.subarray(begin, begin + size), floatOfHalf);
-    return { data, rows: columns ? size / columns : 0, columns };
+    const matrix = { data, rows: columns ? size / columns : 0, columns };
+    if (this.has(`${name}.members`)) addMembers(matrix, this.get(`${name}.members`));
+    return matrix;
   }
 
   count(prefix) {
@@ -109,6 +112,15 @@ class Linear {
     const out = this.bias ? this.bias.slice() : new Float32Array(this.weight.rows);
     addProduct(out, this.weight, x);
     return out;
+  }
+}
+
+/** Where bit i of a row's number is set, the row stands for a subset with member i. */
+function addMembers(matrix, members) {
+  for (let row = 0; row < matrix.rows; row++) {
+    for (let member = 0; member < members.rows; member++) {
+      if (row >> member & 1) add(rowOf(matrix, row), rowOf(members, member));
+    }
   }
 }
 

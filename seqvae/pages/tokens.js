@@ -177,13 +177,20 @@ class GrooveTokens extends KitTokens {
 
   /** What the encoder reads: a model may not see velocity and timing, nor which drum. */
   seen(ids) {
-    const { encoder_sees: view, classes } = this.grid;
+    const { encoder_sees: view, classes: { length: count } } = this.grid;
     if (view === "performance") return ids;
-    const hidden = 1 + 2 * classes.length;
-    return ids.map((row) => row.map((token, i) => {
-      if (i > 0) return i < hidden ? 0 : token;
-      return view === "taps" && token ? 1 << TAPPED : token;
-    }));
+    return ids.map((row) => {
+      const visible = row.map((token, i) => (i > 0 && i <= 2 * count ? 0 : token));
+      if (view === "hits") return visible;
+      visible[0] = row[0] ? 1 << TAPPED : 0;
+      if (view === "tapping") {
+        const velocities = row.slice(1, 1 + count);
+        const loudest = velocities.indexOf(Math.max(...velocities));
+        visible[1 + TAPPED] = velocities[loudest];
+        visible[1 + count + TAPPED] = row[1 + count + loudest];
+      }
+      return visible;
+    });
   }
 }
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import torch
 from tiny import randomised, tiny_vae
-from torch import nn
 from trained import Trained, band, train_tiny
 
 import seqvae
@@ -22,7 +21,6 @@ from seqvae.inference.codec import Codec
 from seqvae.inference.mixture import Mixture
 from seqvae.inference.trained import TrainedVAE
 from seqvae.model.config import Steps
-from seqvae.model.embedding import Members
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.midi import to_pretty_midi
 from seqvae.pages.page import fill
@@ -107,13 +105,6 @@ def evil_page(sentences: Trained, tmp_path_factory: pytest.TempPathFactory) -> P
 @torch.no_grad()
 def as_shipped(model: SequenceVAE) -> SequenceVAE:
     """The model with weights that float16 holds, which a page does not change."""
-    for module in model.modules():
-        if isinstance(module, nn.LSTM):  # whose two biases are one there
-            for name, bias in module.named_parameters():
-                if name.startswith("bias_hh"):
-                    bias.zero_()
-        if isinstance(module, Members):
-            module.vectors.zero_()
     for weight in model.parameters():
         weight.copy_(weight.half())
     return model

@@ -180,6 +180,7 @@ FIELDS = ("start", "end", "pitch", "velocity", "is_drum")
 
 
 LOUD = {"num_velocity_bins": 32}
+HIDING = ("hits", "tapping", "taps")
 WALTZ = {"metres": ("4/4", "3/4"), "chords": True}
 HEARD: dict[str, tuple[str, dict[str, Any]]] = {
     **{kind: (kind, {}) for kind, cls in TOKENIZERS.items() if issubclass(cls, MusicTokenizer)},
@@ -188,12 +189,14 @@ HEARD: dict[str, tuple[str, dict[str, Any]]] = {
     "melody in three": ("melody", WALTZ),
     "trio in three": ("trio", WALTZ),
     "notes in three": ("polyphony", WALTZ),
+    **{f"groove of {view}": ("groove", {"encoder_sees": view}) for view in HIDING},
+    "tapped tune": ("groove", {"encoder_sees": "tapping"}),
 }
 
 
 def piece_of(kind: str, name: str) -> Piece:
     """A piece whose notes are struck as it happens."""
-    piece = choir(3) if kind == "voices" else band(3)
+    piece = choir(3) if kind == "voices" or "tune" in name else band(3)
     piece.notes["velocity"] = np.random.default_rng(3).integers(1, 128, len(piece.notes))
     return replace(piece, metres=(parse_metre("3/4"),)) if "three" in name else piece
 
