@@ -3,6 +3,8 @@
 import csv
 import json
 import logging
+import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -148,7 +150,12 @@ def test_models_are_small_and_carry_licence_and_sources() -> None:
                 assert int(row["windows"]) > 0
         written = json.loads((bundle / "config.json").read_text(encoding="utf-8"))
         assert not any(written["training"]["data"][place] for place in ("source", "train", "table"))
-        assert name in RECIPES["models"]
+        recipe = RECIPES["models"][name]
+        assert recipe["listening"].strip() in body
+        assert (
+            cards.usage(name, is_text=recipe["preset"] == "text", use=recipe.get("use", "").strip())
+            in body
+        )
     assert max(sizes) <= 8
     assert sum(sizes) <= 30
 
@@ -181,3 +188,15 @@ def test_the_figures_on_a_card_are_those_of_evaluate(name: str, tmp_path: Path) 
     how = card.measured_on_clips(RECIPES["models"][name])
     measured = card.shown(vae.evaluate(tmp_path / "corpus", **how))
     assert measured == pytest.approx(stated, rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["humanize_2bar", "sentences", "tap_2bar"])
+def test_the_code_on_a_card_runs(name: str, elsewhere: Path) -> None:
+    clip = sorted((ROOT / "data/clips/drums").glob("*.mid"))[0]
+    for read in ("drums.mid", "taps.mid"):
+        shutil.copyfile(clip, elsewhere / read)
+    card_text = (MODELS[name] / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", card_text, re.DOTALL)
+    exec(block, {})
+    written = {file.name for file in elsewhere.iterdir()} - {"drums.mid", "taps.mid"}
+    assert written == {"humanize_2bar": {"played.mid"}, "tap_2bar": {"beat.mid"}}.get(name, set())

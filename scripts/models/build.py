@@ -32,10 +32,12 @@ import seqvae
 from seqvae.corpus.store import MANIFEST, Corpus
 from seqvae.disk import write_file
 from seqvae.inference.bundle import load_bundle, save_weights
+from seqvae.inference.codec import Codec
 from seqvae.inference.directions import WEIGHTS
 from seqvae.inference.evaluation import Evaluation
 from seqvae.inference.mixture import Mixture
-from seqvae.inference.prior import as_mixture, load_prior, save_prior
+from seqvae.inference.prior import as_mixture, fit_prior_of, load_prior, save_prior
+from seqvae.inference.slices import SlicePrior
 from seqvae.tokenizers import save_tokenizer
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +78,9 @@ def build(name: str, recipes: Recipe, sources: Path, work: Path) -> None:
     bundle = MODELS / name
     shutil.rmtree(bundle, ignore_errors=True)
     bundle.mkdir(parents=True)
-    round_weights(work / "runs" / name / "bundle", bundle, recipe)
+    trained = work / "runs" / name / "bundle"
+    round_weights(trained, bundle)
+    save_prior(prior_of(trained, recipe, corpus), bundle, torch.float16)
     vae = seqvae.load(bundle, "cpu")
     add_attributes(vae, bundle, corpus, recipe.get("attributes", "network"))
     figures = {"test": vae.evaluate(corpus, iw_samples=card.IW_SAMPLES)}
@@ -129,11 +133,8 @@ def part_of(name: str) -> str:
     return "test" if first < HELD_OUT else "valid" if first < 2 * HELD_OUT else "train"
 
 
-def round_weights(trained: Path, bundle: Path, recipe: Recipe) -> None:
-    """Copy a bundle with weights and prior in float16, and without the paths of this machine.
-
-    A recipe may say how many components the prior has: they are the heaviest ones of a mixture.
-    """
+def round_weights(trained: Path, bundle: Path) -> None:
+    """Copy a bundle with weights in float16, and without the paths of this machine."""
     model, tokenizer = load_bundle(trained)
     settings = json.loads((trained / "config.json").read_text(encoding="utf-8"))["training"]
     settings["data"] = {
@@ -141,14 +142,25 @@ def round_weights(trained: Path, bundle: Path, recipe: Recipe) -> None:
     }
     save_weights(bundle, model.half(), settings)
     save_tokenizer(tokenizer, bundle)
-    prior = load_prior(trained, model.config.latent_dim)
+
+
+def prior_of(trained: Path, recipe: Recipe, corpus: Corpus) -> Mixture | SlicePrior:
+    """The prior of a bundle, in the size that the recipe wants.
+
+    `components` keeps the heaviest ones of a mixture; `prior_dim` is the width of a new network.
+    """
+    codec = Codec.load(trained)
+    if "prior_dim" in recipe:
+        train, valid = corpus.splits["train"], corpus.splits["valid"]
+        return fit_prior_of(codec, train, valid, hidden_dim=recipe["prior_dim"])
+    prior = load_prior(trained, codec.model.config.latent_dim)
     assert prior is not None
-    if "components" in recipe:
-        mixture = as_mixture(prior)
-        kept = mixture.weights.argsort(descending=True)[: recipe["components"]]
-        weights = mixture.weights[kept] / mixture.weights[kept].sum()
-        prior = Mixture(weights, mixture.means[kept], mixture.scales[kept])
-    save_prior(prior, bundle, torch.float16)
+    if "components" not in recipe:
+        return prior
+    mixture = as_mixture(prior)
+    kept = mixture.weights.argsort(descending=True)[: recipe["components"]]
+    weights = mixture.weights[kept] / mixture.weights[kept].sum()
+    return Mixture(weights, mixture.means[kept], mixture.scales[kept])
 
 
 def add_attributes(vae: Any, bundle: Path, corpus: Corpus, method: str) -> None:

@@ -54,7 +54,7 @@ def write(
 
 {recipe["what"]}.
 
-{usage(name, is_text=recipe["preset"] == "text")}
+{usage(name, is_text=recipe["preset"] == "text", use=recipe.get("use", "").strip())}
 
 {recipe.get("listening", "").strip()}
 

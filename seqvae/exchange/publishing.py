@@ -14,13 +14,21 @@ from seqvae.exchange.rolls import draw_samples
 from seqvae.hub import FILES, INSTALL, REPOSITORY, first_line
 from seqvae.inference import options
 from seqvae.inference.bundle import as_path, bundle_in
-from seqvae.inference.cards import CARD, NO_LICENCE, as_card, read_card, tags, usage
+from seqvae.inference.cards import (
+    CARD,
+    NO_LICENCE,
+    TEMPERATURES,
+    as_card,
+    read_card,
+    tags,
+    usage,
+)
 from seqvae.inference.trained import TrainedVAE
 
 PICTURE = "samples.png"
 NUM_SAMPLES = 4
 LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]*")
-USAGE = re.compile(r"```python\nimport seqvae\n.*?\n```", re.DOTALL)
+USAGE = re.compile(r'(```python\nimport seqvae\n.*?seqvae\.load\(")[^"]*(".*?\n```)', re.DOTALL)
 
 
 def push(run: str | Path, how: options.Push) -> str:
@@ -90,10 +98,11 @@ def licensed(head: dict[str, Any], how: options.Push) -> dict[str, Any]:
 
 def samples(vae: TrainedVAE, folder: Path) -> str:
     """What a card shows of samples that nobody picked: sentences, or a picture in the folder."""
-    if vae.tokenizer.modality == "text":
-        drawn: list[str] = vae.sample(NUM_SAMPLES, seed=0)
+    modality = vae.tokenizer.modality
+    drawn = vae.sample(NUM_SAMPLES, temperature=TEMPERATURES[modality], seed=0)
+    if modality == "text":
         return "\n".join(f"> {text}\n>" for text in drawn).removesuffix("\n>")
-    draw_samples(vae.sample(NUM_SAMPLES, seed=0), folder / PICTURE)
+    draw_samples(drawn, folder / PICTURE)
     return f"![Four samples as piano rolls]({PICTURE})"
 
 
@@ -103,8 +112,7 @@ def published(
     """The text of a card as others read it, who load the model from the hub."""
     licence = head.get("license_name", head["license"])
     body = body.replace(NO_LICENCE, f"The weights are under {licence}.")
-    code = usage(repository, is_text=is_text)
-    told = f"{code}\n\nFour samples with the seed 0, which nobody picked:\n\n{shown}"
+    told = f"Four samples with the seed 0, which nobody picked:\n\n{shown}"
     if USAGE.search(body):
-        return USAGE.sub(lambda _: told, body, count=1)
-    return f"{body.rstrip()}\n\n{told}\n"
+        return USAGE.sub(lambda code: f"{code[1]}{repository}{code[2]}\n\n{told}", body, count=1)
+    return f"{body.rstrip()}\n\n{usage(repository, is_text=is_text)}\n\n{told}\n"

@@ -22,9 +22,7 @@ NO_LICENCE = (
     "The licence of the weights follows from that of these data. It is not stated yet: only the\n"
     "person who trained the model can do so."
 )
-MUSIC_USE = """for number, clip in enumerate(vae.sample(8, temperature=0.8, seed=1)):
-    clip.write(f"{number}.mid")"""
-TEXT_USE = "print(vae.sample(8, seed=1))"
+TEMPERATURES = {"music": 0.8, "text": 0.5}  # at which a card samples
 
 
 def as_card(head: Mapping[str, Any], body: str) -> str:
@@ -72,9 +70,13 @@ def model_index(
     return [{"name": name, "results": results}]
 
 
-def usage(name: str, *, is_text: bool) -> str:
-    """Code that loads a model and samples from it."""
-    use = TEXT_USE if is_text else MUSIC_USE
+def usage(name: str, *, is_text: bool, use: str | None = None) -> str:
+    """Code that loads a model and uses it: by default, that samples from it."""
+    drawn = f"vae.sample(8, temperature={TEMPERATURES['text' if is_text else 'music']}, seed=1)"
+    if not use and is_text:
+        use = f"print({drawn})"
+    elif not use:
+        use = f'for number, clip in enumerate({drawn}):\n    clip.write(f"{{number}}.mid")'
     return f'```python\nimport seqvae\n\nvae = seqvae.load("{name}")\n{use}\n```'
 
 

@@ -110,6 +110,7 @@ def fit_prior_of(
     held_out: Split,
     *,
     base: Mixture | SlicePrior | None = None,
+    hidden_dim: int | None = None,
     seed: int = 0,
 ) -> Mixture | SlicePrior:
     """Fit a prior to the codes of a training split, augmented as in training.
@@ -117,7 +118,7 @@ def fit_prior_of(
     Codes are draws of the posteriors, not their means, because the decoder learned to read draws.
     Those of a hierarchical model get a `SlicePrior`, those of a flat one a mixture. `held_out`
     tells when the network has learned enough. Where a `base` is given, the prior is of its kind,
-    and takes from it what few codes leave open.
+    and takes from it what few codes leave open. `hidden_dim` is the width of a `SlicePrior`.
     """
     posterior = _posterior(codec, train, NUM_FITTED, seed)
     config = codec.model.config
@@ -129,6 +130,7 @@ def fit_prior_of(
         _posterior(codec, held_out, NUM_HELD_OUT, seed),
         num_segments(config, codec.model.steps),
         base=base,
+        hidden_dim=hidden_dim,
         seed=seed,
     )
 

@@ -39,17 +39,18 @@ class SlicePrior(nn.Module):
     axes: Float[Tensor, "S S"]
     """The principal axes of slices as columns, each as long as its standard deviation."""
 
-    def __init__(self, num_slices: int, slice_dim: int) -> None:
-        """Fresh weights."""
+    def __init__(self, num_slices: int, slice_dim: int, hidden_dim: int | None = None) -> None:
+        """Fresh weights; `hidden_dim` is the width of the network, by default `HIDDEN_DIM`."""
         super().__init__()
         self.num_slices, self.slice_dim = num_slices, slice_dim
         self.group = min(GROUP, slice_dim)
         self.num_groups = -(-slice_dim // self.group)
+        self.hidden_dim = hidden_dim or HIDDEN_DIM
         self.register_buffer("centre", torch.zeros(slice_dim))
         self.register_buffer("axes", torch.eye(slice_dim))
-        self.reader = nn.LSTM(slice_dim + num_slices, HIDDEN_DIM, batch_first=True)
-        self.hidden = nn.Linear(HIDDEN_DIM + slice_dim + self.num_groups, HIDDEN_DIM)
-        self.output = nn.Linear(HIDDEN_DIM, COMPONENTS * (1 + 2 * self.group))
+        self.reader = nn.LSTM(slice_dim + num_slices, self.hidden_dim, batch_first=True)
+        self.hidden = nn.Linear(self.hidden_dim + slice_dim + self.num_groups, self.hidden_dim)
+        self.output = nn.Linear(self.hidden_dim, COMPONENTS * (1 + 2 * self.group))
         self.dropout = nn.Dropout(DROPOUT)
 
     # The density
@@ -142,7 +143,7 @@ class SlicePrior(nn.Module):
         """
         slice_dim = max(1, len(parts["centre"]))
         with torch.device("meta"):
-            prior = cls(latent_dim // slice_dim, slice_dim)
+            prior = cls(latent_dim // slice_dim, slice_dim, len(parts["hidden.bias"]))
         for name, value in prior.state_dict().items():
             if latent_dim % slice_dim or value.shape != parts[name].shape:
                 raise ValueError(f"{name} of shape {tuple(parts[name].shape)}")
@@ -174,17 +175,19 @@ def fit_slices(
     num_slices: int,
     *,
     base: SlicePrior | None = None,
+    hidden_dim: int | None = None,
     seed: int = 0,
 ) -> SlicePrior:
     """Fit a prior to draws of posteriors, as far as draws of the held-out ones gain from it.
 
     Each step draws anew, so that few posteriors go far. A `base` is where the fit begins, and what
-    it ends as if no step is better.
+    it ends as if no step is better; the prior has its width then.
     """
     rng = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # of the initial weights, and of dropout
-        prior = SlicePrior(num_slices, train.mean.shape[1] // num_slices)
+        hidden_dim = hidden_dim if base is None else base.hidden_dim
+        prior = SlicePrior(num_slices, train.mean.shape[1] // num_slices, hidden_dim)
         draws = train.sample(rng)
         if base is None:
             _set_axes(prior, draws)

@@ -101,21 +101,23 @@ def test_a_model_of_text_shows_sentences(api: FakeApi, sentences: Trained) -> No
     push(sentences.run, Push(REPOSITORY, license="mit", private=True, commit_message="First"))
     card = card_of(api)
     assert card.data.tags == ["seqvae", "vae", "text"]
-    quoted = [line for line in card.text.splitlines() if line.startswith("> ")]
-    assert len(quoted) == 4
-    assert "print(vae.sample(8, seed=1))" in card.text
+    quoted = [line for line in card.text.split("\n") if line.startswith("> ")]
+    drawn = sentences.vae.sample(4, temperature=0.5, seed=0)
+    assert quoted == [f"> {text}" for text in drawn]
+    assert "print(vae.sample(8, temperature=0.5, seed=1))" in card.text
     assert PICTURE not in api.sent
     assert api.calls[1][1]["private"] is True
     assert api.calls[2][1]["commit_message"] == "First"
 
 
 def test_a_model_that_ships_keeps_its_licence_and_what_its_card_says(api: FakeApi) -> None:
-    name = "drums_2bar"
+    name = "humanize_2bar"
     bundle = models()[name]
     push(bundle, Push(REPOSITORY))
     card, shipped = card_of(api), ModelCard((bundle / "README.md").read_text(encoding="utf-8"))
     assert card.data.license == shipped.data.license
     assert f'seqvae.load("{name}")' not in card.text
+    assert f'seqvae.load("{REPOSITORY}")\n(played,) = vae.humanise("drums.mid")' in card.text
     assert "Licence and sources" in card.text
     with pytest.raises(
         InputError, match=r"--license mit: the card of this model states cc-by-4\.0"

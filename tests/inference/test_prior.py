@@ -143,10 +143,11 @@ def test_codes_of_slices_get_a_prior_of_slices_that_stops_by_the_held_out_ones(
     monkeypatch.setattr(prior_module, "fit_slices", spy)
     monkeypatch.setattr(prior_module, "NUM_HELD_OUT", 5)
     train, held_out = split_of([[7]] * 9), split_of([[30]] * 7)
-    assert isinstance(fit_prior_of(slice_codec(), train, held_out, seed=3), SlicePrior)
+    fitted = fit_prior_of(slice_codec(), train, held_out, hidden_dim=7, seed=3)
+    assert isinstance(fitted, SlicePrior)
     (((of_train, of_held_out, num_slices), keywords),) = handed
     assert num_slices == 2
-    assert keywords == {"base": None, "seed": 3}
+    assert keywords == {"base": None, "hidden_dim": 7, "seed": 3}
     assert of_train.mean.tolist() == [[17] * 4] * 9
     assert of_held_out.mean.tolist() == [[40] * 4] * 5
 
@@ -161,8 +162,9 @@ def test_a_prior_is_of_the_kind_of_its_base() -> None:
     assert isinstance(fit_prior_of(slice_codec(), split, split, base=slices), SlicePrior)
 
 
-def test_a_prior_of_slices_comes_back_from_disk(tmp_path: Path) -> None:
-    prior = SlicePrior(3, 2).eval()
+@pytest.mark.parametrize("hidden_dim", [None, 5])
+def test_a_prior_of_slices_comes_back_from_disk(tmp_path: Path, hidden_dim: int | None) -> None:
+    prior = SlicePrior(3, 2, hidden_dim).eval()
     save_prior(prior, tmp_path)
     again = load_prior(tmp_path, 6)
     assert isinstance(again, SlicePrior)

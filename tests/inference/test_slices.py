@@ -160,8 +160,10 @@ def test_the_best_on_held_out_codes_is_kept(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.usefixtures("small")
 def test_a_fit_ends_as_its_base_if_no_step_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
-    base = random_prior(3, 2)
     monkeypatch.setattr(module, "_score", lambda *_: 1.0)
+    narrow = fit_slices(tied(7, 1), tied(3, 2), 3, hidden_dim=5)
+    assert narrow.reader.hidden_size == len(narrow.hidden.bias) == 5
+    base = randomised(narrow).requires_grad_(requires_grad=False)
     kept = fit_slices(tied(7, 1), tied(3, 2), 3, base=base)
     for name, value in base.state_dict().items():
         assert torch.equal(value, kept.state_dict()[name]), name
