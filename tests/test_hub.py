@@ -18,7 +18,7 @@ from seqvae.errors import InputError
 from seqvae.hub import FILES, Hub, fetched, is_repository
 from seqvae.inference import attributes, bundle, directions, prior
 from seqvae.inference.cards import CARD
-from seqvae.shipped import models
+from seqvae.shipped import find_model, models
 from seqvae.tokenizers import TOKENIZER_FILE
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -65,6 +65,7 @@ class FakeHub:
         self.files, self.cache, self.asked = files, cache, list[dict[str, Any]]()
         self.refusal: Exception | None = None
         self.sizes: dict[str, int] = {}
+        self.damaged: str | None = None
         monkeypatch.setattr(huggingface_hub, "HfApi", self.api)
         monkeypatch.setattr(huggingface_hub, "snapshot_download", self.snapshot)
 
@@ -94,7 +95,10 @@ class FakeHub:
         source.mkdir(parents=True)
         for name in set(self.files) & set(wanted["allow_patterns"]):
             (source / name).write_bytes(self.files[name])
-        return str(cached(self.cache, source))
+        folder = cached(self.cache, source)
+        if self.damaged:
+            (folder / self.damaged).write_bytes(b"?")  # through the link
+        return str(folder)
 
 
 @pytest.fixture
@@ -108,9 +112,7 @@ def make_hub(
     return make
 
 
-def test_a_cached_model_is_loaded_without_the_network_and_left_as_it_is(
-    cache: Path, melodies: Trained
-) -> None:
+def test_a_cached_model_is_loaded_without_the_network_and_left_as_it_is(cache: Path) -> None:
     before = contents(cache)
     for name in ("ann/beats", "ann/beats@main", f"ann/beats@{COMMIT}"):
         vae = seqvae.load(name, "cpu", cache_dir=cache, local_files_only=True)
@@ -138,6 +140,31 @@ def test_the_cache_is_asked_first_and_a_revision_asks_the_hub(
     assert [asked["revision"] for asked in fake.asked[2:]] == ["v2", "v2"]
     fetched("ann/beats", Hub(revision="v3"))
     assert fake.asked[-1]["revision"] == "v3"
+
+
+def test_what_load_is_told_reaches_the_hub(make_hub: Callable[[], FakeHub], tmp_path: Path) -> None:
+    fake = make_hub()
+    vae = seqvae.load("ann/beats", "cpu", revision="v2", token="secret", cache_dir=tmp_path / "net")
+    assert vae.sample(1, seed=0)
+    assert [(asked["revision"], asked["token"]) for asked in fake.asked] == [("v2", "secret")] * 2
+    assert fake.asked[1]["cache_dir"] == tmp_path / "net"
+
+
+def test_a_revision_that_is_not_in_the_cache_is_not_replaced_by_another(cache: Path) -> None:
+    how = Hub(revision="v2", cache_dir=cache, local_files_only=True)
+    with pytest.raises(InputError, match="ann/beats: no such folder, and not in the cache"):
+        fetched("ann/beats", how)
+
+
+def test_what_arrives_otherwise_than_the_hub_has_it_is_refused(
+    make_hub: Callable[[], FakeHub],
+) -> None:
+    fake = make_hub()
+    fake.damaged = "config.json"
+    with pytest.raises(
+        InputError, match=r"config\.json: not what the hub has; delete .*models--ann"
+    ):
+        fetched("ann/beats", Hub())
 
 
 def test_a_copy_that_is_not_whole_is_fetched_again(
@@ -181,6 +208,12 @@ def test_files_without_links_are_taken_as_they_are(cache: Path) -> None:
         (
             lambda fake: fake.files.pop("tokenizer.json"),
             "no model of seqvae; its repository has no",
+        ),
+        (
+            lambda fake: fake.files.update(
+                {"pytorch_model.bin": fake.files.pop("model.safetensors")}
+            ),
+            r"no model of seqvae; its repository has no model\.safetensors",
         ),
         (lambda fake: fake.sizes.update({"model.safetensors": 2**40}), "at most 4294967296 are"),
         (
@@ -244,4 +277,6 @@ def test_names_of_folders_are_no_repositories(
     assert [is_repository(name) for name in names] == [True, True, *[False] * 5]
     with pytest.raises(InputError, match="runs/x: no such folder; name a run, a bundle"):
         seqvae.load("runs/x")
+    (tmp_path / "ann" / "beats").mkdir(parents=True)
+    assert find_model(Path("ann/beats")) == Path("ann/beats")
     assert hub.MAX_BYTES > 2**30

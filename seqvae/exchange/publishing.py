@@ -50,6 +50,8 @@ def push(run: str | Path, how: options.Push) -> str:
     head, body = read_card(bundle / CARD)
     found_by = {"library_name": "seqvae", "tags": tags(vae.tokenizer.kind, vae.tokenizer.modality)}
     head = licensed(found_by | head, how)
+    if how.datasets:
+        head["datasets"] = list(how.datasets)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         for source in (bundle, run):  # a run has its directions beside its bundle

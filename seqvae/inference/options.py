@@ -439,6 +439,8 @@ class Push:
     trained on. It may be left out where the card of the model states one."""
     license_link: str | None = None
     """Address of the text of a licence that the hub does not know."""
+    datasets: Sequence[str] = ()
+    """Datasets on the hub that it was trained on, each as owner/name."""
     private: bool = False
     """Whether others cannot see the repository."""
     commit_message: str | None = None

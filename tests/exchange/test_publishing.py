@@ -72,6 +72,7 @@ def test_a_run_is_published_with_licence_card_and_picture(
     card = card_of(api)
     assert card.data.library_name == "seqvae"
     assert card.data.license == "cc-by-4.0"
+    assert card.data.datasets is None
     assert card.data.tags == ["seqvae", "vae", "midi", "melody"]
     figures = {result.metric_type: result.metric_value for result in card.data.eval_results}
     assert figures["kl"] > 0
@@ -98,8 +99,12 @@ def test_a_run_is_published_with_licence_card_and_picture(
 
 
 def test_a_model_of_text_shows_sentences(api: FakeApi, sentences: Trained) -> None:
-    push(sentences.run, Push(REPOSITORY, license="mit", private=True, commit_message="First"))
+    how = Push(
+        REPOSITORY, license="mit", private=True, commit_message="First", datasets=["ann/lines"]
+    )
+    push(sentences.run, how)
     card = card_of(api)
+    assert card.data.datasets == ["ann/lines"]
     assert card.data.tags == ["seqvae", "vae", "text"]
     quoted = [line for line in card.text.split("\n") if line.startswith("> ")]
     drawn = sentences.vae.sample(4, temperature=0.5, seed=0)
@@ -203,8 +208,12 @@ def test_flags_reach_the_hub(
         "--create_pr",
         "--token",
         "x",
+        "--datasets",
+        "ann/beats",
+        "ann/fills",
     ]
     cli.VERBS["push"]([str(melodies.run), REPOSITORY, *flags])
     assert capsys.readouterr().out == "pulls/1\n"
     assert api.calls[0][1] == {"token": "x"}
+    assert card_of(api).data.datasets == ["ann/beats", "ann/fills"]
     assert api.calls[1][1] == {"repo_id": REPOSITORY, "create_pr": True, "commit_message": "Hi"}
