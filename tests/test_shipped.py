@@ -9,11 +9,14 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from statistics import mean
 
 import card
+import pretty_midi
 import pytest
 import torch
 import yaml
+from benchmark_humanise import sixteenth_of
 
 import seqvae
 from seqvae import cli, shipped
@@ -22,6 +25,7 @@ from seqvae.inference import cards, catalogue
 from seqvae.model.config import ModelConfig
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers import make_tokenizer
+from seqvae.tokenizers.kits import CLASS_OF
 from seqvae.training.flags import parse_config
 
 ROOT = Path(__file__).parents[1]
@@ -200,3 +204,20 @@ def test_the_code_on_a_card_runs(name: str, elsewhere: Path) -> None:
     exec(block, {})
     written = {file.name for file in elsewhere.iterdir()} - {"drums.mid", "taps.mid"}
     assert written == {"humanize_2bar": {"played.mid"}, "tap_2bar": {"beat.mid"}}.get(name, set())
+
+
+def test_the_accents_that_the_card_of_humanize_2bar_names_are_in_its_examples() -> None:
+    snare, cymbals, pedal = (1,), (2, 8), 44
+    files = sorted((ROOT / "data/examples/humanize_2bar").glob("played_*.mid"))
+    assert len(files) == 16
+    for file in files:
+        song = pretty_midi.PrettyMIDI(str(file))
+        notes = [note for drums in song.instruments for note in drums.notes if note.pitch != pedal]
+        steps = [round(note.start / sixteenth_of(song)) % 16 for note in notes]
+        for classes, accents in ((snare, (4, 12)), (cymbals, (0, 4, 8, 12))):
+            loud: dict[bool, list[int]] = {True: [], False: []}
+            for note, step in zip(notes, steps, strict=True):
+                if CLASS_OF[note.pitch] in classes:
+                    loud[step in accents].append(note.velocity)
+            if loud[True] and loud[False]:
+                assert mean(loud[True]) > mean(loud[False]), file.name
