@@ -119,7 +119,7 @@ def encode(arguments: Sequence[str]) -> None:
         "--precision", choices=("fp32", "bf16"), default="fp32",
         help="fp32, or bf16, which is faster if the hardware supports it (default fp32)",
     )  # fmt: skip
-    add_flags(parser, options.Reading)
+    add_flags(parser, options.Coding)
     chosen = vars(parser.parse_args(arguments))
     run, out, inputs = chosen.pop("run"), expanded(chosen.pop("out")), chosen.pop("inputs")
     column, precision = chosen.pop("column"), chosen.pop("precision")
@@ -132,8 +132,8 @@ def encode(arguments: Sequence[str]) -> None:
     _refuse_column_of_text(vae, column)
     from seqvae.inference.encoding import encode_places
 
-    reading = options.Reading(**chosen)
-    number = encode_places(vae.codec, inputs, out, reading, column=column, half=precision == "bf16")
+    coding = options.Coding(**chosen)
+    number = encode_places(vae.codec, inputs, out, coding, column=column, half=precision == "bf16")
     print(f"{out}: {number} codes of {vae.model.config.latent_dim} dimensions")
 
 

@@ -531,7 +531,7 @@ KINDS = (
 VALUES = {  # another than the default of each field
     "n": 3, "num_steps": 4, "method": {"Interpolate": "lerp", "Attributes": "probe"},
     "distance": 0.5, "attribute": "x", "amount": -0.5, "keep_others": True, "iw_samples": 9,
-    "max_sequences": 5,
+    "max_sequences": 5, "refine": 6,
     "split": "valid", "precision": "bf16", "corpus": "corpora/x", "labels": "l.tsv", "out": "o",
     "names": ["p", "q"], "qpm": 90.0, "temperature": 0.7, "top_k": 5, "top_p": 0.5, "seed": 11,
     "chords": "C F", "bar": 2, "beats": "b.txt", "chord_file": "c.txt", "tracks": "melody: all",

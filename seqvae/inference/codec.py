@@ -27,7 +27,8 @@ from seqvae.inference.bundle import as_path, bundle_in, load_bundle
 from seqvae.inference.clips import Clip, from_key, in_key, in_style_of
 from seqvae.inference.inputs import Opened, listed_sources, open_inputs, windows_of
 from seqvae.inference.metrics import unpadded
-from seqvae.inference.options import SEED_END, Drawing, Reading, Source, check_seed
+from seqvae.inference.options import SEED_END, Coding, Drawing, Reading, Source, check_seed
+from seqvae.inference.refining import refined
 from seqvae.inference.streaming import Drawn, bars, words
 from seqvae.model.config import Sampling
 from seqvae.model.decoding import GREEDY, Sequences
@@ -45,7 +46,7 @@ from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.keys import KeySettings
 
 BATCH_SIZE = 256  # codes or sequences that are computed together
-AS_IS = Reading()
+AS_IS = Coding()
 
 logger = logging.getLogger(__name__)
 
@@ -128,10 +129,11 @@ class Codec:
         """
         return open_inputs(self.tokenizer, inputs, reading)
 
-    def read(self, inputs: Source | Sequence[Source], reading: Reading = AS_IS) -> list[Clip]:
+    def read(self, inputs: Source | Sequence[Source], coding: Coding = AS_IS) -> list[Clip]:
         """Each input with the posterior means of its windows."""
-        examples = [each.windows for each in self.opened(inputs, reading)]
-        means = self.posterior([window for windows in examples for window in windows]).mean
+        examples = [each.windows for each in self.opened(inputs, coding)]
+        windows = [window for of_one in examples for window in of_one]
+        means = self.posterior(windows, coding.refine).mean
         codes = torch.split(means, [len(windows) for windows in examples])
         return [Clip(windows, z) for windows, z in zip(examples, codes, strict=True)]
 
@@ -149,20 +151,25 @@ class Codec:
             ).to(self.device)
 
     @torch.no_grad()
-    def posterior(self, examples: Sequence[Example]) -> DiagonalGaussian:
-        """q(z|x) of examples of any lengths, in order.
+    def posterior(self, examples: Sequence[Example], refine: int = 0) -> DiagonalGaussian:
+        """q(z|x) of examples of any lengths, in order, after so many steps towards each.
 
         Raises:
-            InputError: the model is a language model.
+            InputError: the model is a language model, or reads a part of what it would refine.
         """
         if self.model.config.latent_dim == 0:
             raise InputError("this model is a language model (latent_dim 0): it has no code")
         batches = self.batches([example.ids for example in examples])
-        posteriors = [self.model.encode(batch.encoder_ids, batch.lengths) for batch in batches]
+        posteriors = [self.posterior_of(batch, refine) for batch in batches]
         return DiagonalGaussian(
             torch.cat([posterior.mean for posterior in posteriors]),
             torch.cat([posterior.log_stddev for posterior in posteriors]),
         )
+
+    def posterior_of(self, batch: Batch, refine: int = 0) -> DiagonalGaussian:
+        """The same of a batch."""
+        posterior = self.model.encode(batch.encoder_ids, batch.lengths)
+        return refined(self.model, batch, posterior, refine)
 
     @torch.no_grad()
     def tokens(

@@ -30,7 +30,7 @@ from seqvae.files import expanded, find_files
 from seqvae.inference.code_table import new_table
 from seqvae.inference.codec import Codec
 from seqvae.inference.inputs import windows_of
-from seqvae.inference.options import Reading
+from seqvae.inference.options import Coding, Reading
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.threads import in_parallel
 from seqvae.reasons import Dropped, Reason, in_words
@@ -54,7 +54,7 @@ def encode_places(
     codec: Codec,
     places: Iterable[str],
     out: Path,
-    reading: Reading,
+    coding: Coding,
     *,
     column: str | None = None,
     half: bool = False,
@@ -73,7 +73,7 @@ def encode_places(
 
     def encoded(rows: Rows) -> tuple[Rows, DiagonalGaussian]:
         with torch.autocast(codec.device.type, torch.bfloat16, enabled=half):  # of this thread
-            return rows, encode_in_order(codec, rows.sequences)
+            return rows, encode_in_order(codec, rows.sequences, coding.refine)
 
     on_cpu = codec.device.type == "cpu"
     with (
@@ -82,7 +82,7 @@ def encode_places(
     ):
         for place in places:
             before = table.num_rows
-            found = rows_in(codec, place, reading, column)
+            found = rows_in(codec, place, coding, column)
             for rows, posterior in in_parallel(encoded, found) if on_cpu else map(encoded, found):
                 ids = np.array(rows.ids, np.int64)
                 means, spreads = posterior.mean.float(), posterior.log_stddev.float()
@@ -94,11 +94,11 @@ def encode_places(
 
 
 @torch.no_grad()
-def encode_in_order(codec: Codec, sequences: list[Ids]) -> DiagonalGaussian:
+def encode_in_order(codec: Codec, sequences: list[Ids], refine: int = 0) -> DiagonalGaussian:
     """q(z|x) of sequences, computed from the shortest to the longest."""
     order = np.argsort([len(ids) for ids in sequences], kind="stable")
     batches = codec.batches([sequences[i] for i in order.tolist()])
-    posteriors = [codec.model.encode(batch.encoder_ids, batch.lengths) for batch in batches]
+    posteriors = [codec.posterior_of(batch, refine) for batch in batches]
     back = torch.from_numpy(np.argsort(order)).to(codec.device)
     return DiagonalGaussian(
         torch.cat([posterior.mean for posterior in posteriors])[back],

@@ -27,8 +27,10 @@ from seqvae.inference.metrics import (
     unpadded,
 )
 from seqvae.inference.options import IW_SAMPLES
+from seqvae.inference.refining import refined
 from seqvae.inference.running import PosteriorSample, Spread
 from seqvae.model.decoding import Sequences
+from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.objective import NegativeELBO, sequence_nll
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers import AnyTokenizer
@@ -173,10 +175,10 @@ class Tally:
         ]
 
     @torch.no_grad()
-    def update(self, batch: Batch) -> Sequences:
-        """Add a batch; returns its greedy reconstructions."""
+    def update(self, batch: Batch, posterior: DiagonalGaussian | None = None) -> Sequences:
+        """Add a batch with its posterior, or else the encoder's; returns greedy reconstructions."""
         ids, lengths = batch.ids, batch.lengths
-        posterior = self.model.encode(batch.encoder_ids, lengths)
+        posterior = posterior or self.model.encode(batch.encoder_ids, lengths)
         z = posterior.sample(self.generator)
         per_sequence = ids.shape[1] * sum(self.model.steps.vocab_sizes)
         per_sequence *= self.model.config.num_softmaxes
@@ -273,9 +275,13 @@ def evaluate(
     tokenizer: AnyTokenizer,
     *,
     iw_samples: int = IW_SAMPLES,
+    refine: int = 0,
     seed: int = 0,
 ) -> Evaluation:
-    """All figures of a model on the batches of a split, but those of samples."""
+    """All figures of a model on the batches of a split, but those of samples.
+
+    Posteriors are the encoder's, after so many steps of `refine`.
+    """
     tally = Tally(model.eval(), seed=seed)
     # A second generator, so that the draws of the bound do not depend on `iw_samples`.
     generator = torch.Generator(model.device).manual_seed(seed)
@@ -283,9 +289,12 @@ def evaluate(
     pairs = pairs_of(tokenizer)
     for batch in tqdm(batches, desc="evaluate", unit=" batches", disable=None, delay=1):
         on_device = batch.to(model.device)
-        decodings = unpadded(tally.update(on_device))
+        with torch.no_grad():
+            posterior = model.encode(on_device.encoder_ids, on_device.lengths)
+        posterior = refined(model, on_device, posterior, refine)
+        decodings = unpadded(tally.update(on_device, posterior))
         pairs.add(unpadded(batch), decodings)
-        weighted = importance_weighted_nll(model, on_device, iw_samples, generator)
+        weighted = importance_weighted_nll(model, on_device, iw_samples, generator, posterior)
         num_sequences += len(decodings)
         iw_nll += float(weighted.nll.sum())
         variance += float(weighted.variance.sum())

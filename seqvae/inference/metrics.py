@@ -74,9 +74,15 @@ class ImportanceWeighted:
 
 @torch.no_grad()
 def importance_weighted_nll(
-    model: SequenceVAE, batch: Batch, num_samples: int, generator: torch.Generator
+    model: SequenceVAE,
+    batch: Batch,
+    num_samples: int,
+    generator: torch.Generator,
+    posterior: DiagonalGaussian | None = None,
 ) -> ImportanceWeighted:
     """-log 1/K sum_k p(x|z_k) p(z_k) / q(z_k|x) with z_k from q (Burda et al. 2016, eq. 8).
+
+    q is the `posterior` that is given, or else the encoder's.
 
     Memory is bounded for any batch and K. A language model needs, and gets, one draw.
 
@@ -87,7 +93,7 @@ def importance_weighted_nll(
         raise InputError(f"iw_samples is {num_samples}; it must be 1 or more (500 is usual)")
     num_samples = draws_needed(model, num_samples)
     ids, lengths = batch.ids, batch.lengths
-    posterior = model.encode(batch.encoder_ids, lengths)
+    posterior = posterior or model.encode(batch.encoder_ids, lengths)
     num_gates = 4 * model.config.decoder_dim  # the heads bound their memory themselves
     chunk_size = max(1, MAX_ELEMENTS // (ids.shape[1] * num_gates))
     every_draw = torch.arange(len(ids) * num_samples, device=ids.device) // num_samples

@@ -182,7 +182,8 @@ class TrainedVAE(Estimator):
         A clip longer than the model's window gives several rows.
         """
         inputs = self.codec.opened(how.inputs, how)
-        return self.codec.posterior([window for each in inputs for window in each.windows])
+        windows = [window for each in inputs for window in each.windows]
+        return self.codec.posterior(windows, how.refine)
 
     @verb(options.Decode)
     def decode(self, how: options.Decode) -> list[Item]:
@@ -436,7 +437,12 @@ class TrainedVAE(Estimator):
         half = how.precision == "bf16"
         with torch.autocast(self.codec.device.type, torch.bfloat16, enabled=half):
             figures = evaluate(
-                self.model, loader, self.tokenizer, iw_samples=how.iw_samples, seed=how.seed
+                self.model,
+                loader,
+                self.tokenizer,
+                iw_samples=how.iw_samples,
+                refine=how.refine,
+                seed=how.seed,
             )
             if self.tokenizer.modality == "text" or not self.model.config.latent_dim:
                 return figures

@@ -26,14 +26,13 @@ ON_DISK = ("chord_file", "beats", "beats_metre")  # what lies beside a file; an 
 ALWAYS = {"score": {"where": True}}  # what a page shows unasked
 OF_TERMINALS = ("where", "prefix")  # told unasked, or said by a gap as well
 MAIN = ("temperature", "seed")  # that all verbs share, and everybody sets
-RARE = ("metre", "method", "choose", "iw_samples", "by")  # that are a verb's own, and seldom set
-
+RARE = ("metre", "method", "refine", "choose", "iw_samples", "by")
 RANGES: dict[str, tuple[float, float, float]] = {  # lowest, highest, step
     "n": (1, 32, 1), "num_steps": (2, 17, 1), "blend.num_steps": (2, 9, 1),
     "temperature": (0, 2, 0.05), "top_k": (0, 100, 1), "top_p": (0.05, 1, 0.05),
     "distance": (0, 1, 0.05), "amount": (-3, 3, 0.25), "velocity": (0, 1, 0.05),
     "timing": (0, 1, 0.05), "qpm": (30, 240, 1), "iw_samples": (1, 100, 1),
-    "choose": (1, 128, 1), "bars": (1, 64, 1), "bar": (1, 10000, 1),
+    "refine": (0, 40, 5), "choose": (1, 128, 1), "bars": (1, 64, 1), "bar": (1, 10000, 1),
     "seed": (0, 2**31 - 1, 1),
 }  # fmt: skip
 MOST_OF_A_SLIDER = 1000

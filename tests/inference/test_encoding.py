@@ -22,7 +22,7 @@ from seqvae.inference import encoding
 from seqvae.inference.code_table import new_table, read_means
 from seqvae.inference.codec import Codec
 from seqvae.inference.encoding import encode_in_order, encode_places
-from seqvae.inference.options import Reading
+from seqvae.inference.options import Coding
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.tokenizers.contract import Ids
 from seqvae.tokenizers.words import WordTokenizer
@@ -44,7 +44,7 @@ def test_rows_are_in_the_order_of_the_lines_and_name_them(
     (texts / "b.txt").write_text(f"{LINES[2]}\r\n")
     out = tmp_path / "codes.npz"
     with caplog.at_level(logging.WARNING):
-        number = encode_places(sentences.vae.codec, [str(texts)], out, Reading())
+        number = encode_places(sentences.vae.codec, [str(texts)], out, Coding())
     expected = sentences.vae.encode([LINES[1], LINES[0], LINES[2]])
     with np.load(out) as arrays:
         assert number == 3
@@ -83,7 +83,7 @@ def test_threads_encode_blocks_and_rows_stay_in_order(
         torch.set_num_threads(number)
         try:
             out = tmp_path / f"{number}.npz"
-            encode_places(sentences.vae.codec, [str(source)], out, Reading(), half=half)
+            encode_places(sentences.vae.codec, [str(source)], out, Coding(), half=half)
         finally:
             torch.set_num_threads(before)
         means[number] = read_means(out, 4)
@@ -97,7 +97,7 @@ def test_a_csv_file_has_the_same_numbers(sentences: Trained, tmp_path: Path) -> 
     source = tmp_path / "a, b.txt"
     source.write_text("\n".join(LINES))
     for name in ("codes.npz", "codes.csv"):
-        encode_places(sentences.vae.codec, [str(source)], tmp_path / name, Reading())
+        encode_places(sentences.vae.codec, [str(source)], tmp_path / name, Coding())
     means = read_means(tmp_path / "codes.npz", 4)
     assert (read_means(tmp_path / "codes.csv", 4) == means).all()
     with (tmp_path / "codes.csv").open() as stream:
@@ -151,7 +151,7 @@ def test_a_corpus_gives_its_sequences_split_by_split(
     monkeypatch.setattr(encoding, "SEQUENCES_TOGETHER", 5)
     vae, corpus = sentences.vae, sentences.corpus
     for place in (f"{corpus.folder}:test", str(corpus.folder)):
-        encode_places(vae.codec, [place], tmp_path / "codes.npz", Reading())
+        encode_places(vae.codec, [place], tmp_path / "codes.npz", Coding())
         with np.load(tmp_path / "codes.npz") as arrays:
             means, ids = arrays["means"], arrays["ids"]
             names = arrays["sources"][arrays["source"]]
@@ -162,7 +162,7 @@ def test_a_corpus_gives_its_sequences_split_by_split(
         np.testing.assert_allclose(means[test], vae.encode(texts).mean, atol=1e-6)
     assert len(means) == sum(corpus.num_sequences.values())
     with pytest.raises(InputError, match="no split 'tests'; there are train, valid and test"):
-        encode_places(vae.codec, [f"{corpus.folder}:tests"], tmp_path / "x.npz", Reading())
+        encode_places(vae.codec, [f"{corpus.folder}:tests"], tmp_path / "x.npz", Coding())
 
 
 def test_music_gives_a_row_per_window(
@@ -174,19 +174,19 @@ def test_music_gives_a_row_per_window(
     for file in files:
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / "no.mid").write_bytes(b"no music")
-    encode_places(melodies.vae.codec, [str(folder)], tmp_path / "codes.npz", Reading())
+    encode_places(melodies.vae.codec, [str(folder)], tmp_path / "codes.npz", Coding())
     expected = melodies.vae.encode(files)
     with np.load(tmp_path / "codes.npz") as arrays:
         np.testing.assert_allclose(arrays["means"], expected.mean, atol=1e-6)
         assert arrays["ids"][:2].tolist() == [1, 2]
         assert arrays["sources"].tolist() == [str(folder / file.name) for file in files]
     assert "no.mid: not a MIDI file" in caplog.text
-    encode_places(melodies.vae.codec, [str(files[0])], tmp_path / "codes.npz", Reading(bar=2))
+    encode_places(melodies.vae.codec, [str(files[0])], tmp_path / "codes.npz", Coding(bar=2))
     np.testing.assert_allclose(
         read_means(tmp_path / "codes.npz", 4), melodies.vae.encode(files[0], bar=2).mean, atol=1e-6
     )
     with pytest.raises(InputError, match="this model takes MIDI files"):
-        encode_places(melodies.vae.codec, ["-"], tmp_path / "codes.npz", Reading())
+        encode_places(melodies.vae.codec, ["-"], tmp_path / "codes.npz", Coding())
 
 
 def test_codes_go_through_the_command_line_and_back(
@@ -299,4 +299,4 @@ def test_a_language_model_has_no_codes(tmp_path: Path) -> None:
     words = WordTokenizer().train(["a b c"])
     codec = Codec(tiny_vae(latent_dim=0, vocab_sizes=(5,), eos_id=0), words)
     with pytest.raises(InputError, match="it has no code"):
-        encode_places(codec, ["-"], tmp_path / "x.npz", Reading())
+        encode_places(codec, ["-"], tmp_path / "x.npz", Coding())
