@@ -104,6 +104,9 @@ def test_the_code_of_a_sequence_depends_on_no_other(
     torch.testing.assert_close(apart.mean, together.mean, atol=1e-5, rtol=0)
     torch.testing.assert_close(apart.log_stddev, together.log_stddev, atol=1e-5, rtol=0)
     assert (together.mean - before.mean).abs().min(1).values.max() > 0.01
+    short = Batch(batch.ids[:3, :1], batch.lengths[:3])  # the same without their padding
+    alone = refined(model, short, DiagonalGaussian(before.mean[:3], before.log_stddev[:3]), 5)
+    torch.testing.assert_close(alone.mean, together.mean[:3], atol=1e-5, rtol=0)
 
 
 def test_what_cannot_be_refined_is_said(known: Worth) -> None:
