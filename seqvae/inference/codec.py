@@ -437,7 +437,7 @@ class Codec:
         moves = (np.array(window.moved) for window in windows)
         if len(numbers) > num_steps:
             raise InputError(f"{len(numbers)} chords; a window has {num_steps} steps")
-        named = numbers[np.arange(num_steps) * len(numbers) // num_steps, None]
+        named = self.tokenizer.chord_steps(numbers)
         return [
             np.concatenate([transpose_chords(named, moved), given[:, 1:]], axis=1)
             for given, moved in zip(columns, moves, strict=True)

@@ -41,6 +41,11 @@ def complete_clip(codec: Codec, prior: Mixture, how: Complete) -> list[PrettyMID
     if how.source is None:
         given = "no clip" if how.prefix is None else "prefix is for text"
         raise InputError(f"{given}: give complete a MIDI file")
+    if not codec.tokenizer.on_grid:
+        raise InputError(
+            f"a model of {codec.tokenizer.kind} writes events and not the steps of a grid, so it "
+            "keeps no part of a clip; try vary"
+        )
     if how.key is not None:
         raise InputError(f"key is {how.key!r}; what is kept stays in its key: name a --scale")
     tokenizer, piece = read_clip(codec.tokenizer, how.source, how)

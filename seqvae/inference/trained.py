@@ -49,7 +49,7 @@ from seqvae.model.latent import INTERPOLATIONS, DiagonalGaussian, weighted
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.notes import Piece
 from seqvae.shipped import tell_which_model
-from seqvae.tokenizers import AnyTokenizer
+from seqvae.tokenizers import IMPORTED, AnyTokenizer
 from seqvae.tokenizers.contract import Example
 
 MAX_MUSIC_WINDOWS = 1000  # samples that are compared with as many windows of a split
@@ -397,10 +397,14 @@ class TrainedVAE(Estimator):
         What cannot be read as the model's data is infinitely unlikely; a warning says why.
 
         Raises:
-            InputError: clips are to be told by repair.
+            InputError: clips are to be told by repair, or their beats by a model without them.
         """
         if how.where and how.by == REPAIR and self.tokenizer.modality != "text":
             raise InputError("by is 'repair', which is for text; tell clips by mean or importance")
+        if how.where and self.tokenizer.modality == "music" and not self.tokenizer.on_grid:
+            raise InputError(
+                f"a model of {self.tokenizer.kind} has no beats to tell apart; leave out --where"
+            )
         examples: list[list[Example]] = []
         for source in self.codec.sources(how.inputs):
             try:
@@ -452,6 +456,11 @@ class TrainedVAE(Estimator):
 
     def _corpus(self, corpus: options.CorpusSource | None) -> Corpus:
         """A corpus of the model's tokens; None is the one that the run was trained on."""
+        if self.tokenizer.kind in IMPORTED:
+            raise InputError(
+                f"no corpus is prepared for models of {self.tokenizer.kind}, which are trained "
+                "elsewhere: they have neither figures nor attributes"
+            )
         if not isinstance(corpus, Corpus):
             folder = None if corpus is None else as_path(corpus)
             if folder is None and self.run is None:

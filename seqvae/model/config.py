@@ -131,6 +131,9 @@ class Steps:
     set; the second is the duration, whose token d stands for d + 1 steps. 0 for other steps."""
     unison: bool = False
     """Whether two notes of a step may have the same pitch, for two instruments."""
+    segment_eos_id: int | None = None
+    """The token of channel 0 that ends a segment of the model, such as a track. The rest of that
+    segment has no meaning. None where every segment is full."""
 
     def __post_init__(self) -> None:
         """Write out an empty num_members; refuse sizes that no model has."""

@@ -24,6 +24,7 @@ from torch.nn.functional import pad
 from seqvae.model.config import ModelConfig, Steps, num_segments
 from seqvae.model.dropout import LockedDropout, WeightDropLSTM
 from seqvae.model.embedding import StepEmbedding
+from seqvae.model.segments import after_ends
 from seqvae.model.step_parts import decoder_embedding, decoder_heads
 
 
@@ -190,7 +191,8 @@ class MusicVAEDecoder(FlatDecoder):
         """`conductor_dim` is the width of a code, and the conductor's hidden units."""
         super().__init__(config, steps, code_dim=config.conductor_dim)
         self.num_segments = num_segments(config, steps)
-        self.segment_length = config.segment_length
+        self.segment_length: int = config.segment_length
+        self.segment_eos_id = steps.segment_eos_id
         dim, num_layers = config.conductor_dim, config.conductor_layers
         self.conductor = nn.LSTM(1, dim, num_layers, batch_first=True)  # a zero is its input
         self.conductor_state = nn.Linear(config.latent_dim, 2 * num_layers * dim)
@@ -200,6 +202,14 @@ class MusicVAEDecoder(FlatDecoder):
         states = first_states(self.conductor_state(z), self.conductor.num_layers)
         codes: Tensor = self.conductor(z.new_zeros(z.shape[0], self.num_segments, 1), states)[0]
         return codes
+
+    def token_nll(self, z: Float[Tensor, "B Z"], ids: Int[Tensor, "B T _"]) -> Float[Tensor, "B T"]:
+        """-log p(step | z, earlier steps) in nats; 0 after the end of a segment."""
+        nll = super().token_nll(z, ids)
+        if self.segment_eos_id is None:
+            return nll
+        ended = after_ends(ids[..., 0], self.segment_eos_id, self.segment_length)
+        return nll.masked_fill(ended, 0.0)
 
 
 DECODERS: dict[str, type[FlatDecoder] | type[HierarchicalDecoder] | type[MusicVAEDecoder]] = {

@@ -14,11 +14,13 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, pad, softplus
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from seqvae.model.config import ModelConfig, Steps, num_segments
 from seqvae.model.dropout import LockedDropout
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.model.ranks import size, total
+from seqvae.model.segments import segment_lengths
 from seqvae.model.softmax import in_float32
 from seqvae.model.step_parts import encoder_embedding
 
@@ -219,6 +221,23 @@ class HierarchicalEncoder(nn.Module):
 
 class MusicVAEEncoder(HierarchicalEncoder):
     """Reads the segments side by side, then their sequence, whose last states give all of z."""
+
+    def __init__(self, config: ModelConfig, steps: Steps) -> None:
+        """`steps` says whether segments may end before they are full."""
+        super().__init__(config, steps)
+        self.segment_eos_id = steps.segment_eos_id
+
+    def segments(self, ids: Int[Tensor, "B T C"], lengths: Int[Tensor, " B"]) -> Tensor:
+        """The states of each segment, (B, U, D): of one that ends early, the last up to there."""
+        if self.segment_eos_id is None:
+            return super().segments(ids, lengths)
+        steps = self.dropout(self.embedding(ids)).unflatten(1, (-1, self.segment_length))
+        ends = segment_lengths(ids[..., 0], self.segment_eos_id, self.segment_length)
+        packed = pack_padded_sequence(
+            steps.flatten(0, 1), ends.flatten().cpu(), batch_first=True, enforce_sorted=False
+        )
+        last: Tensor = self.reader(packed)[1][0][-2:]  # (2, B * U, D / 2): of both directions
+        return last.transpose(0, 1).reshape(*ends.shape, -1)
 
     def last_layer(self, config: ModelConfig) -> nn.Linear:
         """From the last states of both directions to all of z."""

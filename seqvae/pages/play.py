@@ -27,6 +27,7 @@ from seqvae.pages.model_data import Weights, model_data
 from seqvae.pages.page import Data, fill, plain
 from seqvae.pages.plane import principal_plane
 from seqvae.pages.token_data import music_grid, text_grid
+from seqvae.tokenizers import IMPORTED
 from seqvae.tokenizers.contract import Example
 
 TEMPLATES = {"music": "play.html", "text": "play_text.html"}
@@ -38,7 +39,8 @@ def write_play(model: Path, out: Path) -> None:
     """Write the page of a run or a bundle.
 
     Raises:
-        InputError: there is no such model, it has no music or no code, or `out` is no .html file.
+        InputError: there is no such model, it has no code or is of a kind that the page does not
+            know, or `out` is no .html file.
     """
     if out.suffix.lower() != ".html":
         raise InputError(f"{out}: the instrument is a web page; give a name that ends in .html")
@@ -48,6 +50,8 @@ def write_play(model: Path, out: Path) -> None:
         raise InputError(f"{model}: a language model (latent_dim 0) has no latent space to play")
     if vae.model.encoder is None:
         raise InputError(f"{model}: a model without an encoder; the page needs one")
+    if vae.tokenizer.kind in IMPORTED:
+        raise InputError(f"{model}: the page cannot play {vae.tokenizer.kind}; try seqvae app")
     template = TEMPLATES[vae.tokenizer.modality]
     write_file(out, fill(template, gather(vae, model_name(model))))
 

@@ -16,6 +16,7 @@ from seqvae.tokenizers.contract import MusicTokenizer, TextTokenizer, from_plain
 from seqvae.tokenizers.drums import DrumsTokenizer
 from seqvae.tokenizers.groove import GrooveTokenizer
 from seqvae.tokenizers.melody import MelodyTokenizer
+from seqvae.tokenizers.multitrack import MultitrackTokenizer
 from seqvae.tokenizers.polyphony import PolyphonyTokenizer
 from seqvae.tokenizers.symbols import SymbolTokenizer
 from seqvae.tokenizers.text import SubwordTokenizer
@@ -36,6 +37,8 @@ TOKENIZERS: dict[str, type[AnyTokenizer]] = {
     "voices": VoicesTokenizer,
     "polyphony": PolyphonyTokenizer,
 }
+IMPORTED: dict[str, type[AnyTokenizer]] = {"multitrack": MultitrackTokenizer}
+"""Kinds of models that other programs have trained."""
 
 TOKENIZER_FILE = "tokenizer.json"
 COPY = "copy the bundle again"
@@ -45,9 +48,15 @@ def make_tokenizer(settings: Mapping[str, Any]) -> AnyTokenizer:
     """A tokenizer from the `tokenizer` section of a config: `kind` and that kind's settings.
 
     Raises:
-        InputError: the kind or a setting is unknown, or a value is impossible.
+        InputError: the kind or a setting is unknown, a value is impossible, or no model of this
+            kind is trained here.
     """
     kind = settings.get("kind")
+    if kind in IMPORTED:
+        raise InputError(
+            f"tokenizer kind is {kind}, which is for imported models alone; of those trained here "
+            f"choose one of {', '.join(TOKENIZERS)}"
+        )
     if not isinstance(kind, str) or kind not in TOKENIZERS:
         raise InputError(f"tokenizer kind is {shown(kind)}; choose one of {', '.join(TOKENIZERS)}")
     made = TOKENIZERS[kind]
@@ -94,6 +103,6 @@ def load_tokenizer(folder: Path) -> AnyTokenizer:
         raise InputError(f"{folder}: {file.name} is missing; is this a seqvae bundle?")
     saved = read_json(file, COPY, kind=str)
     with door(file, COPY):
-        tokenizer = TOKENIZERS[saved["kind"]].from_json(saved)
+        tokenizer = (TOKENIZERS | IMPORTED)[saved["kind"]].from_json(saved)
         _ = tokenizer.steps  # whose sizes are checked
     return tokenizer

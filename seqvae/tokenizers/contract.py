@@ -207,6 +207,8 @@ class MusicTokenizer(Tokenizer):
     modality: ClassVar[Literal["music"]] = "music"
     onsets_by: ClassVar[tuple[str, ...]] = ("start", "pitch", "track")
     """What an onset must agree in to be right (`onset_f1`)."""
+    on_grid: ClassVar[bool] = True
+    """Whether a step of the tokens is one of the piece."""
 
     @property
     def keeps(self) -> frozenset[str]:
@@ -217,6 +219,10 @@ class MusicTokenizer(Tokenizer):
     def reads_chords(self) -> bool:
         """Whether the chord of each step is among the conditions, as their first column."""
         return False
+
+    def chord_steps(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Named chords, which share a window equally, as a column of its conditions: (T, 1)."""
+        return numbers[np.arange(self.max_steps) * len(numbers) // self.max_steps, None]
 
     @property
     @abstractmethod

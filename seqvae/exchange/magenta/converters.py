@@ -24,6 +24,7 @@ from seqvae.tokenizers.drums import DrumsTokenizer
 from seqvae.tokenizers.groove import GrooveTokenizer
 from seqvae.tokenizers.kits import NUM_CLASSES, NUM_SETS
 from seqvae.tokenizers.melody import MelodyTokenizer
+from seqvae.tokenizers.multitrack import MultitrackTokenizer
 from seqvae.tokenizers.trio import TrioTokenizer
 
 Array = NDArray[np.float32]
@@ -223,6 +224,32 @@ def _rounded(number: int, values: NDArray[Any], edges: NDArray[Any], slope: floa
     return Channel(fed_back, weight, np.append(NEVER, -SHARPNESS * passed).astype(np.float32))
 
 
+# Tracks one after the other
+
+
+def _multitrack(args: Mapping[str, Any], _: Any, chords: Array | None) -> Converter:
+    """Magenta's numbers and one more, which reads as zeros and is never drawn."""
+    quarter, num_tracks = int(args["stepsPerQuarter"]), int(args["numSegments"])
+    num_bars, rest = divmod(int(args["totalSteps"]), 4 * quarter)
+    if rest or not num_bars:
+        raise InputError(f"the checkpoint has {args['totalSteps']} steps, no whole bars of 4/4")
+    pitches = (args.get("minPitch") or 0, args.get("maxPitch") or 127)
+    if pitches != (0, 127):
+        raise InputError(f"the checkpoint has the pitches {shown(pitches)}; seqvae has all of MIDI")
+    tokenizer = MultitrackTokenizer(
+        num_bars=num_bars,
+        steps_per_quarter=quarter,
+        max_tracks=num_tracks,
+        max_events=int(args["numSteps"]) // num_tracks,
+        num_velocity_bins=int(args["numVelocityBins"]),
+        chords=chords is not None,
+    )
+    fed_back = np.eye(tokenizer.nothing + 1, tokenizer.nothing, dtype=np.float32)
+    bias = np.where(np.arange(len(fed_back)) == tokenizer.nothing, NEVER, 0).astype(np.float32)
+    channel = Channel(fed_back, fed_back.T.copy(), bias)
+    return Converter(tokenizer, (fed_back,), ((channel,),), num_tracks, chords)
+
+
 # Chords
 
 
@@ -272,4 +299,5 @@ CONVERTERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Any], Array | No
     "DrumRollConverter": _drum_roll,
     "TrioConverter": _trio,
     "GrooveConverter": _groove,
+    "MultitrackConverter": _multitrack,
 }

@@ -11,6 +11,7 @@ from seqvae.inference.mixture import Mixture
 from seqvae.inference.prior import save_prior
 from seqvae.model.remedies import Objective
 from seqvae.model.vae import SequenceVAE
+from seqvae.tokenizers import settings_of
 from seqvae.tokenizers.contract import MusicTokenizer
 from seqvae.training.config import TrainerConfig
 
@@ -28,6 +29,7 @@ def import_magenta(folder: Path, out: Path) -> None:
     name = folder.resolve().name
     training = {
         "name": name,
+        "data": {"tokenizer": settings_of(tokenizer)},
         "objective": asdict(Objective()),
         "trainer": asdict(TrainerConfig()),
         "magenta": checkpoint.spec,

@@ -64,6 +64,8 @@ def graphs_of(model: SequenceVAE) -> dict[str, bytes]:
     steps, config = model.steps, model.config
     if not config.latent_dim:
         raise InputError("a language model (latent_dim 0) has no code to begin from")
+    if steps.segment_eos_id is not None:
+        raise InputError("a model of tracks that end early (multitrack) has no graphs")
     num_rows, num_channels = 2, steps.num_channels
     ids = torch.zeros(num_rows, steps.max_steps, num_channels + len(steps.condition_sizes)).long()
     lengths = torch.full((num_rows,), steps.max_steps)
