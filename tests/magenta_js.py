@@ -18,7 +18,9 @@ LATENT, READER, OVERVIEW, CONDUCTOR, UNITS, NADE = 5, 3, 4, 3, 4, 3
 ARGS: dict[str, dict[str, Any]] = {
     "MelodyConverter": PITCHES,
     "TrioConverter": {"melArgs": PITCHES, "bassArgs": PITCHES, "drumsArgs": {}},
+    "MultitrackConverter": {"stepsPerQuarter": 24, "totalSteps": 96, "numVelocityBins": 8},
 }
+END_OF_TRACK = 489
 READ = {
     "MelodyConverter": 90, "DrumsConverter": 10, "DrumRollConverter": 10,
     "DrumsOneHotConverter": 512, "TrioConverter": 692, "GrooveConverter": 27,
@@ -145,8 +147,17 @@ class Reading:
             return self.dense("encoder/mu", self.both_ways("encoder", x))
         place = "encoder/hierarchical_level_{}"
         segments = np.split(x, self.num_segments, axis=1)
-        parts = [self.both_ways(place.format(0), segment) for segment in segments]
+        parts = [self.segment(place.format(0), segment) for segment in segments]
         return self.dense("encoder/mu", self.both_ways(place.format(1), np.stack(parts, axis=1)))
+
+    def segment(self, place: str, x: Array) -> Array:
+        """The last states over a segment; over a track, up to its end."""
+        if self.converter != "MultitrackConverter":
+            return self.both_ways(place, x)
+        is_end = x[..., END_OF_TRACK] > 0
+        ends = np.where(is_end.any(1), is_end.argmax(1) + 1, x.shape[1])
+        rows = zip(x, ends, strict=True)
+        return np.concatenate([self.both_ways(place, row[None, :end]) for row, end in rows])
 
     def begin(self, name: str, code: Array, pattern: str) -> list[tuple[Array, Array]]:
         """The states of a stack."""

@@ -99,6 +99,7 @@ class Control:
 def verbs_of(vae: TrainedVAE) -> list[str]:
     """The verbs that a model can do."""
     can: dict[str, Callable[[], bool]] = {
+        "complete": lambda: vae.tokenizer.modality == "text" or vae.tokenizer.on_grid,
         "humanise": lambda: isinstance(vae.tokenizer, GrooveTokenizer),
         "shift": lambda: bool(attributes_of(vae)),
     }

@@ -1,20 +1,30 @@
 """`seqvae import magenta`: a bundle with which every verb works."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from command import run
 from magenta_js import make_checkpoint
 from trained import band
 
 import seqvae
+from seqvae.errors import InputError
 from seqvae.exchange.magenta.files import write_checkpoint
+from seqvae.exchange.magenta.importing import import_magenta
+from seqvae.exchange.onnx.exporting import graphs_of
 from seqvae.inference import filling
 from seqvae.inference.mixture import Mixture
+from seqvae.inference.options import Drawing
+from seqvae.inference.trained import TrainedVAE
 from seqvae.music.midi import read_midi, to_pretty_midi
+from seqvae.music.notes import Piece
+from seqvae.pages.play import write_play
+from seqvae.serving.controls import verbs_of
 from seqvae.training.start import settings_from
 
 
@@ -48,9 +58,66 @@ def test_every_verb_takes_what_was_imported(
     assert "N(0, I)" in (here / "mel/README.md").read_text()
     saved = json.loads((here / "mel/config.json").read_text())
     assert saved["training"]["magenta"]["dataConverter"]["type"] == "MelodyConverter"
+    assert saved["training"]["data"]["tokenizer"]["kind"] == "melody"  # for `personal`
     assert "not been fitted" not in capsys.readouterr().err
     settings = yaml.safe_load(settings_from("mel"))  # for `train --init_from`
     assert (settings["name"], settings["model"]["decoder"]) == ("my_mel_4bar", "musicvae")
+
+
+@pytest.fixture
+def of_tracks(here: Path) -> TrainedVAE:
+    """A model of four tracks of a bar over chords."""
+    checkpoint = make_checkpoint(
+        "MultitrackConverter", num_steps=96, num_segments=4, chords="TriadChordEncoder"
+    )
+    write_checkpoint(here / "tracks", checkpoint)
+    import_magenta(here / "tracks", here / "mine")
+    return seqvae.load("mine")
+
+
+def test_verbs_take_tracks(of_tracks: TrainedVAE) -> None:
+    vae = of_tracks
+    assert len(vae.sample(2, seed=1, chords="Am")) == 2
+    assert len(vae.reconstruct("a.mid", bar=1)) == 1
+    assert len(vae.interpolate("a.mid", "b.mid", num_steps=3, bar=1)) == 3
+    assert len(vae.blend(["a.mid", "b.mid", "a.mid"], num_steps=2, bar=1)) == 3
+    assert len(vae.vary("a.mid", n=2, seed=1, bar=1)) == 2
+    codes = vae.encode(["a.mid"]).mean
+    assert len(vae.decode(codes)) == len(codes)
+    assert 0 < vae.score(["a.mid"], iw_samples=2, bar=1)[0].per_event < np.inf
+
+
+def test_what_tracks_are_not_for_is_said_in_a_line(
+    of_tracks: TrainedVAE, here: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    vae = of_tracks
+    refused: dict[str, Callable[[], object]] = {
+        "2 chords, but a window of multitrack has one": lambda: vae.sample(1, chords="C G"),
+        "writes events and not the steps of a grid": lambda: vae.complete("a.mid"),
+        "a model of multitrack has no beats": lambda: vae.score(["a.mid"], where=True),
+        "no corpus is prepared for models of multitrack": vae.evaluate,
+        "the page cannot play multitrack; try seqvae app":
+            lambda: write_play(here / "mine", here / "a.html"),
+        "tracks that end early": lambda: graphs_of(vae.model),
+    }  # fmt: skip
+    for message, verb in refused.items():
+        with pytest.raises(InputError, match=message):
+            verb()
+    assert "complete" not in verbs_of(vae)  # those of the app
+    assert run(monkeypatch, "train", "--init_from", "mine", "--data.source", ".") == 2
+    assert "multitrack, which is for imported models alone" in capsys.readouterr().err
+
+
+def test_a_clip_of_tracks_streams_as_it_is_decoded(of_tracks: TrainedVAE) -> None:
+    codec = of_tracks.codec
+    clip = codec.blank(torch.zeros(2, 5))
+    drawing = Drawing(temperature=1.0, seed=3)
+    parts = [part for part in codec.stream(clip, drawing) if isinstance(part, Piece)]
+    (whole,) = codec.render([clip], drawing)
+    assert len(parts) == 2
+    assert sum(len(part.notes) for part in parts) == sum(len(i.notes) for i in whole.instruments)
+    assert sum(len(part.notes) for part in parts) > 4
 
 
 def test_samples_are_drawn_as_magenta_draws_them(

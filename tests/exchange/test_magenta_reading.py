@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from magenta_js import Reading, make_checkpoint
+from magenta_js import END_OF_TRACK, Reading, make_checkpoint
 from numpy.typing import NDArray
 
 from seqvae.errors import InputError
@@ -35,6 +35,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "trio": {"converter": "TrioConverter", "num_segments": 2},
     "flat trio": {"converter": "TrioConverter"},
     "groove": {"converter": "GrooveConverter", "scale": 0.5},
+    "multitrack": {"converter": "MultitrackConverter", "num_segments": 4},
+    "multitrack over chords": {
+        "converter": "MultitrackConverter", "num_segments": 4, "chords": "TriadChordEncoder",
+    },
 }  # fmt: skip
 BITS = 1 << np.arange(9)
 
@@ -56,6 +60,8 @@ def read(converter: str, ids: NDArray[Any]) -> NDArray[Any]:
     bits = (ids[..., :1] & BITS) > 0
     if converter in ("DrumsConverter", "DrumRollConverter"):
         return np.concatenate([bits, ~bits.any(-1, keepdims=True)], axis=-1) * 1.0
+    if converter == "MultitrackConverter":  # what fills up a track reads as zeros
+        return np.eye(END_OF_TRACK + 2)[ids[..., 0]][..., :-1]
     if converter == "GrooveConverter":
         late = (ids[..., 10:] - 0.5) / OFFSET_BINS - 0.5
         offsets = np.where(ids[..., 10:], -2 * late, 0)
@@ -76,6 +82,8 @@ def test_a_model_of_any_kind_is_the_same_function(kind: str) -> None:
     steps, num_channels = model.steps, model.steps.num_channels
     sizes = steps.vocab_sizes + (49,) * len(steps.condition_sizes)  # triads alone
     ids = np.random.default_rng(1).integers(0, sizes, (3, steps.max_steps, len(sizes)))
+    if kind.startswith("multitrack"):  # tracks of a row that end, some, or none
+        ids[0, 3::8, 0] = ids[1, 6::16, 0] = END_OF_TRACK
     controls = []
     if checkpoint.spec.get("chordEncoder"):
         chord = np.stack([pitches(n) for n in range(49)]) if "other" in kind else np.eye(49)
@@ -134,6 +142,12 @@ def test_a_groove_model_sees_what_it_did(args: dict[str, bool], sees: str) -> No
     assert louder[10]
 
 
+def multitrack(**changes: int) -> dict[str, Any]:
+    args = {"numSteps": 64, "numSegments": 4, "stepsPerQuarter": 24, "totalSteps": 96,
+            "numVelocityBins": 8}  # fmt: skip
+    return {"dataConverter": {"type": "MultitrackConverter", "args": args | changes}}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -159,6 +173,10 @@ def test_a_groove_model_sees_what_it_did(args: dict[str, bool], sees: str) -> No
                                "args": {"numSteps": 32, "pitchClasses": [[36], [38]]}}},
             "2 classes of drums",
         ),
+        (multitrack(totalSteps=100), "100 steps, no whole bars of 4/4"),
+        (multitrack(minPitch=21), r"the pitches \(21, 127\); seqvae has all"),
+        (multitrack(numVelocityBins=0), "num_velocity_bins is 0"),
+        (multitrack(numSegments=1), "max_tracks is 1"),
     ],
 )  # fmt: skip
 def test_what_seqvae_has_not_is_refused(changes: dict[str, Any], message: str) -> None:
@@ -207,7 +225,7 @@ def test_without_a_sigma_the_import_says_so(caplog: pytest.LogCaptureFixture) ->
 
 
 EXAMPLES = ("mel_float32", "mel_uint16", "mel_uint8", "mel_chords", "drums", "nade", "groove",
-            "mel_hier", "trio")  # fmt: skip
+            "mel_hier", "trio", "multi")  # fmt: skip
 
 
 @pytest.mark.skipif(not (DATA / "musicvae_js").is_dir(), reason="no checkpoints in ../shared/data")
@@ -216,14 +234,13 @@ EXAMPLES = ("mel_float32", "mel_uint16", "mel_uint8", "mel_chords", "drums", "na
 def test_checkpoints_give_what_magenta_gives(name: str) -> None:
     folder = DATA / "musicvae_js" / name
     expected = json.loads((folder.parent / "expected.json").read_text(encoding="utf-8"))[name]
-    model, _ = read_model(folder, read_checkpoint(folder))
+    model, tokenizer = read_model(folder, read_checkpoint(folder))
     steps = model.steps
     x, y = np.array(expected["x"]), np.array(expected["y"])
     conditions = None
     if "chords" in expected:
         chords = np.array(parse_chords(" ".join(expected["chords"])))
-        named = chords[np.arange(steps.max_steps) * len(chords) // steps.max_steps]
-        conditions = torch.from_numpy(named)[None, :, None]
+        conditions = torch.from_numpy(tokenizer.chord_steps(chords))[None]
     if name == "groove":  # what the encoder reads is not rounded here
         encoder: Any = model.encoder
         encoder.embedding.forward = lambda _: torch.from_numpy(x).float()
@@ -231,7 +248,9 @@ def test_checkpoints_give_what_magenta_gives(name: str) -> None:
         means = model.encode(ids, torch.full((len(x),), steps.max_steps)).mean
     else:
         ids = (x[..., :9] @ BITS)[..., None] if x.shape[-1] == 10 else x
-        ids = torch.from_numpy(ids.reshape(*ids.shape[:2], -1))
+        if name == "multi":  # rows of one 1, and of zeros after the end of a track
+            ids = np.where(x.any(-1), x.argmax(-1), END_OF_TRACK + 1)
+        ids = torch.from_numpy(ids.reshape(*ids.shape[:2], -1).astype(np.int64))
         if conditions is not None:
             ids = torch.cat([ids, conditions.expand(len(ids), -1, -1)], dim=-1)
         means = model.encode(ids, torch.full((len(ids),), ids.shape[1])).mean
