@@ -5,13 +5,20 @@
  *   switchOf(name, isOn, act)         a button that is on or off
  *   sliderOf([less, more], range, onMove)    { element, show(number) }
  *   trying(act)                       what fails is said in a line
- *   say(text)                         in the line `said`, which the page puts somewhere
+ *   say(text)                         in a line above all else, which goes after a while
  */
 "use strict";
 
-const said = html("p", { class: "said", role: "status" });
+const SAID_SECONDS = 10;
+const said = html("p", { class: "said", role: "status", onclick: () => say("") });
+document.body.append(said);
+let forgetting = null;
 
-function say(text) { said.textContent = text; }
+function say(text) {
+  said.textContent = text;
+  clearTimeout(forgetting);
+  if (text) forgetting = setTimeout(() => say(""), 1000 * SAID_SECONDS);
+}
 
 async function trying(act) {
   try {

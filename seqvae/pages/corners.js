@@ -16,30 +16,39 @@ function showCorners(corners) {
   cornerList.replaceChildren(...corners.map((corner, i) => cornerCard(corner, i)));
 }
 
-function cornerCard({ name }, i) {
+function cornerCard({ name, clip }, i) {
   const action = (text, label, act) =>
     actionButton(text, act, `${label} in corner ${CORNERS[i]}`);
   const file = opened[i];
   const bars = file && file.windows.length > 1 ? html("select", {
     "aria-label": `Bars of corner ${CORNERS[i]}`, onchange: () => trying(() =>
       takeWindow(i, bars.selectedIndex)),
-  }, file.windows.map(({ bar }, w) => html("option", w === file.chosen ? { selected: "" } : {},
-    `bars ${bar}–${bar + settings.num_bars - 1}`))) : null;
+  }, file.windows.map(({ bars: [first, last] }, w) => html("option",
+    w === file.chosen ? { selected: "" } : {}, `bars ${first}–${last}`))) : null;
   return html("li", { class: "corner", style: `border-left-color:var(--voice-${i})` },
     html("b", {}, `${CORNERS[i]}: ${name || "an idea"}`),
     html("div", {},
       action("Hear", "Hear the clip", () => hearCorner(i)),
-      action("Open…", "Open a MIDI file", () => {
+      clip && action("Model’s take", "Hear the model’s take of the clip", () => hearTake(i)),
+      hasEncoder ? action("Open…", "Open a MIDI file", () => {
         chooser.dataset.corner = i;
         chooser.click();
-      }),
-      action("Keep", "Keep what plays", () => keepIn(i)), bars));
+      }) : null,
+      action("Keep this", "Keep what plays", () => keepIn(i)), bars));
+}
+
+/** The clip as it comes back from its code. */
+function hearTake(i) {
+  const { z, context } = instrument.state.corners[i];
+  squarePad.moveTo([i % 2, Math.floor(i / 2)]);
+  instrument.set({ z, ...context, clip: null, view: "square", square: squarePad.place });
+  sound();
 }
 
 async function keepIn(i) {
   opened[i] = null;
   const { notes, state: { chords, bar } } = instrument;
-  const { z, moved } = await engine.ask("encode", { notes, chords, bar });
+  const { z, moved } = await codeOf(notes);
   instrument.set({ corners: setCorner(i,
     { name: "yours", z, clip: notes, context: { moved, chords, bar } }) });
 }
@@ -47,6 +56,7 @@ async function keepIn(i) {
 /** Each file becomes a corner, from this one on. */
 async function openFiles(files, first) {
   await trying(async () => {
+    if (!hasEncoder) throw new Error(NO_ENCODER);
     for (const [number, file] of files.slice(0, 4).entries()) {
       const i = (first + number) % 4;
       try {
@@ -73,6 +83,9 @@ async function takeWindow(i, number) {
   const corner = { name: file.name, z: heard.z, clip: heard.notes, context };
   instrument.set({ corners: setCorner(i, corner), z: heard.z, clip: heard.notes, ...context,
     amounts: {}, temperature: 0, view: "square", square: squarePad.place });
+  if (!VIEWS[settings.encoder_sees]) return;
+  hearTake(i);
+  say(`This is the model’s take of your clip. “Hear” in corner ${CORNERS[i]} plays the clip itself.`);
 }
 
 for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {

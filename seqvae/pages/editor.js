@@ -1,7 +1,7 @@
 /*
  * A piano roll whose notes can be moved. Needs elements.js and roll.js.
  *
- *   new RollEditor(grid, { onEdit })      grid: { numSteps, stepsPerQuarter, stepsPerBar, drums,
+ *   new RollEditor(grid, { onEdit, onChoose })      grid: { numSteps, stepsPerQuarter, stepsPerBar, drums,
  *                                         drumPitches, voices, hasPitches, programOf(voice) }
  *     .element
  *     .setNotes(notes) .setGrid(changes) .movePlayhead(steps) .showPlayhead(isPlaying)
@@ -9,7 +9,8 @@
  * A click on an empty place adds a note, a double click removes one; a note is dragged to move it,
  * and its end to make it longer. Of drums a click adds or removes a hit. By key: left and right
  * choose a note, up and down change its pitch, Shift with left and right moves it, Delete removes
- * it. onEdit(notes) is called after each change. The page's CSS defines the classes editor, names,
+ * it. onEdit(notes) is called after each change, onChoose(note) where a note is chosen or gets
+ * another pitch. The page's CSS defines the classes editor, names,
  * keys, lanes, black, note, chosen and playhead.
  */
 "use strict";
@@ -25,8 +26,8 @@ const NEW_LENGTH = 2; // steps of a new note
 const BLACK_KEYS = new Set([1, 3, 6, 8, 10]);
 
 class RollEditor {
-  constructor(grid, { onEdit }) {
-    Object.assign(this, { grid, onEdit, notes: [], chosen: null, voice: 0 });
+  constructor(grid, { onEdit, onChoose }) {
+    Object.assign(this, { grid, onEdit, onChoose, notes: [], chosen: null, voice: 0 });
     [this.low, this.high] = [60, 60 + MIN_PITCH_ROWS];
     this.names = svg("svg", { class: "names", "aria-hidden": "true" });
     this.picture = svg("svg", { class: "lanes", tabindex: 0, role: "application" });
@@ -206,7 +207,8 @@ class RollEditor {
       if (isEnd) note.length = this.within(before.length + steps, 1, this.grid.numSteps - note.start);
       else {
         note.start = this.within(before.start + steps, 0, this.grid.numSteps - note.length);
-        note.pitch = this.within(before.pitch - Math.round((y - top) / this.pitchRow), 0, 127);
+        const pitch = this.within(before.pitch - Math.round((y - top) / this.pitchRow), 0, 127);
+        if (pitch !== note.pitch) this.onChoose(Object.assign(note, { pitch }));
       }
       this.draw();
     }, () => {
@@ -281,6 +283,7 @@ class RollEditor {
       return;
     } else if (up && chosen && chosen.drum === null) {
       chosen.pitch = this.within(chosen.pitch + up, 0, 127);
+      this.onChoose(chosen);
     } else if (chosen && (event.key === "Delete" || event.key === "Backspace")) {
       event.preventDefault();
       this.remove(chosen);
@@ -294,6 +297,7 @@ class RollEditor {
     this.chosen = note;
     if (note.drum === null) this.voice = note.voice ?? 0;
     this.said.textContent = `${nameOf(note)}, step ${note.start + 1}`;
+    this.onChoose(note);
     this.draw();
   }
 

@@ -14,8 +14,13 @@ function heading(lead) {
     html("h1", {}, title),
     html("p", { class: "lead" }, lead),
     html("p", { class: "muted credit" }, `${data.quality} `,
-      data.licence ? `Licence: ${data.licence}. ` : "", "Nothing leaves this page."),
+      data.licence ? `Licence: ${formatLicence(data.licence)}. ` : "", "Nothing leaves this page."),
     data.warnings.map((warning) => html("p", { class: "warning", role: "note" }, warning)));
+}
+
+/** cc-by-sa-4.0 -> CC BY-SA 4.0; other licences are called by their identifiers. */
+function formatLicence(id) {
+  return /^cc/i.test(id) ? id.toUpperCase().replace("CC-", "CC ").replace(/-(?=\d)/, " ") : id;
 }
 
 async function copyLink(beside = {}) {

@@ -1,9 +1,10 @@
 /*
  * The tracks of a file as the voices of a model: which is the melody, which the bass, which are
- * drums. Needs tokens.js; midi_reader.js makes the song.
+ * drums. Needs tokens.js and midi_reader.js, which makes the song.
  *
  *   hear(song, tokens)      the notes that the model can take, each with its voice
- *   windowsOf(song, tokens) the windows of a song, end to end: [{ start, bar, notes }]
+ *   windowsOf(song, tokens) the windows of a song, end to end: [{ start, bars, notes }], of which
+ *                           `bars` are its first and its last
  */
 "use strict";
 
@@ -13,13 +14,14 @@ const MELODY_NAMES =
 const MOSTLY_CHORDS = 0.5; // of its onsets
 
 function windowsOf(song, tokens) {
-  const { grid, numSteps } = tokens;
+  const { grid: { steps_per_quarter: stepsPerQuarter }, numSteps } = tokens;
+  const bar = barSteps(song.metre, stepsPerQuarter);
   const notes = hear(song, tokens);
   const windows = [];
   for (let start = 0; start < Math.max(song.numSteps, 1); start += numSteps) {
     const inside = notes.filter((note) => note.start >= start && note.start < start + numSteps)
       .map((note) => ({ ...note, start: note.start - start }));
-    windows.push({ start, bar: start / grid.bar + 1, notes: inside });
+    windows.push({ start, bars: [start / bar + 1, (start + numSteps) / bar], notes: inside });
   }
   return windows;
 }

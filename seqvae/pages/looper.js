@@ -5,6 +5,7 @@
  *     .setNotes(notes)      from the next step on these are heard
  *     .setGrid(grid)        the loop has another length from now on
  *     .start() .stop()
+ *     .preview(note)        sounds it, unless the loop plays
  *     .qpm .isLooping .hasMetronome .output    may change at any time
  *
  * onMove(steps) is called once a frame, onTurn() where the loop begins again. An output of null is
@@ -15,6 +16,7 @@
 const AHEAD = 0.1; // seconds that are scheduled ahead: a change is heard so much later
 const AHEAD_HIDDEN = 1.3; // the timers of a hidden tab run once a second
 const TICK = 25; // milliseconds
+const PREVIEW = 4; // steps for which a note is heard by itself, at most
 const CLICK = { program: 115, drum: null, velocity: 90 }; // of the metronome: a wood block
 const CLICK_PITCHES = { bar: 88, beat: 81 };
 
@@ -44,8 +46,7 @@ class Looper {
   }
 
   start() {
-    this.synth ??= new Synth();
-    this.synth.context.resume();
+    this.wake();
     this.step = 0;
     this.time = this.synth.context.currentTime + 0.05;
     this.passed = []; // steps that were scheduled, with their times
@@ -53,6 +54,17 @@ class Looper {
     this.timer = setInterval(() => this.schedule(), TICK);
     this.schedule();
     this.follow();
+  }
+
+  wake() {
+    this.synth ??= new Synth();
+    this.synth.context.resume();
+  }
+
+  preview(note) {
+    if (this.isPlaying) return;
+    this.wake();
+    this.strike(note, this.synth.context.currentTime + 0.02, Math.min(note.length, PREVIEW));
   }
 
   stop() {

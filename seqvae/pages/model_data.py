@@ -35,7 +35,8 @@ def model_data(model: SequenceVAE, beside: Mapping[str, Tensor]) -> Data:
     Raises:
         InputError: a weight is too large for float16.
     """
-    weights = {**encoder_weights(model), **decoder_weights(model.decoder), **beside}
+    encoder = {} if model.encoder is None else encoder_weights(model)
+    weights = {**encoder, **decoder_weights(model.decoder), **beside}
     data = {"config": asdict(model.config), "steps": asdict(model.steps)}
     return data | packed(weights)
 

@@ -18,6 +18,11 @@ mapPad.canvas.addEventListener("pointerdown", () => { if (path) path.places = []
 mapPad.canvas.addEventListener("pointermove", () => {
   if (path && mapPad.isDragged) path.places.push(mapPad.place);
 });
+mapPad.canvas.addEventListener("pointerup", () => {
+  if (!path) return;
+  if (path.places.length < NUM_STATIONS) say("That was too short: draw a line across the map.");
+  else sound();
+});
 
 /** There and back again. */
 function followPath() {

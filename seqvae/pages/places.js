@@ -10,9 +10,14 @@
 const CORNERS = ["A", "B", "C", "D"];
 const FIRST_POINT = 0; // of the map, where the page begins
 
+const ABOUT_POINTS = "Each point is an idea, and its neighbours are like it.";
+const ABOUT_SQUARE = "Each corner is an idea, or a clip of yours; in between they blend.";
+
 const mapPad = new MapPad({ points: data.map.points, onMove: (isLast) => moveOnMap(isLast),
   describe: (number) => describePoint(number) });
 const squarePad = new SquarePad({ names: CORNERS, onMove: (isLast) => moveInSquare(isLast) });
+mapPad.hint.textContent = ABOUT_POINTS;
+squarePad.hint.textContent = ABOUT_SQUARE;
 const pads = { map: mapPad, square: squarePad };
 const views = { map: html("div", { role: "tabpanel" }), square: html("div", { role: "tabpanel" }) };
 const tabs = Object.fromEntries([["map", "Map"], ["square", "Four corners"]].map(([view, name]) =>
@@ -20,7 +25,7 @@ const tabs = Object.fromEntries([["map", "Map"], ["square", "Four corners"]].map
 
 function describePoint(number) {
   const name = data.map.names[number];
-  return name ? `near ${formatName(name)}` : "";
+  return name ? `near ${formatName(name)}` : ABOUT_POINTS;
 }
 
 /** Of several moves in flight only the last matters. */
@@ -56,12 +61,18 @@ function showView(view) {
 
 function padsSection(...underMap) {
   const { attributes } = data.map;
-  const select = html("select", { onchange: () =>
-    mapPad.colourBy(attributes[select.selectedIndex].values) },
-  attributes.map(({ name }) => html("option", {}, formatName(name))));
-  if (attributes.length) mapPad.colourBy(attributes[0].values);
+  const legend = html("span", { class: "legend" });
+  const select = html("select", { onchange: () => colour() },
+    attributes.map(({ name }) => html("option", {}, formatName(name))));
+  const colour = () => {
+    const { name, values } = attributes[select.selectedIndex];
+    const [less, more] = wordsFor(name);
+    mapPad.colourBy(values);
+    legend.replaceChildren(less, html("i"), more);
+  };
+  if (attributes.length) colour();
   views.map.append(mapPad.element, html("div", { class: "under" },
-    attributes.length ? html("label", {}, "Colours: ", select) : null, ...underMap));
+    attributes.length ? html("label", {}, "Colours: ", select) : null, legend, ...underMap));
   views.square.append(squarePad.element, cornerList);
   showView("map");
   return html("section", { class: "pads", "aria-label": "Map and corners" },
@@ -81,6 +92,19 @@ async function firstPlaces() {
     map: mapPad.points[FIRST_POINT], square: [0.5, 0.5] };
 }
 
+/** Begins with the state of the link that opened the page, or afresh; `first` is of the page. */
+async function begin(first = {}, showLinked = () => {}) {
+  await engine.ask("start", { model: data.model });
+  const linked = linkedState();
+  if (linked) {
+    showLinked(linked);
+    showView(linked.view);
+    instrument.set(linked);
+    return;
+  }
+  instrument.set({ ...await firstPlaces(), amounts: {}, temperature: 0, seed: 0, ...first });
+}
+
 let shown = null; // the corners on the page
 
 function showPlaces(state) {
@@ -94,9 +118,10 @@ function setCorner(i, corner) {
   return instrument.state.corners.map((other, number) => (number === i ? corner : other));
 }
 
-function hearCorner(i) {
+async function hearCorner(i) {
   squarePad.moveTo([i % 2, Math.floor(i / 2)]);
-  return moveInSquare(true);
+  await moveInSquare(true);
+  sound();
 }
 
 /** The first corner that still holds an idea of the model. */

@@ -10,8 +10,10 @@ const KINDS = { melody: "melodies", drums: "drum beats", groove: "drum grooves, 
 function lead() {
   const { num_bars: numBars } = settings;
   const length = numBars === 1 ? "one bar" : `${numBars} bars`;
-  return `It has learned to play ${KINDS[data.kind]}, ${length} at a time. `
-    + "Press Play, then drag the dot: the music follows.";
+  const about = VIEWS[settings.encoder_sees];
+  return about ? `${about} Or press Play, then drag the dot: the music follows.`
+    : `It has learned to play ${KINDS[data.kind]}, ${length} at a time. `
+      + "Press Play, then drag the dot: the music follows.";
 }
 
 function notesSection() {
@@ -19,10 +21,10 @@ function notesSection() {
     html("div", { class: "under" },
       html("span", {}, (hasDrums ? "Click to add or remove a hit. " : "") + (hasPitches
         ? "Click to add a note, drag to move it, double-click to remove it." : "")),
-      html("button", { type: "button", onclick: () => {
+      hasEncoder ? html("button", { type: "button", onclick: () => {
         chooser.dataset.corner = freeCorner();
         chooser.click();
-      } }, "Open MIDI files…"), chooser));
+      } }, "Open MIDI files…") : html("span", {}, NO_ENCODER), chooser));
 }
 
 function showState(state) {
@@ -34,19 +36,6 @@ function showState(state) {
   showPlaces(state);
 }
 
-async function begin() {
-  await engine.ask("start", { model: data.model });
-  const linked = linkedState();
-  if (linked) {
-    setTempo(linked.qpm);
-    showView(linked.view);
-    instrument.set(linked);
-    return;
-  }
-  instrument.set({ ...await firstPlaces(), amounts: {}, temperature: 0, seed: 0,
-    chords: FIRST_CHORDS, bar: 0 });
-}
-
 addEventListener("keydown", (event) => {
   if (event.key !== " " || event.target.closest("input, select, button, textarea")) return;
   event.preventDefault();
@@ -55,4 +44,4 @@ addEventListener("keydown", (event) => {
 
 document.getElementById("page").append(heading(lead()), transport(), padsSection(pathButton),
   notesSection(), shapeSection(html("div", { class: "under" }, midiFields())));
-trying(begin);
+trying(() => begin({ chords: FIRST_CHORDS, bar: 0 }, ({ qpm }) => setTempo(qpm)));

@@ -22,7 +22,7 @@ from seqvae.inference.directions import Directions
 from seqvae.inference.measures import measures_of
 from seqvae.inference.trained import TrainedVAE
 from seqvae.pages.clip import grid_data
-from seqvae.pages.findings import quality, warnings
+from seqvae.pages.findings import hears_taps, quality, warnings
 from seqvae.pages.model_data import Weights, model_data
 from seqvae.pages.page import Data, fill, plain
 from seqvae.pages.plane import principal_plane
@@ -48,8 +48,6 @@ def write_play(model: Path, out: Path) -> None:
     vae = TrainedVAE.load(model, device="cpu")
     if vae.model.config.latent_dim == 0:
         raise InputError(f"{model}: a language model (latent_dim 0) has no latent space to play")
-    if vae.model.encoder is None:
-        raise InputError(f"{model}: a model without an encoder; the page needs one")
     if vae.tokenizer.kind in IMPORTED:
         raise InputError(f"{model}: the page cannot play {vae.tokenizer.kind}; try seqvae app")
     template = TEMPLATES[vae.tokenizer.modality]
@@ -80,8 +78,8 @@ def gather(vae: TrainedVAE, title: str) -> Data:
         "title": title,
         "kind": tokenizer.kind,
         "grid": grid,
-        "quality": quality(figures, tokenizer.modality),
-        "warnings": warnings(figures),
+        "quality": quality(figures, tokenizer.modality, of_taps=hears_taps(tokenizer)),
+        "warnings": warnings(figures, of_taps=hears_taps(tokenizer)),
         "licence": _licence(card),
         "map": {
             "points": plain(principal_plane(points).place(points)),
@@ -95,7 +93,7 @@ def gather(vae: TrainedVAE, title: str) -> Data:
 def map_points(vae: TrainedVAE) -> tuple[Float[Tensor, "N Z"], list[str]]:
     """Codes for the map: of held-out sequences with their names, or else of samples."""
     corpus = _corpus(vae)
-    if corpus is None or not len(corpus.splits["valid"]):
+    if vae.model.encoder is None or corpus is None or not len(corpus.splits["valid"]):
         return vae.prior.sample(NUM_POINTS, torch.Generator().manual_seed(0)), []
     split, sources = corpus.splits["valid"], _sources(corpus)
     chosen = np.random.default_rng(0).permutation(len(split))[:NUM_POINTS].tolist()

@@ -67,9 +67,9 @@ async function fromFirstToSecond() {
 function linesSection() {
   return html("section", { class: "notes", "aria-label": "The line" }, line, own,
     html("div", { class: "under" },
-      actionButton("Read mine", readOwn),
-      actionButton("Samples", () => severalOf("draw", {})),
-      actionButton("Others like it", () =>
+      actionButton("Take mine", readOwn),
+      actionButton("More ideas", () => severalOf("draw", {})),
+      actionButton("More like this", () =>
         severalOf("vary", { z: instrument.state.z, distance: Number(distance.value) })),
       actionButton("From A to B", fromFirstToSecond)), lineList);
 }
@@ -80,19 +80,8 @@ function showState(state) {
   showPlaces(state);
 }
 
-async function begin() {
-  await engine.ask("start", { model: data.model });
-  const linked = linkedState();
-  if (linked) {
-    showView(linked.view);
-    instrument.set(linked);
-    return;
-  }
-  instrument.set({ ...await firstPlaces(), amounts: {}, temperature: 0, seed: 0 });
-}
-
 document.getElementById("page").append(
-  heading("It has learned to write lines. Drag the dot: the line follows. Or type one of your own, "
-    + "and shape it."),
+  heading("It has learned to write lines. Press “Surprise me”, drag the dot on the map, or type a line "
+    + "of your own, and shape it."),
   deck(), padsSection(), linesSection(), shapeSection());
-trying(begin);
+trying(() => begin());

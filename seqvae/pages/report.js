@@ -22,7 +22,8 @@ function heading() {
   return html("header", {},
     html("p", { class: "overline" }, `A variational autoencoder of ${data.modality}`),
     html("h1", {}, data.title),
-    data.instrument ? html("p", {}, html("a", { href: data.instrument }, "Play this model")) : null,
+    html("p", {}, data.instrument ? html("a", { href: data.instrument }, "Play this model")
+      : ["To play this model, run ", html("code", {}, "seqvae play RUN"), "."]),
     html("p", { class: "findings" }, data.findings.join(" ")),
     data.warnings.map((warning) => html("p", { class: "warning", role: "note" }, warning)),
     html("dl", { class: "facts" }, facts));

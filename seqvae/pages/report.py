@@ -25,7 +25,7 @@ from seqvae.model.decoding import GREEDY
 from seqvae.model.latent import slerp
 from seqvae.music.notes import Piece
 from seqvae.pages.clip import grid_data, pack_clip
-from seqvae.pages.findings import findings, warnings
+from seqvae.pages.findings import findings, hears_taps, warnings
 from seqvae.pages.metric_table import metric_table
 from seqvae.pages.page import INSTRUMENT, Data, fill, plain
 from seqvae.pages.plane import Plane, fit_plane
@@ -84,8 +84,10 @@ def gather(vae: TrainedVAE, corpus: Corpus, *, history: list[dict[str, float]], 
         "modality": vae.tokenizer.modality,
         "grid": grid_data(vae.tokenizer) if vae.tokenizer.modality == "music" else None,
         "facts": _facts(vae, corpus),
-        "findings": findings(evaluation.known(), vae.tokenizer.modality),
-        "warnings": warnings(evaluation.known()),
+        "findings": findings(
+            evaluation.known(), vae.tokenizer.modality, of_taps=hears_taps(vae.tokenizer)
+        ),
+        "warnings": warnings(evaluation.known(), of_taps=hears_taps(vae.tokenizer)),
         "curves": {name: plain(row[name] for row in history) for name in CURVES},
         "metrics": metric_table(evaluation),
         "iw_samples": IW_SAMPLES,

@@ -13,11 +13,15 @@ const WORDS = {
   eighth_syncopation: ["on the beat", "off the beat"],
   sixteenth_syncopation: ["straight", "syncopated"], repetition: ["ever new", "repeating"],
   mean_velocity: ["softer", "louder"], swing: ["straight", "swung"],
+  length: ["shorter", "longer"], word_length: ["shorter words", "longer words"],
+  question: ["statements", "questions"], past_tense: ["present", "past"],
 };
+const wordsFor = (name) => WORDS[name] ?? [`less ${formatName(name)}`, `more ${formatName(name)}`];
+
 const MAX_AMOUNT = 2;
 
 const amountSliders = {};
-const chance = sliderOf(["as planned", "by chance"], { min: 0, max: 1.5, step: 0.05 },
+const chance = sliderOf(["safe", "wild"], { min: 0, max: 1.5, step: 0.05 },
   (temperature, isFinal) => instrument.set({ temperature }, { isFinal }));
 const distance = html("input", { type: "range", min: 0.05, max: 1, step: 0.05, value: 0.3,
   "aria-label": "How far a variation goes" });
@@ -25,8 +29,7 @@ const distance = html("input", { type: "range", min: 0.05, max: 1, step: 0.05, v
 function shapeSection(...more) {
   const names = data.model.directions?.names ?? [];
   for (const name of names) {
-    const words = WORDS[name] ?? [`less ${formatName(name)}`, `more ${formatName(name)}`];
-    amountSliders[name] = sliderOf(words, { min: -MAX_AMOUNT, max: MAX_AMOUNT, step: 0.05 },
+    amountSliders[name] = sliderOf(wordsFor(name), { min: -MAX_AMOUNT, max: MAX_AMOUNT, step: 0.05 },
       (amount, isFinal) => instrument.set(
         { amounts: { ...instrument.state.amounts, [name]: amount } }, { isFinal }));
   }
@@ -38,16 +41,17 @@ function shapeSection(...more) {
       actionButton("Vary", () => vary(Number(distance.value))),
       html("label", { class: "field" }, "a little", distance, "a lot"),
       html("label", { class: "field" }, "Take", seed)),
-    ...more, said);
+    ...more);
 }
 
 const seed = html("input", { type: "number", min: 0, max: 2 ** 31, step: 1, value: 0,
-  title: "Another number, another throw of the dice, where there is chance",
+  title: "Another number is another throw of the dice. A safe clip has no dice: make it wilder first",
   onchange: () => instrument.set({ seed: Math.max(Math.floor(Number(seed.value) || 0), 0) }) });
 
 function showShape({ temperature, seed: throwOfDice, amounts }) {
   chance.show(temperature);
   seed.value = throwOfDice;
+  seed.disabled = !temperature;
   for (const [name, slider] of Object.entries(amountSliders)) slider.show(amounts[name] ?? 0);
 }
 
@@ -56,9 +60,11 @@ const newSeed = () => Math.floor(Math.random() * 2 ** 31);
 async function surprise() {
   const { z } = await engine.ask("draw", { seed: newSeed() });
   instrument.set({ z, ...AFRESH });
+  sound();
 }
 
 async function vary(distance) {
   const { z } = await engine.ask("vary", { z: instrument.state.z, distance, seed: newSeed() });
   instrument.set({ z, clip: null });
+  sound();
 }

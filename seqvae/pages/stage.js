@@ -10,6 +10,14 @@ const hasDrums = ["drums", "groove", "trio"].includes(data.kind);
 const hasPitches = !["drums", "groove"].includes(data.kind);
 const VOICES = { melody: ["melody"], trio: ["melody", "bass", "drums"], drums: ["drums"],
   groove: ["drums"] };
+const hasEncoder = "encoder.mean.weight" in data.model.shapes;
+const NO_ENCODER = "This model has no encoder: it cannot take clips of yours.";
+/** What models are for that do not see all of a clip: a clip of the user is what they work on. */
+const VIEWS = {
+  hits: "It gives stiff drums the feel of a drummer: open a MIDI file of drums.",
+  taps: "It drums along with what you tap: open a MIDI file of taps, of claps or of a tune.",
+  tapping: "It drums along with what you tap: open a MIDI file of taps, of claps or of a tune.",
+};
 /** What of a state belongs to a clip, and not to the code of a place. */
 const AFRESH = { clip: null, moved: 0 };
 
@@ -24,7 +32,7 @@ const editor = new RollEditor({
   voices: VOICES[data.kind] ?? [], drums: hasDrums ? settings.classes : [],
   drumPitches: settings.written, hasPitches,
   programOf: (voice) => (data.kind === "trio" && voice === 1 ? 33 : 0),
-}, { onEdit: (notes) => edit(notes) });
+}, { onEdit: (notes) => edit(notes), onChoose: (note) => looper.preview(note) });
 const instrument = new Instrument(engine, {
   barSteps: settings.bars,
   onNotes: (notes) => {
@@ -54,10 +62,15 @@ function currentClip() {
     metre: settings.metres[bar][0], kit: data.grid.drums };
 }
 
+/** The code of notes, and how they are heard; without an encoder they keep the code that plays. */
+async function codeOf(notes) {
+  const { z, moved, chords, bar } = instrument.state;
+  return hasEncoder ? engine.ask("encode", { notes, chords, bar }) : { z, moved, notes };
+}
+
 async function edit(notes) {
   await trying(async () => {
-    const { chords, bar } = instrument.state;
-    const heard = await engine.ask("encode", { notes, chords, bar });
+    const heard = await codeOf(notes);
     instrument.set({ z: heard.z, clip: heard.notes, moved: heard.moved, amounts: {},
       temperature: 0 });
   });

@@ -26,7 +26,7 @@ function cornerCard({ clip }, i) {
   return html("li", { class: "corner", style: `border-left-color:var(--voice-${i})` },
     html("b", {}, CORNERS[i]), field,
     html("div", {}, action("Read", "Read", () => hearCorner(i)),
-      action("Keep", "Keep the line in", () => setLine(i, instrument.text))));
+      action("Keep this", "Keep the line in", () => setLine(i, instrument.text))));
 }
 
 async function setLine(i, text) {

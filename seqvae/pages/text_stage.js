@@ -28,6 +28,9 @@ class LineInstrument extends Instrument {
   }
 }
 
+/** A line is seen where it is written; music sounds here. */
+function sound() {}
+
 const engine = new Engine(document.getElementById("engine").textContent);
 const instrument = new LineInstrument(engine, {
   onText: (text, isLast) => showText(text, isLast),

@@ -43,7 +43,7 @@ function metreField() {
 function transport() {
   return html("div", { class: "deck" },
     html("section", { class: "transport", "aria-label": "Playing" }, playButtonOf,
-      html("button", { class: "idea", type: "button", onclick: () => trying(surpriseMe) },
+      html("button", { class: "idea", type: "button", onclick: () => trying(surprise) },
         "Surprise me")),
     html("section", { class: "settings", "aria-label": "Time" },
       html("label", { class: "field" }, "Tempo", tempo), metreField(), chordField(),
@@ -54,10 +54,8 @@ function transport() {
       actionButton("Save MIDI", saveMidi), actionButton("Save WAV", saveWav)));
 }
 
-async function surpriseMe() {
-  await surprise();
-  if (!looper.isPlaying) toggle();
-}
+/** Whoever asks for something new wants to hear it. */
+function sound() { if (!looper.isPlaying) toggle(); }
 
 const fileName = (ending) => `${data.title.replace(/\W+/g, "_")}.${ending}`;
 

@@ -15,7 +15,8 @@ const engine = { latest: 0 };
 function start({ model }) {
   const tensors = new Tensors(model.shapes, model.weights);
   Object.assign(engine, {
-    encoder: new Encoder(tensors, model.config, model.steps),
+    encoder: tensors.has("encoder.mean.weight")
+      ? new Encoder(tensors, model.config, model.steps) : null,
     decoder: new Decoder(tensors, model.config, model.steps),
     prior: new Prior(tensors),
     directions: model.directions ? new Directions(tensors, model.directions) : null,

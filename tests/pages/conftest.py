@@ -23,6 +23,7 @@ from seqvae.inference.trained import TrainedVAE
 from seqvae.model.config import Steps
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.midi import to_pretty_midi
+from seqvae.pages import play
 from seqvae.pages.page import fill
 from seqvae.pages.play import TEMPLATES, gather
 from seqvae.pages.report import write_report
@@ -133,9 +134,16 @@ def waltz_instrument(tmp_path_factory: pytest.TempPathFactory) -> Instrument:
     tokenizer = MelodyTokenizer(num_bars=2, metres=("4/4", "3/4"), chords=True)
     steps = {field.name: getattr(tokenizer.steps, field.name) for field in fields(Steps)}
     model = as_shipped(tiny_vae(std=0.7, latent_dim=4, **steps))
-    vae = TrainedVAE(Codec(model, tokenizer), prior=Mixture.standard(4))
-    file = tmp_path_factory.mktemp("waltz") / "play.html"
-    file.write_text(fill(TEMPLATES["music"], gather(vae, "waltz")))
+    return page_of(model, tokenizer, tmp_path_factory.mktemp("waltz"))
+
+
+def page_of(model: SequenceVAE, tokenizer: Any, folder: Path) -> Instrument:
+    """The page of a model that was never trained, with few points."""
+    vae = TrainedVAE(Codec(model, tokenizer), prior=Mixture.standard(model.config.latent_dim))
+    file = folder / "play.html"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(play, "NUM_POINTS", 9)
+        file.write_text(fill(TEMPLATES["music"], gather(vae, "untrained")))
     return Instrument(file, vae)
 
 

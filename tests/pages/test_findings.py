@@ -2,7 +2,8 @@
 
 import pytest
 
-from seqvae.pages.findings import findings, quality, warnings
+from seqvae.pages.findings import findings, hears_taps, quality, warnings
+from seqvae.tokenizers.groove import GrooveTokenizer
 
 FIGURES = {
     "kl": 34.66, "active_units": 12, "latent_dim": 32, "onset_f1": 0.979, "mi_aggregate": 5.0,
@@ -13,7 +14,7 @@ FIGURES = {
 
 def test_every_figure_that_a_reader_asks_for_is_told() -> None:
     assert findings(FIGURES, "music") == [
-        "Of music that it has never heard, 9 of 10 notes come back.",
+        "Play it music that it has never heard, and 9 of 10 notes come back.",
         "The code of a window of music holds 50 bits, in 12 of 32 dimensions.",
         "Of the notes of its samples, 92% keep to one scale (real music: 97%).",
         "A bar of its samples is 48% like the one before (real music: 90%).",
@@ -28,11 +29,11 @@ def test_every_figure_that_a_reader_asks_for_is_told() -> None:
     ("figures", "modality", "told"),
     [
         ({"accuracy_free_running": 0.99}, "music", "9 of 10 steps come back"),
-        ({"accuracy_free_running": 0.5}, "text", "never read, 5 of 10 tokens come back."),
+        ({"accuracy_free_running": 0.5}, "text", "never read, and 5 of 10 pieces come back."),
         (
             {"accuracy_free_running": 0.5, "exact_match": 0.126},
             "text",
-            "5 of 10 tokens come back, and 13% of the lines come back as they were.",
+            "5 of 10 pieces come back; 13% of such lines come back whole.",
         ),
         ({"onset_f1": 1.0, "accuracy_free_running": 0.5}, "music", "10 of 10 notes come back"),
     ],
@@ -41,6 +42,15 @@ def test_what_comes_back_is_told_in_tenths(
     figures: dict[str, float], modality: str, told: str
 ) -> None:
     assert told in quality(figures, modality)
+
+
+def test_taps_say_when_and_not_what() -> None:
+    told = quality(FIGURES | {"onset_f1": 0.54}, "music", of_taps=True)
+    assert told == "From taps alone, it finds 5 of 10 hits of drummers it has never heard."
+    assert findings(FIGURES, "music", of_taps=True)[0].startswith("From taps alone")
+    assert warnings(FIGURES | {"accuracy_free_running": 0.4}, of_taps=True) == []
+    assert hears_taps(GrooveTokenizer(encoder_sees="tapping"))
+    assert not hears_taps(GrooveTokenizer(encoder_sees="hits"))
 
 
 def test_a_model_of_no_use_is_warned_of() -> None:

@@ -8,10 +8,13 @@ from typing import Any
 import mido
 import pytest
 import torch
-from conftest import Instrument, until, watched
+from conftest import Instrument, as_shipped, page_of, until, watched
+from tiny import tiny_vae
 
 from seqvae.music.midi import read_midi, to_pretty_midi
 from seqvae.music.notes import Piece, Tempo, make_notes
+from seqvae.tokenizers.groove import GrooveTokenizer
+from seqvae.tokenizers.melody import MelodyTokenizer
 
 TUNE = Piece(
     make_notes([0, 4, 8, 12, 16, 24], [4, 8, 11, 16, 24, 32], [60, 64, 67, 65, 62, 72]),
@@ -88,13 +91,14 @@ def test_the_music_follows_the_puck_and_can_be_undone(
 
 
 def test_chance_is_that_of_python(tab: Any, melody_instrument: Instrument) -> None:
-    tab.get_by_label("from as planned to by chance").fill("1")
+    assert tab.get_by_label("Take").is_disabled()  # there is no chance yet
+    tab.get_by_label("from safe to wild").fill("1")
     tab.get_by_label("Take").fill("7")
     tab.get_by_label("Take").press("Enter")
     until(tab, "instrument.final.seed === 7 && instrument.final.temperature === 1")
     expected = decoded(melody_instrument, tab)
     until(tab, f"{NOTES} === '{str(expected).replace(' ', '')}'")
-    tab.get_by_label("from as planned to by chance").fill("0")
+    tab.get_by_label("from safe to wild").fill("0")
 
 
 def test_a_dropped_file_plays_its_own_notes_from_its_corner(
@@ -122,15 +126,32 @@ def test_a_dropped_file_plays_its_own_notes_from_its_corner(
     until(tab, "!instrument.isClip && instrument.final.square[0] > 0.3")
 
 
-def test_a_changed_note_is_heard_and_encoded(tab: Any) -> None:
+def test_a_clip_is_heard_and_what_the_model_makes_of_it(
+    tab: Any, melody_instrument: Instrument
+) -> None:
     tab.get_by_role("button", name="Hear the clip in corner A").click()
-    until(tab, "instrument.isClip")
+    until(tab, "instrument.isClip && looper.isPlaying")
+    own = heard(tab)
+    tab.get_by_role("button", name="Hear the model\u2019s take of the clip in corner A").click()
+    until(tab, "!instrument.isClip")
+    expected = decoded(melody_instrument, tab)
+    assert expected != own
+    until(tab, f"{NOTES} === '{str(expected).replace(' ', '')}'")
+    assert tab.evaluate("instrument.state.z === instrument.state.corners[0].z")
+    tab.get_by_role("button", name="Stop", exact=True).click()
+
+
+def test_a_changed_note_is_heard_and_encoded(tab: Any) -> None:
+    tab.get_by_role("button", name="Undo").click()
+    until(tab, "instrument.isClip && !looper.isPlaying")
+    before = tab.evaluate("window.started.length")
     code = tab.evaluate("String(instrument.state.z)")
     lanes = tab.locator(".lanes")
     lanes.focus()
     tab.keyboard.press("ArrowRight")
     tab.keyboard.press("ArrowUp")
     until(tab, "instrument.notes[0].pitch === 61")
+    assert tab.evaluate("window.started.length") > before  # by itself
     until(tab, f"String(instrument.state.z) !== {code!r}")  # the encoder answers later
     tab.keyboard.press("Delete")
     until(tab, "instrument.notes.length === 5")
@@ -202,6 +223,23 @@ def test_a_wav_holds_the_clip(tab: Any) -> None:
     assert loudest > 1000
 
 
+def test_a_path_plays_and_what_is_too_short_is_said(tab: Any) -> None:
+    tab.get_by_role("tab", name="Map").click()
+    tab.get_by_role("button", name="Draw a path").click()
+    pad = tab.locator(".pad canvas").first
+    pad.click()
+    until(tab, "said.textContent.includes('too short')")
+    box = tab.locator(".said").bounding_box()
+    assert 0 < box["y"] < box["y"] + box["height"] <= tab.viewport_size["height"]
+    drag(tab, pad, [(0.2, 0.2), (0.5, 0.9), (0.9, 0.1), (0.4, 0.4)])
+    until(tab, "looper.isPlaying && path.places.length >= NUM_STATIONS")
+    stations = tab.evaluate(
+        """Array.from({ length: 14 }, () => { followPath(); return mapPad.place.join(); })"""
+    )
+    assert stations[:6] == stations[7:13][::-1]  # there and back again
+    assert len({*stations}) == 8
+
+
 def test_chords_and_metres_can_be_chosen(
     waltz_instrument: Instrument, show: Any, tmp_path: Path
 ) -> None:
@@ -242,6 +280,45 @@ def test_chords_and_metres_can_be_chosen(
     assert tab.evaluate("looper.numSteps") == 32
 
 
+def test_a_decoder_alone_plays_and_says_that_it_takes_no_clips(show: Any, tmp_path: Path) -> None:
+    tokenizer = MelodyTokenizer(num_bars=1)
+    model = as_shipped(tiny_vae(
+        std=0.7, latent_dim=4, encoder_layers=0, vocab_sizes=tokenizer.vocab_sizes,
+        max_steps=tokenizer.max_steps,
+    ))  # fmt: skip
+    page = page_of(model, tokenizer, tmp_path)
+    tab = show(page)
+    until(tab, "instrument.state !== null")
+    told = tab.locator(".notes").inner_text()
+    assert "no encoder" in told
+    assert tab.get_by_role("button", name="Open").count() == 0
+    tab.evaluate("vary(1)")
+    until(tab, "looper.isPlaying && instrument.canUndo")
+    until(tab, f"{NOTES} === '{str(decoded(page, tab)).replace(' ', '')}'")
+    tab.evaluate("edit([])")
+    until(tab, "instrument.isClip && instrument.notes.length === 0")
+    tab.evaluate("openFiles([new File([], 'a.mid')], 0)")
+    until(tab, "said.textContent.includes('no encoder')")
+
+
+def test_what_is_tapped_is_drummed(show: Any, tmp_path: Path) -> None:
+    tokenizer = GrooveTokenizer(num_bars=1, encoder_sees="tapping")
+    model = as_shipped(tiny_vae(
+        std=0.7, vocab_sizes=tokenizer.vocab_sizes, num_members=tokenizer.num_members,
+        max_steps=tokenizer.max_steps,
+    ))  # fmt: skip
+    tab = show(page_of(model, tokenizer, tmp_path))
+    until(tab, "instrument.state !== null")
+    assert "drums along" in tab.locator(".lead").inner_text()
+    to_pretty_midi(TUNE).write(str(tmp_path / "tune.mid"))
+    with tab.expect_file_chooser() as chooser:
+        tab.get_by_role("button", name="Open MIDI files").click()
+    chooser.value.set_files(str(tmp_path / "tune.mid"))
+    until(tab, "instrument.state.corners[0].clip && instrument.state.clip === null")
+    assert tab.evaluate("instrument.state.corners[0].clip.length") == 4  # of its first bar
+    until(tab, "said.textContent.includes('take of your clip')")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone(scheme: str, melody_instrument: Instrument, show: Any) -> None:
     size = {"width": 360, "height": 740}
@@ -250,6 +327,9 @@ def test_it_fits_a_phone(scheme: str, melody_instrument: Instrument, show: Any) 
     assert tab.evaluate("document.scrollingElement.scrollWidth") <= 360
     play = tab.get_by_role("button", name="Play", exact=True).bounding_box()
     assert play["y"] + play["height"] <= 740  # without scrolling
+    top = tab.locator(".pad canvas").first.bounding_box()["y"]
+    puck = top + tab.evaluate("mapPad.place[1] * mapPad.canvas.clientHeight")
+    assert puck < play["y"]  # the dot that the page tells of is seen at once
     unnamed = tab.evaluate(
         """[...document.querySelectorAll("button, input, select, canvas, svg[role]")]
              .filter((node) => !node.hidden && !(node.ariaLabel || node.textContent.trim() ||

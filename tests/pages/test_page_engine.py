@@ -190,6 +190,7 @@ HEARD: dict[str, tuple[str, dict[str, Any]]] = {
     "trio in three": ("trio", WALTZ),
     "notes in three": ("polyphony", WALTZ),
     **{f"groove of {view}": ("groove", {"encoder_sees": view}) for view in HIDING},
+    "melody in two": ("melody", {"metres": ("4/4", "2/4")}),
     "tapped tune": ("groove", {"encoder_sees": "tapping"}),
 }
 
@@ -198,7 +199,8 @@ def piece_of(kind: str, name: str) -> Piece:
     """A piece whose notes are struck as it happens."""
     piece = choir(3) if kind == "voices" or "tune" in name else band(3)
     piece.notes["velocity"] = np.random.default_rng(3).integers(1, 128, len(piece.notes))
-    return replace(piece, metres=(parse_metre("3/4"),)) if "three" in name else piece
+    metre = {"three": "3/4", "two": "2/4"}.get(name.rpartition(" ")[2])
+    return replace(piece, metres=(parse_metre(metre),)) if metre else piece
 
 
 def seen_by_the_encoder(tokenizer: Any, example: Example) -> Any:
@@ -247,8 +249,9 @@ def test_a_file_becomes_the_tokens_and_notes_of_python(heard: dict[str, Any], na
     assert answer["qpm"] == pytest.approx(90, rel=1e-4)
     assert answer["ids"] == [seen_by_the_encoder(tokenizer, example) for example in examples]
     assert len({example.moved for example in examples} | {answer["moved"]}) == 1
-    bars = [window["bar"] for window in answer["windows"]]
-    assert bars == [1 + 2 * number for number in range(len(examples))]
+    bars = [window["bars"] for window in answer["windows"]]
+    each = 4 if name == "melody in two" else 2  # of the file's own
+    assert bars == [[1 + each * i, each + each * i] for i in range(len(examples))]
     for example, found in zip(examples, answer["heard"], strict=True):
         notes = [
             (round(n["start"], 4), n["length"], n["pitch"], n["velocity"], n["drum"] is not None)

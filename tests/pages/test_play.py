@@ -11,9 +11,9 @@ from conftest import DATA, Instrument
 from trained import Trained
 
 from seqvae.errors import InputError
+from seqvae.inference.measures import ATTRIBUTES
 from seqvae.inference.mixture import Mixture
 from seqvae.inference.trained import TrainedVAE
-from seqvae.music.features import MEASURES
 from seqvae.pages import play
 from seqvae.pages.play import write_play
 from seqvae.tokenizers.contract import Example
@@ -31,7 +31,7 @@ def test_its_map_has_held_out_sequences_with_their_names(
     assert shown["attributes"]
     assert all(len(attribute["values"]) == count for attribute in shown["attributes"])
     assert data["title"] == "tiny"
-    assert re.fullmatch(r"Of music .*, \d of 10 notes come back\.", data["quality"])
+    assert re.fullmatch(r"Play it music .*, and \d of 10 notes come back\.", data["quality"])
     assert all(isinstance(warning, str) for warning in data["warnings"])
     assert data["licence"] is None
 
@@ -104,4 +104,6 @@ def test_what_cannot_be_played_is_refused(sentences: Trained, tmp_path: Path) ->
 def test_every_attribute_has_words_for_less_and_more() -> None:
     script = (Path(play.__file__).parent / "shaping.js").read_text(encoding="utf-8")
     (words,) = re.findall(r"const WORDS = \{\n(.*?)\n\};", script, flags=re.S)
-    assert {*re.findall(r"(\w+): \[", words)} == {*MEASURES}
+    assert {*re.findall(r"(\w+): \[", words)} == {
+        name for measures in ATTRIBUTES.values() for name in measures
+    }

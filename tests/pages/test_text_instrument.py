@@ -119,7 +119,7 @@ def test_a_line_is_typed_moved_and_blended(instrument: Instrument, show: Any) ->
     until(tab, "instrument.isClip")
     assert line.inner_text() == "A man sees a boat."
     tab.get_by_role("button", name="Undo").click()
-    tab.get_by_label("from as planned to by chance").fill("1")
+    tab.get_by_label("from safe to wild").fill("1")
     tab.get_by_label("Take").fill("7")
     tab.get_by_label("Take").press("Enter")
     until(tab, "instrument.final.seed === 7 && instrument.final.temperature === 1")
@@ -153,4 +153,4 @@ def test_a_page_of_text_is_written(sentences: Trained, tmp_path: Path) -> None:
     data = Instrument(tmp_path / "play.html", sentences.vae).data
     assert data["kind"] == "text"
     assert len(data["map"]["names"]) == len(data["map"]["points"])
-    assert data["quality"].startswith("Of lines that it has never read")
+    assert data["quality"].startswith("Give it a line that it has never read")
