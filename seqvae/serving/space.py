@@ -17,12 +17,14 @@ GRADIO = "6.31.0"  # the tested version, which the Space installs
 PORT = 7860  # at which a Space is expected
 APP = '''"""The page of this Space."""
 
-from pathlib import Path
+import sys
 
-from seqvae.serving.app import serve
+from seqvae.cli import main
 
 if __name__ == "__main__":  # and not in the processes that it starts
-    serve(Path("models/{name}"), "0.0.0.0", {port}, browser=False)
+    place = ["--host", "0.0.0.0", "--port", "{port}", "--no_open"]
+    sys.argv[1:] = ["app", "models/{name}", *place]
+    main()
 '''
 
 

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import queue
 import sys
 import urllib.error
 import urllib.request
@@ -252,6 +253,16 @@ def test_a_cancelled_request_ends(client: Any, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(AppError, match=r"^cancelled$"):
         client.predict(verb="sample", api_name="/process")
     assert ended == ["address 127.0.0.1"]
+
+
+def test_whoever_closes_the_page_waits_for_nothing(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr(Desk, "cancel", lambda _, visitor: left.put(visitor))
+    with urllib.request.urlopen(f"{address}gradio_api/heartbeat/abc") as page:
+        assert page.readline() == b"data: ALIVE\n"
+    assert left.get(timeout=60) == "session abc"
 
 
 def test_a_visitor_is_known_by_session_or_address() -> None:

@@ -47,6 +47,7 @@ def test_its_program_serves_the_model_to_everybody(
     ast.parse((tmp_path / "app.py").read_text(encoding="utf-8"))
     runpy.run_path(str(tmp_path / "app.py"))  # as a process does that it starts
     assert served == []
+    monkeypatch.setattr("sys.argv", ["app.py"])
     runpy.run_path(str(tmp_path / "app.py"), run_name="__main__")
     assert served == [(Path("models/drums_2bar"), "0.0.0.0", 7860, False)]
     head = (tmp_path / "README.md").read_text(encoding="utf-8")
