@@ -129,29 +129,31 @@ def test_a_dropped_file_plays_its_own_notes_from_its_corner(
 def test_a_clip_is_heard_and_what_the_model_makes_of_it(
     tab: Any, melody_instrument: Instrument
 ) -> None:
-    tab.get_by_role("button", name="Hear the clip in corner A").click()
-    until(tab, "instrument.isClip && looper.isPlaying")
+    tab.get_by_role("tab", name="Four corners").click()
+    tab.get_by_role("button", name="Keep what plays in corner B").click()
+    until(tab, "instrument.state.corners[1].clip !== null")
     own = heard(tab)
-    tab.get_by_role("button", name="Hear the model\u2019s take of the clip in corner A").click()
+    tab.get_by_role("button", name="Hear the clip in corner B").click()
+    until(tab, "instrument.isClip && looper.isPlaying")
+    assert heard(tab) == own
+    tab.get_by_role("button", name="Hear the model\u2019s take of the clip in corner B").click()
     until(tab, "!instrument.isClip")
     expected = decoded(melody_instrument, tab)
     assert expected != own
     until(tab, f"{NOTES} === '{str(expected).replace(' ', '')}'")
-    assert tab.evaluate("instrument.state.z === instrument.state.corners[0].z")
+    assert tab.evaluate("instrument.state.z === instrument.state.corners[1].z")
     tab.get_by_role("button", name="Stop", exact=True).click()
 
 
 def test_a_changed_note_is_heard_and_encoded(tab: Any) -> None:
-    tab.get_by_role("button", name="Undo").click()
-    until(tab, "instrument.isClip && !looper.isPlaying")
-    before = tab.evaluate("window.started.length")
+    tab.get_by_role("button", name="Hear the clip in corner A").click()
+    until(tab, "instrument.isClip")
     code = tab.evaluate("String(instrument.state.z)")
     lanes = tab.locator(".lanes")
     lanes.focus()
     tab.keyboard.press("ArrowRight")
     tab.keyboard.press("ArrowUp")
     until(tab, "instrument.notes[0].pitch === 61")
-    assert tab.evaluate("window.started.length") > before  # by itself
     until(tab, f"String(instrument.state.z) !== {code!r}")  # the encoder answers later
     tab.keyboard.press("Delete")
     until(tab, "instrument.notes.length === 5")
@@ -297,6 +299,11 @@ def test_a_decoder_alone_plays_and_says_that_it_takes_no_clips(show: Any, tmp_pa
     until(tab, f"{NOTES} === '{str(decoded(page, tab)).replace(' ', '')}'")
     tab.evaluate("edit([])")
     until(tab, "instrument.isClip && instrument.notes.length === 0")
+    tab.evaluate("toggle()")
+    before = tab.evaluate("window.started.length")
+    tab.locator(".lanes").click(position={"x": 100, "y": 60})
+    until(tab, "instrument.notes.length === 1")
+    assert tab.evaluate("window.started.length") > before  # the note, by itself
     tab.evaluate("openFiles([new File([], 'a.mid')], 0)")
     until(tab, "said.textContent.includes('no encoder')")
 
