@@ -35,6 +35,7 @@ import docstring_parser
 import fuzz_pool
 import load_app
 import measure_osc
+import page_against_torch
 import profile_decoding
 import profile_training
 import yaml
@@ -222,6 +223,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "evaluations": evaluations,
     "music": lambda: benchmark_music.table(read("music.json")),
     "page": lambda: benchmark_page.table(read("page.json")["rows"]),
+    "page_engine": lambda: page_against_torch.table(read("page_engine.json")["rows"]),
     "app": lambda: load_app.table(read("app.json")["rows"]),
     "osc": lambda: measure_osc.table(read("osc.json")["rows"]),
     "personal": lambda: benchmark_personal.table(read("personal.json")),

@@ -9,7 +9,7 @@ from seqvae.errors import InputError
 from seqvae.inference.bundle import model_name
 from seqvae.inference.trained import TrainedVAE
 from seqvae.serving.desk import Desk
-from seqvae.serving.forms import visitor_of
+from seqvae.serving.forms import let_leave
 from seqvae.serving.naming import about_model
 from seqvae.serving.tabs import AT_ONCE, harp_tab, personal_tab, verb_tab
 from seqvae.serving.uploads import MAX_BYTES, private_folder
@@ -98,12 +98,8 @@ def build(desk: Desk, title: str, folder: Path) -> Any:
     """
     gradio = imported()
     about = about_model(desk.vae.bundle)
-
-    def leave(request: gradio.Request) -> None:
-        desk.cancel(visitor_of(request))
-
     with gradio.Blocks(title=f"{title} - seqvae", analytics_enabled=False) as page:
-        page.unload(leave)  # whoever closes the tab waits for nothing any more
+        let_leave(gradio, desk, page)
         gradio.Markdown(f"# {title}\n{about}")
         with gradio.Tabs():
             for verb in desk.controls:

@@ -138,3 +138,12 @@ def let_cancel(gradio: Any, desk: Desk, button: Any, event: Any, name: str) -> N
         cancel, inputs=[], outputs=[], cancels=[event], queue=False, api_name=f"stop_{name}",
         api_visibility="private",
     )  # fmt: skip
+
+
+def let_leave(gradio: Any, desk: Desk, page: Any) -> None:
+    """End what a visitor waits for who closes the page."""
+
+    def leave(request: gradio.Request) -> None:
+        desk.cancel(visitor_of(request))
+
+    page.unload(leave)
