@@ -154,6 +154,7 @@ def test_every_command_and_the_python_of_the_readmes_run(
             "benchmark_page",
             "load_app",
             "measure_osc",
+            "page_against_torch",
             "benchmark_personal",
             "benchmark_corpus",
             "benchmark_humanise",

@@ -116,8 +116,9 @@ def test_every_file_is_shown_in_the_page_of_results() -> None:
     assert {file.name for file in FILES} == evaluated | {
         "app.json", "complete.json", "corpus.json", "fuzz.json", "gpu.json", "humanise.json",
         "ingest.json", "latent.json", "music.json", "osc.json", "page.json",
-        "page_engine.json", "personal.json", "prior.json", "profile.json", "profile_decoding.json", "ptb.json", "scale.json",
-        "sentiment.json", "speed.json", "start.json", "symbols.json", "where.json",
+        "page_engine.json", "personal.json", "prior.json", "profile.json",
+        "profile_decoding.json", "ptb.json", "scale.json", "sentiment.json", "speed.json",
+        "start.json", "symbols.json", "where.json",
     }  # fmt: skip
     for file in evaluated:
         command = json.loads((tables.RESULTS / file).read_text())["command"]
