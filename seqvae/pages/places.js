@@ -11,7 +11,7 @@ const CORNERS = ["A", "B", "C", "D"];
 const FIRST_POINT = 0; // of the map, where the page begins
 
 const ABOUT_POINTS = "Each point is an idea, and its neighbours are like it.";
-const ABOUT_SQUARE = "Each corner is an idea, or a clip of yours; in between they blend.";
+const ABOUT_SQUARE = "Each corner is an idea, or one of yours; in between they blend.";
 
 const mapPad = new MapPad({ points: data.map.points, onMove: (isLast) => moveOnMap(isLast),
   describe: (number) => describePoint(number) });

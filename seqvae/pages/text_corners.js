@@ -20,7 +20,7 @@ function cornerCard({ clip }, i) {
   const action = (text, label, act) =>
     actionButton(text, act, `${label} corner ${CORNERS[i]}`);
   const field = html("textarea", { rows: 2, "aria-label": `Line of corner ${CORNERS[i]}`,
-    placeholder: "an idea; type a line of your own",
+    placeholder: "type a line",
     onchange: () => trying(() => setLine(i, field.value.trim())) });
   field.value = clip ?? "";
   return html("li", { class: "corner", style: `border-left-color:var(--voice-${i})` },
