@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 from statistics import mean
 
@@ -33,6 +34,7 @@ MODELS = shipped.models()
 RECIPES = tomllib.loads((ROOT / "scripts/models/models.toml").read_text(encoding="utf-8"))
 FREE = {"cc-by-4.0", "cc-by-2.0", "cc0-1.0", "bsd-3-clause", "cc-by-sa-4.0"}
 MEGABYTE = 1e6
+MAJOR = 0, 2, 4, 5, 7, 9, 11
 
 
 @pytest.fixture
@@ -221,3 +223,20 @@ def test_the_accents_that_the_card_of_humanize_2bar_names_are_in_its_examples() 
                     loud[step in accents].append(note.velocity)
             if loud[True] and loud[False]:
                 assert mean(loud[True]) > mean(loud[False]), file.name
+
+
+def test_what_the_card_of_melody_16bar_says_of_its_samples_is_so_in_its_examples() -> None:
+    in_scale, resting = 0, 0
+    for file in sorted((ROOT / "data/examples/melody_16bar").glob("sample_*.mid")):
+        song = pretty_midi.PrettyMIDI(str(file))
+        (line,) = song.instruments
+        classes = Counter(note.pitch % 12 for note in line.notes)
+        most = max(sum(classes[(tonic + step) % 12] for step in MAJOR) for tonic in range(12))
+        in_scale += most >= 0.85 * len(line.notes)
+        bars: dict[int, list[tuple[int, int]]] = {number: [] for number in range(16)}
+        for note in line.notes:
+            step = round(note.start / sixteenth_of(song))
+            bars[step // 16].append((step % 16, note.pitch))
+        resting += [] in bars.values()
+        assert max(Counter(tuple(bar) for bar in bars.values() if len(bar) > 1).values()) == 1
+    assert (in_scale, resting) == (14, 6)
