@@ -121,6 +121,7 @@ def test_the_config_is_plain_json_with_a_format_number(tmp_path: Path) -> None:
         "condition_sizes": [],
         "slot_size": 0,
         "unison": False,
+        "segment_eos_id": None,
     }
     assert saved["training"] == {"name": "x", "trainer": {"seed": 3}}
 
