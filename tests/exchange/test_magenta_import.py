@@ -155,9 +155,9 @@ def test_a_decoder_alone_samples_and_says_that_it_cannot_read(
     write_checkpoint(here / "half", checkpoint)
     assert run(monkeypatch, "import", "magenta", "half", "--out", "mine") == 0
     assert run(monkeypatch, "sample", "mine", "-n", 1) == 0
-    for verb, arguments in {"reconstruct": ("a.mid",), "play": ("--no_open",)}.items():
-        assert run(monkeypatch, verb, "mine", *arguments) == 2
-        assert "encoder" in capsys.readouterr().err.splitlines()[-1]
+    assert run(monkeypatch, "play", "mine", "--no_open") == 0  # what it samples
+    assert run(monkeypatch, "reconstruct", "mine", "a.mid") == 2
+    assert "encoder" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_model_that_ships_goes_to_magenta_and_comes_back(
