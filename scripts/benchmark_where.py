@@ -31,8 +31,7 @@ from seqvae.inference.trained import TrainedVAE
 from seqvae.tokenizers.contract import Example, Ids, TextTokenizer
 
 RESULTS = Path(__file__).parent / "results" / "where.json"
-NUM_DRAWS = {"mean": 1, "importance": 20}  # of `score --by`; the posterior mean needs none
-WAYS = {**NUM_DRAWS, "repair": 1}
+NUM_DRAWS = {"mean": 1, "importance": 20, "repair": 1}  # of `score --by`; only importance draws
 NUM_COUNTED = 30_000  # sequences that the n-gram model counts
 NORMAL = "normal"
 
@@ -60,7 +59,7 @@ def swaps(vae: TrainedVAE, corpus: Corpus, num_lines: int, seed: int) -> Row:
             changed += swapped(tokenizer, test[number], types, rng)
     lines, places = [Example(ids) for ids, _ in changed], [place for _, place in changed]
     found = {}
-    for by, num_draws in WAYS.items():
+    for by, num_draws in NUM_DRAWS.items():
         how = Score("", where=True, by=by, iw_samples=num_draws, seed=seed)
         nats = [[part.nats for part in parts_of(vae.codec, [line], how)] for line in lines]
         found[by] = share_found(nats, places)
@@ -99,8 +98,8 @@ def anomalies(vae: TrainedVAE, corpus: Corpus, planted: Path, seed: int) -> Row:
     assert tokenizer.modality == "text"
     ngram = counted(corpus, np.random.default_rng(seed))
     values = {}
-    for by in NUM_DRAWS:
-        scores = vae.score(lines, where=True, by=by, iw_samples=NUM_DRAWS[by], seed=seed)
+    for by, num_draws in NUM_DRAWS.items():
+        scores = vae.score(lines, where=True, by=by, iw_samples=num_draws, seed=seed)
         if by == "importance":
             values["line"] = [score.per_event for score in scores]
         values[f"token, {by}"] = [max(part.nats for part in score.parts) for score in scores]
@@ -126,13 +125,17 @@ def by_kind(values: NDArray[np.float64], kinds: NDArray[np.str_]) -> dict[str, f
 
 def swap_table(rows: Sequence[Row]) -> str:
     """How often a swapped token is found."""
-    ways = [*WAYS, "ngram"]
+    ways = [*NUM_DRAWS, "ngram"]
     lines = [
         [f"`{row['name']}`", str(row["num_lines"]), *(f"{row['found'][way]:.3f}" for way in ways)]
         for row in rows
         if "found" in row
     ]
-    header = ["the oddest token is the swapped one", "lines", *(f"`--by {way}`" for way in WAYS)]
+    header = [
+        "the oddest token is the swapped one",
+        "lines",
+        *(f"`--by {way}`" for way in NUM_DRAWS),
+    ]
     return markdown([*header, "5-gram model"], lines)
 
 
