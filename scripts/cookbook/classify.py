@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("labels", help="the file")
     parser.add_argument("--folds", type=int, default=5, help="parts that are held out in turn")
     chosen = parser.parse_args()
-    lines = Path(chosen.labels).read_text(encoding="utf-8").splitlines()
+    lines = Path(chosen.labels).read_text(encoding="utf-8").split("\n")
     rows = [line.split("\t", 1) for line in lines if line.strip()]
     if wrong := [number for number, row in enumerate(rows, start=1) if len(row) < 2]:
         parser.error(f"{chosen.labels}: line {wrong[0]} has no tab between label and input")

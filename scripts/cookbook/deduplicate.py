@@ -3,8 +3,9 @@
     seqvae encode runs/my_sentences my_sentences.txt --out codes.npz
     python scripts/cookbook/deduplicate.py codes.npz my_sentences.txt kept.txt --distance 0.1
 
-Of each group the first line stays. The distance is in units of the spread of the codes: 0 takes out
-copies alone, and two random lines are about 1.4 apart.
+Of each group the first line stays. So does a line without a code, such as one that is too long. The
+distance is in units of the spread of the codes: 0 takes out copies alone, and two random lines are
+about 1.4 apart.
 """
 
 import argparse
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
+
+SHOWN = 3  # pairs of lines that are alike, to see whether the distance is right
 
 
 def main() -> None:
@@ -24,20 +27,25 @@ def main() -> None:
     chosen = parser.parse_args()
     with np.load(chosen.codes) as table:
         means, ids = table["means"], table["ids"]
-    lines = Path(chosen.text).read_text(encoding="utf-8").splitlines()
+    lines = Path(chosen.text).read_text(encoding="utf-8").split("\n")
     if int(ids.max()) > len(lines):
         parser.error(f"{chosen.codes} has codes of more than the {len(lines)} lines of the text")
     spread = np.sqrt(means.var(0).sum())
     index = NearestNeighbors(radius=chosen.distance * spread).fit(means)
-    stays = np.ones(len(means), bool)
+    like = np.arange(len(means))  # the row that stands for each row
     for row in range(len(means)):
-        if stays[row]:
+        if like[row] == row:
             (near,) = index.radius_neighbors(means[row : row + 1], return_distance=False)
-            stays[near[near > row]] = False
-    Path(chosen.kept).write_text(
-        "".join(f"{lines[number - 1]}\n" for number in ids[stays]), encoding="utf-8"
-    )
-    print(f"{chosen.kept}: {stays.sum()} of {len(means)} lines; {(~stays).sum()} were like others")
+            like[near[(near > row) & (like[near] == near)]] = row
+    left_out = np.flatnonzero(like != np.arange(len(means)))
+    gone = {*ids[left_out].tolist()}
+    kept = [line for number, line in enumerate(lines, 1) if line and number not in gone]
+    Path(chosen.kept).write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    told = f"{len(gone)} were like others" + (", such as" if gone else "")
+    print(f"{chosen.kept}: {len(kept)} of {len(kept) + len(gone)} lines; {told}")
+    for row in left_out[:SHOWN]:
+        for number in ids[[row, like[row]]]:
+            print(f"  line {number}: {lines[number - 1]}")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def main() -> None:
     print(f"of {len(means)} lines the {len(rows[0])} nearest to {chosen.sentence!r}:")
     for distance, row in zip(distances[0], rows[0], strict=True):
         file, number = str(names[source[row]]), int(ids[row])
-        line = Path(file).read_text(encoding="utf-8").splitlines()[number - 1]
+        line = Path(file).read_text(encoding="utf-8").split("\n")[number - 1]
         print(f"{1 - distance:6.3f}  {file}:{number}  {line}")
 
 

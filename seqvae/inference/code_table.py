@@ -166,6 +166,7 @@ def _names(latent_dim: int) -> list[str]:
     ]  # fmt: skip
 
 
+@np.errstate(over="ignore")  # too large a number is infinite, and refused
 def read_means(file: Path, latent_dim: int) -> Float32[np.ndarray, "N Z"]:
     """The means of a table of codes, or the only array of a file of NumPy's.
 
@@ -196,11 +197,16 @@ def _means_of_arrays(file: Path) -> Means:
         names = list(arrays)
         if "means" not in names and len(names) != 1:
             raise KeyError("means")
-        return np.asarray(arrays["means" if "means" in names else names[0]], np.float32)
+        return _real(arrays["means" if "means" in names else names[0]])
 
 
 def _means_of_array(file: Path) -> Means:
-    return np.asarray(np.load(file, allow_pickle=False), np.float32)
+    return _real(np.load(file, allow_pickle=False))
+
+
+def _real(array: NDArray[Any]) -> Means:
+    """An array of numbers; complex ones and text are refused."""
+    return array.astype(np.float32, casting="same_kind")
 
 
 def _means_of_csv(file: Path) -> Means:
@@ -210,6 +216,8 @@ def _means_of_csv(file: Path) -> Means:
         parts = [np.empty((0, len(columns)), np.float32)]
         some: list[list[str]] = []
         for row in rows:
+            if len(row) <= max(columns):
+                raise ValueError(f"line {rows.line_num} ends before its means do")
             some.append([row[column] for column in columns])
             if len(some) == ROWS_TOGETHER:
                 parts.append(np.array(some, np.float32))

@@ -214,7 +214,10 @@ class TrainedVAE(Estimator):
         """Codes of any array library on the model's device."""
         latent_dim = self.model.config.latent_dim
         try:
-            plain = codes if isinstance(codes, torch.Tensor) else np.asarray(codes, np.float64)
+            plain = codes if isinstance(codes, torch.Tensor) else np.asarray(codes)
+            if "complex" in str(plain.dtype):
+                raise TypeError("the imaginary part would be lost")
+            plain = plain if isinstance(plain, torch.Tensor) else plain.astype(np.float64)
             z = torch.as_tensor(plain, dtype=torch.float32, device=self.codec.device)
         except (TypeError, ValueError):
             raise InputError(

@@ -7,10 +7,12 @@ import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from tiny import tiny_vae
 from trained import Trained
 
@@ -239,7 +241,8 @@ def test_a_stream_is_read_block_by_block() -> None:
         ("codes.csv", b"mean_0,mean_2\n1,2\n", "damaged (no 'mean_0 to mean_1')"),
         ("codes.csv", b"x,y\n1,2\n", "damaged (no 'mean_0')"),
         ("codes.csv", b"mean_0,mean_1\n1,b\n", "damaged (could not convert"),
-        ("codes.csv", b"mean_0,mean_1\n1\n", "damaged"),
+        ("codes.csv", b"mean_0,mean_1\n1\n", "damaged (line 2 ends before its means do)"),
+        ("codes.csv", b"mean_0,mean_1\n1,1e300\n", "row 0, counted from 0, holds a number that"),
         ("codes.csv", b"mean_0,mean_1\n", "codes of shape (0, 2); this model takes (N, 2)"),
         ("codes.csv", b"mean_0\n1\n", "codes of shape (1, 1); this model takes (N, 2)"),
         ("codes.csv", b"mean_0,mean_1\n1,2\n3,nan\n", "row 1, counted from 0, holds a number that"),
@@ -265,7 +268,13 @@ def test_several_arrays_without_means_are_ambiguous(tmp_path: Path) -> None:
         read_means(tmp_path / "a.npz", 2)
     np.savez(tmp_path / "b.npz", x=np.ones((1, 2)))
     assert read_means(tmp_path / "b.npz", 2).tolist() == [[1, 1]]
-    np.save(tmp_path / "c.npy", np.array([{}]), allow_pickle=True)
+
+
+@pytest.mark.parametrize(
+    "array", [np.array([{}]), np.array([["1", "2"]]), np.ones((1, 2), complex)], ids=str
+)
+def test_arrays_of_other_things_than_real_numbers(tmp_path: Path, array: NDArray[Any]) -> None:
+    np.save(tmp_path / "c.npy", array, allow_pickle=True)
     with pytest.raises(InputError, match="damaged"):
         read_means(tmp_path / "c.npy", 2)
 

@@ -124,6 +124,8 @@ def test_codes_come_in_any_form(sentences: Trained, kind: str) -> None:
         ([], r"codes of shape \(0,\)"), (3, r"codes of shape \(\)"), (None, "codes"),
         ("x", r"codes are 'x'; this model takes numbers of shape \(N, 4\)"),
         ([[1, 2], [3]], r"codes are \[\[1, 2\], \[3\]\]; this model takes numbers"),
+        (np.ones((1, 4), complex), "codes are .*; this model takes numbers"),
+        (torch.ones((1, 4), dtype=torch.complex64), "codes are .*; this model takes numbers"),
     ],
     ids=without_address,
 )  # fmt: skip

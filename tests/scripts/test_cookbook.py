@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.distributions import Normal
 from trained import Trained, load_script
 
 from seqvae import cli
@@ -78,12 +79,15 @@ def test_copies_are_taken_out_and_the_first_stays(
     monkeypatch.chdir(tmp_path)
     rows = np.array([[0, 0], [5, 5], [0, 0.01], [5, 5], [9, 0]], np.float32)
     np.savez("codes.npz", means=rows, ids=np.array([1, 2, 4, 5, 6]))
-    Path("text.txt").write_text("a\nb\n\na!\nb\nc\n", encoding="utf-8")
+    Path("text.txt").write_text("a\nb\n\na!\nb\nc\u2028d\nlong\n", encoding="utf-8")
     run(monkeypatch, "deduplicate", "codes.npz", "text.txt", "kept.txt")
-    assert Path("kept.txt").read_text(encoding="utf-8") == "a\nb\nc\n"
-    assert capsys.readouterr().out == "kept.txt: 3 of 5 lines; 2 were like others\n"
+    assert Path("kept.txt").read_text(encoding="utf-8") == "a\nb\nc\u2028d\nlong\n"
+    assert capsys.readouterr().out == (
+        "kept.txt: 4 of 6 lines; 2 were like others, such as\n"
+        "  line 4: a!\n  line 1: a\n  line 5: b\n  line 2: b\n"
+    )
     run(monkeypatch, "deduplicate", "codes.npz", "text.txt", "kept.txt", "--distance", 0)
-    assert Path("kept.txt").read_text(encoding="utf-8") == "a\nb\na!\nc\n"
+    assert Path("kept.txt").read_text(encoding="utf-8") == "a\nb\na!\nc\u2028d\nlong\n"
 
 
 def test_samples_come_from_a_prior_of_ones_own(
@@ -104,13 +108,15 @@ def fixed(sample: Any, log_prob: Any) -> SimpleNamespace:
 @pytest.mark.parametrize(
     ("density", "reason"),
     [
-        (object(), "the prior is of type object, without sample"),
-        (fixed(torch.zeros(2, 3), torch.zeros(2)), r"sample gave \(2, 3\) for 2 .*, not \(2, 4\)"),
+        (object(), r"the prior, of type object, cannot be called as sample\(n, gen"),
+        (Normal(torch.zeros(4), torch.ones(4)), r"of type Normal, cannot be called as sample\(n"),
+        (fixed(torch.zeros(2, 3), torch.zeros(2)), r"gave \(2, 3\) for 2 .* of shape \(2, 4\)"),
+        (fixed(torch.zeros(2, 4).double(), torch.zeros(2)), "gave torch.float64 on cpu; it must"),
         (fixed([0.0], torch.zeros(2)), "sample gave list for 2 codes"),
         (fixed(torch.full((2, 4), torch.nan), torch.zeros(2)), "sample gave a number that is not"),
-        (fixed(torch.zeros(2, 4), torch.zeros(())), r"log_prob gave \(\) for 2 codes, not \(2,\)"),
+        (fixed(torch.zeros(2, 4), torch.zeros(())), r"log_prob gave \(\) for 2 .* shape \(2,\)"),
     ],
-    ids=["object", "shape", "list", "nan", "scalar"],
+    ids=["object", "distribution", "shape", "double", "list", "nan", "scalar"],
 )  # fmt: skip
 def test_what_is_no_prior(sentences: Trained, density: Any, reason: str) -> None:
     before = sentences.vae.prior
