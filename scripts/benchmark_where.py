@@ -61,7 +61,10 @@ def swaps(vae: TrainedVAE, corpus: Corpus, num_lines: int, seed: int) -> Row:
     found = {}
     for by, num_draws in NUM_DRAWS.items():
         how = Score("", where=True, by=by, iw_samples=num_draws, seed=seed)
-        nats = [[part.nats for part in parts_of(vae.codec, [line], how)] for line in lines]
+        nats = [
+            [part.nats for part in parts_of(vae.codec, [line], how, tokenizer.decode(line.ids))]
+            for line in lines
+        ]
         found[by] = share_found(nats, places)
     ngram = counted(corpus, rng)
     nats = [ngram.nats_of_each(ids[:, 0].tolist()) for ids, _ in changed]

@@ -203,7 +203,7 @@ def score(arguments: Sequence[str]) -> None:
 
     vae = seqvae.load(run)
     _refuse_flags_of_music(vae, options.Score, chosen)
-    chosen["inputs"] = vae.codec.sources(chosen["inputs"])
+    chosen["inputs"] = vae.codec.sources(_with_piped(vae, chosen["inputs"]))
     ranked = least_likely_first(vae.score(**chosen), chosen["inputs"])
     event = "token" if vae.tokenizer.modality == "text" else "note"
     print(f"nats/{event:<7} nats/step")
@@ -487,6 +487,16 @@ def _file_for(named: str | None, flag: str) -> Path | None:
     return file
 
 
+def _with_piped(vae: Any, inputs: list[str]) -> list[str]:
+    """Inputs; those of a model of text with the lines on standard input in the place of `-`."""
+    if vae.tokenizer.modality == "music" or "-" not in inputs:
+        return inputs
+    from seqvae.inference.encoding import piped_blocks
+
+    lines = [line for block in piped_blocks() for line in block.lines]
+    return [text for each in inputs for text in (lines if each == "-" else [each])]
+
+
 def _generate(kind: type, arguments: Sequence[str]) -> None:
     """Call a verb of the model and print or write what comes back."""
     parser = _verb_parser(kind)
@@ -504,6 +514,7 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
     if kind is options.Humanise:  # which reads more of a file than its windows
         chosen["inputs"] = vae.codec.sources(chosen["inputs"])
     elif "inputs" in chosen:
+        chosen["inputs"] = _with_piped(vae, chosen["inputs"])
         chosen["inputs"] = vae.codec.opened(chosen["inputs"], kind(**chosen))
     folder = expanded(out or "out")
     if out or is_music:

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import io
 import json
 import os
 import shutil
@@ -642,6 +643,22 @@ def test_the_least_likely_input_is_printed_first(
     expected = sorted(texts, key=lambda text: -scores[text].per_event)
     assert [line.split(maxsplit=2)[2] for line in lines] == expected
     assert float(lines[0].split()[0]) == pytest.approx(scores[expected[0]].per_event, abs=1e-3)
+
+
+def test_lines_on_standard_input_are_inputs_of_a_model_of_text(
+    sentences: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = ["A man likes the sea.", "Two dogs draw old trees."]
+    for verb, words in (("score", ("--where",)), ("reconstruct", ())):
+        assert run(monkeypatch, verb, sentences.run, *lines, "A boat.", *words) == 0
+        named = capsys.readouterr().out
+        piped = SimpleNamespace(buffer=io.BytesIO("\n\n".join(lines).encode()))
+        monkeypatch.setattr(sys, "stdin", piped)
+        assert run(monkeypatch, verb, sentences.run, "-", "A boat.", *words) == 0
+        assert capsys.readouterr().out == named
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO()))
+    assert run(monkeypatch, "score", sentences.run, "-") == 2
+    assert "no inputs" in capsys.readouterr().err
 
 
 def test_what_cannot_be_read_has_no_rank(

@@ -41,8 +41,10 @@ class Block:
     """Numbers and texts of the lines whose invalid bytes were replaced by U+FFFD."""
 
 
-def read_blocks(path: Path, data: DataConfig) -> Iterator[Block]:
+def read_blocks(path: Path, data: DataConfig, flag: str = "--data.column") -> Iterator[Block]:
     """The lines of a text, or the cells of a column of a table, without empty ones.
+
+    `flag` is the one that names the column.
 
     Raises:
         InputError: it cannot be read, is no text, or is a table and the settings do not name the
@@ -54,14 +56,14 @@ def read_blocks(path: Path, data: DataConfig) -> Iterator[Block]:
     if data.column is not None:
         if table is None:
             raise InputError(
-                f"{path}: no CSV, TSV, JSONL, JSON or Parquet table, which data.column is for; "
+                f"{path}: no CSV, TSV, JSONL, JSON or Parquet table, which {flag} is for; "
                 "rename it, such as to .csv, if it is one"
             )
         columns = [data.column] if data.label_column is None else [data.column, data.label_column]
         yield from map(_block_of_rows, _together(table.read(columns)))
         return
     if table is not None:
-        raise InputError(f"{path}: {table}; name the one that holds the text by --data.column")
+        raise InputError(f"{path}: {table}; name the one that holds the text by {flag}")
     with open_blocks(path, data.encoding) as blocks:
         yield from _numbered(blocks)
 

@@ -32,8 +32,8 @@ def check_density(density: Any, latent_dim: int, generator: torch.Generator) -> 
     z = _tensor(density.sample(TRIED, generator), "sample", TRIED, latent_dim)
     found, wanted = (z.dtype, z.device.type), (torch.float32, generator.device.type)
     if found != wanted:
-        given, needed = (" on ".join(map(str, each)) for each in (found, wanted))
-        raise InputError(f"the prior's sample gave {given}; it must be {needed}")
+        gave, needed = (" on ".join(map(str, each)) for each in (found, wanted))
+        raise InputError(f"the prior's sample gave {gave}; it must be {needed}")
     _tensor(density.log_prob(z), "log_prob", TRIED)
 
 

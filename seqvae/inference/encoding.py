@@ -136,13 +136,18 @@ def _rows_of_corpus(codec: Codec, corpus: Corpus, splits: list[str]) -> Iterator
 def _rows_of_texts(tokenizer: TextTokenizer, place: str, data: DataConfig) -> Iterator[Rows]:
     """The lines of a file of text, of those of a folder, or of standard input."""
     if place == PIPE:
-        piped = io.TextIOWrapper(
-            sys.stdin.buffer, encoding="utf-8", errors="surrogateescape", newline=""
-        )
-        yield from _rows_of_blocks(tokenizer, "standard input", read_stream(piped))
+        yield from _rows_of_blocks(tokenizer, "standard input", piped_blocks())
         return
     for file in find_files(place, suffixes_of(tokenizer)).files:
-        yield from _rows_of_blocks(tokenizer, str(file), read_blocks(file, data))
+        yield from _rows_of_blocks(tokenizer, str(file), read_blocks(file, data, "--column"))
+
+
+def piped_blocks() -> Iterator[Block]:
+    """The lines of standard input, as they come."""
+    stream = io.TextIOWrapper(
+        sys.stdin.buffer, encoding="utf-8", errors="surrogateescape", newline=""
+    )
+    return read_stream(stream)
 
 
 def _rows_of_blocks(

@@ -31,7 +31,7 @@ GAP = re.compile("_{3,}")
 MAX_GAP = 12  # tokens
 PER_OUTPUT = 4  # candidates of each length
 NUM_SAMPLES = 512  # from which it is learned what a part tells of the whole
-ANCHOR = "a"  # a word that stands before a text, to see its tokens within a sentence
+ANCHOR = "a"  # a word that stands before words, to see their tokens within a sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,8 @@ class Frame:
         Raises:
             InputError: there is not exactly one gap, or no room for it.
         """
-        text = f"{how.prefix} ___" if how.prefix is not None else how.source
+        space = " " if tokenizer.has_words else ""  # a symbol goes on where the prefix ends
+        text = how.source if how.prefix is None else f"{how.prefix}{space}___"
         if text is None:
             raise InputError("no sentence: give one with ___ for a gap, or --prefix")
         if not isinstance(text, str):
@@ -60,7 +61,7 @@ class Frame:
         if len(parts) != 2:
             few = "no gap: mark it with ___, or give the beginning with --prefix"
             raise InputError(f"{shown(text)}: {few if len(parts) < 2 else 'more than one gap'}")
-        before, after = parts[0].rstrip(), parts[1].rstrip()
+        before, after = map(str.rstrip, parts) if tokenizer.has_words else parts
         first = _tokens(tokenizer, before)[:-1] if before else []
         last = _following(tokenizer, after) if after else []
         if len(first) + len(last) >= tokenizer.max_steps - 1:
@@ -90,6 +91,8 @@ def _tokens(tokenizer: TextTokenizer, text: str) -> list[int]:
 
 def _following(tokenizer: TextTokenizer, text: str) -> list[int]:
     """The tokens of a text that follows others, and the end."""
+    if not tokenizer.has_words:  # then what stands before a token does not change it
+        return _tokens(tokenizer, text)
     anchor, whole = _tokens(tokenizer, ANCHOR)[:-1], _tokens(tokenizer, ANCHOR + text)
     if whole[: len(anchor)] != anchor:
         raise InputError(f"{shown(text)} after the gap: this model needs a space before it")

@@ -145,17 +145,25 @@ def sentence(tokenizer: TextTokenizer, source: str) -> Example:
     Raises:
         InputError: it is not text in UTF-8, or too long for the model.
     """
-    try:  # an argument in a locale without UTF-8 has surrogates for its bytes
-        text = source.encode("utf-8", "surrogateescape").decode("utf-8")
-    except UnicodeError as error:
-        raise InputError(f"{source[:80]!r}: not text in UTF-8") from error
-    tokens = tokenizer.encode(text)
+    tokens = tokenizer.encode(as_utf8(source))
     if len(tokens) > tokenizer.max_steps:
         raise InputError(
             f"{source[:40]!r}... has {len(tokens)} tokens; "
             f"the model takes at most {tokenizer.max_steps}"
         )
     return Example(tokens)
+
+
+def as_utf8(source: str) -> str:
+    """A text without surrogates, which stand for its bytes in a locale without UTF-8.
+
+    Raises:
+        InputError: it is not text in UTF-8.
+    """
+    try:
+        return source.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError as error:
+        raise InputError(f"{source[:80]!r}: not text in UTF-8") from error
 
 
 def _clip(tokenizer: MusicTokenizer, source: Source, reading: Reading) -> list[Example]:

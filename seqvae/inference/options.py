@@ -192,7 +192,8 @@ class Reconstruct(Coding, Drawing):
     """Send sentences or MIDI files through the latent code and back."""
 
     inputs: Source | Sequence[Source] = field(kw_only=False)
-    """Sentences, or MIDI files."""
+    """Sentences, or MIDI files. On the command line, - stands for the lines on standard input,
+    each a sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,7 +335,8 @@ class Shift(Coding, Drawing):
     """Move sentences or MIDI files along an attribute."""
 
     inputs: Source | Sequence[Source] = field(kw_only=False)
-    """Sentences, or MIDI files."""
+    """Sentences, or MIDI files. On the command line, - stands for the lines on standard input,
+    each a sentence."""
     attribute: str
     """Name of an attribute that was fitted by `seqvae attributes`; `seqvae look RUN` lists them."""
     amount: float = 1.0
@@ -387,7 +389,8 @@ class Score(Reading):
     """Print how unlikely the model finds sentences or MIDI files, the least likely first."""
 
     inputs: Source | Sequence[Source] = field(kw_only=False)
-    """Sentences, or MIDI files."""
+    """Sentences, or MIDI files. On the command line, - stands for the lines on standard input,
+    each a sentence."""
     iw_samples: int = 20
     """Draws of z per window in the importance-weighted likelihood; 1 gives the evidence bound."""
     where: bool = False

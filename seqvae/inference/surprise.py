@@ -12,7 +12,6 @@ line. So repair finds a slip that is not the least likely token of its line.
 Axes: K draws, T steps, O other tokens, V vocabulary.
 """
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,9 +21,10 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 
 from seqvae.inference.codec import BATCH_SIZE, Codec
+from seqvae.inference.inputs import as_utf8
 from seqvae.inference.options import Score
 from seqvae.model.watching import tell
-from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer, TextTokenizer
+from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer
 
 END = "<end>"
 REPAIR = "repair"
@@ -43,8 +43,8 @@ class Part:
     """Whether it is of the oddest span."""
 
 
-def parts_of(codec: Codec, windows: Sequence[Example], how: Score) -> list[Part]:
-    """The parts of an input, whose windows follow each other."""
+def parts_of(codec: Codec, windows: Sequence[Example], how: Score, text: str = "") -> list[Part]:
+    """The parts of a text, or of a clip whose windows follow each other."""
     texts: list[str] = []
     nats: list[float] = []
     generator = codec.generator(how.seed)
@@ -56,7 +56,7 @@ def parts_of(codec: Codec, windows: Sequence[Example], how: Score) -> list[Part]
         else:
             of_steps = step_nats(codec, window.ids, how.by, how.iw_samples, generator)
         if codec.tokenizer.modality == "text":
-            texts += token_texts(codec.tokenizer, window.ids)
+            texts += [*codec.tokenizer.spellings(as_utf8(text)), END]
             nats += of_steps.tolist()
         else:
             before = first_step + ((how.bar or 1) - 1) * codec.tokenizer.steps_per_bar
@@ -109,13 +109,6 @@ def repair_nats(codec: Codec, ids: Ids) -> Float[np.ndarray, " T"]:
     nll = nll.view(others.shape).masked_fill(values == -torch.inf, torch.inf)
     gains = decoder.token_nll(z, batch.ids).double().sum() - nll.amin(1)
     return gains.clamp(min=0).cpu().numpy()
-
-
-def token_texts(tokenizer: TextTokenizer, ids: Ids) -> list[str]:
-    """What each token adds to the text."""
-    texts = [""] + [tokenizer.decode(ids[: t + 1]) for t in range(len(ids))]
-    added = [after[len(before) :] for before, after in itertools.pairwise(texts)]
-    return [*added[:-1], END] if ids[-1, 0] == tokenizer.eos_id else added
 
 
 def beats_of(

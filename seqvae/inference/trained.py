@@ -408,8 +408,9 @@ class TrainedVAE(Estimator):
             raise InputError(
                 f"a model of {self.tokenizer.kind} has no beats to tell apart; leave out --where"
             )
+        sources = self.codec.sources(how.inputs)
         examples: list[list[Example]] = []
-        for source in self.codec.sources(how.inputs):
+        for source in sources:
             try:
                 examples.append(self.codec.windows(source, how))
             except InputError as error:
@@ -418,14 +419,14 @@ class TrainedVAE(Estimator):
         ids = [window.ids for windows in examples for window in windows]
         nats = iter(sequence_nats(self.codec, ids, how.iw_samples, seed=how.seed))
         scores = []
-        for windows in examples:
+        for source, windows in zip(sources, examples, strict=True):
             total = sum(next(nats) for _ in windows)
             steps = sum(len(window.ids) for window in windows)
             events = sum(self.codec.num_events(window.ids) for window in windows)
             if not steps:
                 scores.append(Score(math.inf, math.inf))
                 continue
-            parts = parts_of(self.codec, windows, how) if how.where else []
+            parts = parts_of(self.codec, windows, how, str(source)) if how.where else []
             scores.append(Score(total / steps, total / max(events, 1), tuple(parts)))
         return scores
 

@@ -6,6 +6,7 @@ stands in a file of its own and in one line of `seqvae.tokenizers.TOKENIZERS`.
 Axes: B sequences, T steps, C channels, K condition columns.
 """
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -194,6 +195,12 @@ class TextTokenizer(Tokenizer):
     @abstractmethod
     def decode(self, ids: Ids) -> str:
         """The text of tokens; whatever follows the end token is ignored."""
+
+    def spellings(self, text: str) -> list[str]:
+        """What each token of a text stands for there, without the end; joined they are the text."""
+        ids = self.encode(text)
+        so_far = [self.decode(ids[:t]) for t in range(len(ids))]
+        return [after[len(before) :] for before, after in itertools.pairwise(so_far)]
 
     def show(self, ids: Ids) -> str:
         """The text."""

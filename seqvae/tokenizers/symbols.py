@@ -76,9 +76,9 @@ class SymbolTokenizer(TextTokenizer):
                 f"brackets nor a regular expression: {error}"
             ) from error
 
-    def _symbols(self, line: str) -> list[str]:
-        """The symbols of a line; a match of nothing is none."""
-        return [match[0] for match in self._cut.finditer(line) if match[0]]
+    def spellings(self, text: str) -> list[str]:
+        """The symbols of a line, also those that are unknown; a match of nothing is none."""
+        return [match[0] for match in self._cut.finditer(text) if match[0]]
 
     @cached_property
     def _ids(self) -> dict[str, int]:
@@ -92,7 +92,7 @@ class SymbolTokenizer(TextTokenizer):
         """
         counts: Counter[str] = Counter()
         for line in lines:
-            counts.update(self._symbols(line))
+            counts.update(self.spellings(line))
             if len(counts) > max(MAX_TYPES, 2 * self.vocab_size):
                 self._refuse_large(len(counts))
                 counts = Counter(dict(counts.most_common(len(counts) // 2)))
@@ -129,7 +129,7 @@ class SymbolTokenizer(TextTokenizer):
     def encode_lines(self, lines: list[str]) -> list[list[int]]:
         """The symbols of each line, then the end; nothing at all of a line that is refused."""
         ids, refused = self._ids, 0 if self.unknown == "refuse" else UNK
-        found = ([ids.get(symbol, refused) for symbol in self._symbols(line)] for line in lines)
+        found = ([ids.get(symbol, refused) for symbol in self.spellings(line)] for line in lines)
         return [[] if EOS in tokens else [*tokens, EOS] for tokens in found]
 
     def encode(self, text: str) -> Ids:
@@ -140,7 +140,7 @@ class SymbolTokenizer(TextTokenizer):
         """
         ids = super().encode(text)
         if not len(ids):
-            unknown = next(symbol for symbol in self._symbols(text) if symbol not in self._ids)
+            unknown = next(symbol for symbol in self.spellings(text) if symbol not in self._ids)
             raise InputError(
                 f"{shown(text)}: {shown(unknown)} is not in the alphabet of the model "
                 f"({len(self.alphabet)} symbols); one trained with data.tokenizer.unknown keep "

@@ -96,6 +96,11 @@ class WordTokenizer(TextTokenizer):
         ids = self._ids
         return [[*(ids.get(word, UNK) for word in line.split()), EOS] for line in lines]
 
+    def spellings(self, text: str) -> list[str]:
+        """The words as they are written, also those that are unknown."""
+        first, *others = text.split() or [""]
+        return [first, *(f" {word}" for word in others)] if first else []
+
     def decode(self, ids: Ids) -> str:
         """Words joined by spaces; whatever follows EOS is ignored."""
         tokens = ids[:, 0].tolist()

@@ -1,11 +1,16 @@
 """Sentences of which a part is kept, letter for letter."""
 
 import pytest
+from tiny import tiny_vae
 from trained import Trained
 
 from seqvae.errors import InputError
 from seqvae.inference import gaps
+from seqvae.inference.codec import Codec
+from seqvae.inference.mixture import Mixture
+from seqvae.inference.trained import TrainedVAE
 from seqvae.tokenizers import make_tokenizer
+from seqvae.tokenizers.symbols import SymbolTokenizer
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +47,18 @@ def test_words_that_the_model_does_not_know_are_kept() -> None:
     assert tokenizer.decode(ids) != "zebras see boats"
     frame = gaps.Frame("zebras", " boats", ids[:1, 0].tolist(), ids[2:, 0].tolist())
     assert frame.text(tokenizer, ids) == "zebras see boats"
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"), [("O=C___=O", "O=C", "=O"), ("C ___", "C ", ""), ("___O ", "", "O ")]
+)
+def test_symbols_are_kept_with_the_spaces_beside_them(text: str, start: str, end: str) -> None:
+    tokenizer = SymbolTokenizer(max_steps=8).train(["C=O ", "OC"])  # no letter a
+    model = tiny_vae(latent_dim=2, vocab_sizes=(5,), max_steps=8, eos_id=0)
+    vae = TrainedVAE(Codec(model, tokenizer), prior=Mixture.standard(2))
+    found = vae.complete(text, n=3, seed=1)
+    assert all(line.startswith(start) and line.endswith(end) for line in found)
+    assert vae.complete(prefix=start, n=3, seed=1) == vae.complete(f"{start}___", n=3, seed=1)
 
 
 def test_a_prefix_is_a_gap_at_the_end(sentences: Trained) -> None:

@@ -25,9 +25,8 @@ from seqvae.inference.surprise import (
     repair_nats,
     shown,
     step_nats,
-    token_texts,
 )
-from seqvae.inference.trained import sequence_nats
+from seqvae.inference.trained import TrainedVAE, sequence_nats
 from seqvae.tokenizers import make_tokenizer
 from seqvae.tokenizers.contract import Ids
 from seqvae.tokenizers.symbols import SymbolTokenizer
@@ -132,11 +131,13 @@ def test_the_oddest_span_stands_out_by_the_most_in_sum(nats: list[float], expect
 
 def test_tokens_are_told_as_they_are_written() -> None:
     words = WordTokenizer().train(["a man sees a boat"])
-    ids = words.encode("a boat sees")
-    assert token_texts(words, ids) == ["a", " boat", " sees", END]
-    assert token_texts(words, ids[:2]) == ["a", " boat"]
-    tokenizer = SymbolTokenizer(pattern="Cl").train(["CCl"])
-    assert token_texts(tokenizer, tokenizer.encode("ClC")) == ["Cl", "C", END]
+    assert words.spellings(" a boat  zigzags") == ["a", " boat", " zigzags"]
+    assert words.spellings("") == []
+    tokenizer = SymbolTokenizer(pattern="Cl", unknown="keep", max_steps=8).train(["CCl"])
+    assert tokenizer.spellings("ClCF") == ["Cl", "C", "F"]
+    codec = Codec(tiny_vae(vocab_sizes=(4,), max_steps=8, eos_id=0), tokenizer)
+    (score,) = TrainedVAE(codec).score("ClCF", where=True)
+    assert [part.text for part in score.parts] == ["Cl", "C", "F", END]
 
 
 def test_steps_of_a_clip_are_told_by_bar_and_beat() -> None:

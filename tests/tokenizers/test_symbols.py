@@ -23,7 +23,7 @@ SMILES = r"\[[^\]]*\]|Br|Cl|%\d\d"
 
 
 def cut(pattern: str, line: str) -> list[str]:
-    return SymbolTokenizer(pattern=pattern).train([line])._symbols(line)
+    return SymbolTokenizer(pattern=pattern).train([line]).spellings(line)
 
 
 @pytest.mark.parametrize(
