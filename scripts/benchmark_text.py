@@ -11,7 +11,7 @@ import shlex
 from pathlib import Path
 
 import benchmarking
-from benchmarking import CONFIGS, Benchmark, Row, markdown
+from benchmarking import CONFIGS, Benchmark, Row, markdown, over_seeds
 
 RESULTS = Path(__file__).parent / "results" / "ptb.json"
 
@@ -38,6 +38,10 @@ ROWS = {
     "best": "ptb_best.yaml",
     "big_lm": "ptb_big.yaml --model.latent_dim 0 --model.bn_gamma 0",
     "big": "ptb_big.yaml",
+}  # fmt: skip
+FORMS = {  # of the figures of the table
+    "neg_elbo": ".2f", "iw_nll": ".2f", "iw_ppl": ".1f", "kl": ".2f", "mi": ".2f",
+    "active_units": ".0f", "minutes": ".0f",
 }  # fmt: skip
 ONLY_BY_NAME = ("lm_adam", "big_lm", "big")  # the last two are for a GPU
 
@@ -72,21 +76,19 @@ def table(rows: list[Row]) -> str:
     header = (
         "row", "-ELBO", "IW-NLL", "IW-PPL", "KL", "MI", "active units", "minutes", "device",
     )  # fmt: skip
-    lines = [
-        [
-            f"`{row['name']}`" + (f", seed {row['seed']}" if row["seed"] else ""),
-            f"{row['neg_elbo']:.2f}",
-            f"{row['iw_nll']:.2f}",
-            f"{row['iw_ppl']:.1f}",
-            f"{row['kl']:.2f}",
-            f"{round(row['mi'], 2) + 0:.2f}",  # never -0.00
-            str(row["active_units"]),
-            f"{row['seconds'] / 60:.0f}",
-            row["device"],
-        ]
-        for row in rows
+    return markdown(header, [line(name, same) for name, same in benchmarking.by_name(rows).items()])
+
+
+def line(name: str, rows: list[Row]) -> list[str]:
+    """The cells of the rows of one name, a seed each."""
+    columns = {each: [row[each] for row in rows] for each in rows[0]}
+    columns["mi"] = [round(mi, 2) + 0 for mi in columns["mi"]]  # never -0.00
+    columns["minutes"] = [seconds / 60 for seconds in columns["seconds"]]
+    return [
+        f"`{name}`" + (f", {len(rows)} seeds" if len(rows) > 1 else ""),
+        *(over_seeds(columns[each], form) for each, form in FORMS.items()),
+        ", ".join(dict.fromkeys(columns["device"])),
     ]
-    return markdown(header, lines)
 
 
 BENCHMARK = Benchmark(

@@ -185,6 +185,20 @@ def write_row(file: Path, row: Row, order: Sequence[str]) -> None:
     file.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
 
 
+def by_name(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows of the same name, which differ in their seeds, together."""
+    names = dict.fromkeys(row["name"] for row in rows)
+    return {name: [row for row in rows if row["name"] == name] for name in names}
+
+
+def over_seeds(values: Sequence[float], form: str) -> str:
+    """A figure; of several seeds their mean, and in brackets the lowest and the highest."""
+    mean = format(sum(values) / len(values), form)
+    if len(values) == 1:
+        return mean
+    return f"{mean} ({min(values):{form}} to {max(values):{form}})"
+
+
 def markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """A table; columns that hold nothing but dashes are left out."""
     used = [any(line[column] != "-" for line in lines) for column in range(len(header))]

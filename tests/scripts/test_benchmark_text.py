@@ -129,6 +129,21 @@ def test_rows_stand_in_order_and_a_newer_one_takes_the_place_of_the_older(
     assert rows == [("lm", 0, 2), ("best", 0, 4), ("best", 1, 3)]
 
 
+def test_seeds_are_a_mean_between_the_lowest_and_the_highest(benchmark: ModuleType) -> None:
+    rows = json.loads(benchmark.RESULTS.read_text())
+    (row,) = (row for row in rows if row["name"] == "target_8")
+    others = [row | {"seed": seed, "iw_ppl": ppl} for seed, ppl in ((1, 100), (2, 104), (3, 102))]
+    others[0] |= {"active_units": 9, "mi": -0.001}
+    (line,) = benchmark.table(others).splitlines()[2:]
+    cells = line.strip("| ").split(" | ")
+    assert cells[0] == "`target_8`, 3 seeds"
+    assert cells[3] == "102.0 (100.0 to 104.0)"
+    assert cells[5] == "4.43 (0.00 to 6.64)"
+    assert cells[6] == "10 (9 to 10)"
+    assert cells[4] == "8.02 (8.02 to 8.02)"
+    assert len(benchmark.table(rows).splitlines()) == 2 + len({row["name"] for row in rows})
+
+
 def test_all_rows_have_every_column(benchmark: ModuleType) -> None:
     for row in json.loads(benchmark.RESULTS.read_text()):
         assert set(row) == COLUMNS
