@@ -41,7 +41,7 @@ ROWS = {
 }  # fmt: skip
 FORMS = {  # of the figures of the table
     "neg_elbo": ".2f", "iw_nll": ".2f", "iw_ppl": ".1f", "kl": ".2f", "mi": ".2f",
-    "active_units": ".0f", "minutes": ".0f",
+    "active_units": ".3g", "minutes": ".0f",
 }  # fmt: skip
 ONLY_BY_NAME = ("lm_adam", "big_lm", "big")  # the last two are for a GPU
 
