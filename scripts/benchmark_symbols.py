@@ -13,7 +13,9 @@ test split:
 - similarity: mean Tanimoto similarity (Morgan fingerprints of radius 2) of valid variations to the
   molecule that they are made of, by `vary --distance`;
 - moved: share of the test molecules whose logP goes the wanted way by `shift`, of those that are
-  valid afterwards, and of all.
+  valid afterwards, and of all;
+- composition: how far the shares of the symbols are from those of the training split (total
+  variation), of samples and of the test split.
 
 Each run gives a row in results/symbols.json. `--table` prints the table of results.
 """
@@ -33,6 +35,7 @@ from seqvae.corpus.store import Corpus
 from seqvae.inference.trained import TrainedVAE
 
 RESULTS = Path(__file__).parent / "results" / "symbols.json"
+KINDS = ("molecules", "peptides")
 DISTANCES = (0.05, 0.1, 0.2, 0.4)
 NUM_MOVED, NUM_LABELLED = 300, 3000  # molecules
 COLUMNS = {  # of the table, and their figures
@@ -48,7 +51,8 @@ def main() -> None:
     parser = make_parser()
     chosen = parser.parse_args()
     if chosen.table:
-        print(table(json.loads(chosen.results.read_text(encoding="utf-8"))))
+        rows = json.loads(chosen.results.read_text(encoding="utf-8"))
+        print("\n\n".join(table(rows, kind) for kind in KINDS))
         return
     if chosen.run is None:
         parser.error("name the kind of symbols and a run")
@@ -64,7 +68,7 @@ def main() -> None:
 def make_parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("kind", nargs="?", choices=("molecules", "peptides"))
+    parser.add_argument("kind", nargs="?", choices=KINDS)
     parser.add_argument("run", type=Path, nargs="?", help="a run of symbols")
     parser.add_argument("-n", type=int, default=1000, help="samples, and test sequences")
     parser.add_argument("--temperature", type=float, default=0.5, help="of the samples")
@@ -88,12 +92,13 @@ def measure(
     return row | molecule_figures(vae, samples, train, test, seed)
 
 
-def table(rows: list[Row]) -> str:
-    """The rows in Markdown; what a row has not is a dash."""
+def table(rows: list[Row], kind: str) -> str:
+    """The rows of a kind of symbols in Markdown; what a row has not is a dash."""
     lines = [
         [f"`{row['name']}`", *(f"{row[key]:.3f}" if key in row else "-" for key in keys)]
         for row in ({**each, **flat(each.get("similarity", {}))} for each in rows)
         for keys in [COLUMNS.values()]
+        if ("valid" in row) == (kind == "molecules")
     ]
     return markdown(["run", *COLUMNS], lines)
 
