@@ -42,7 +42,7 @@ COLUMNS = {  # of the table, and their figures
     "samples valid": "valid", "unique": "unique", "new": "new", "reconstructed exactly": "exact",
     **{f"similarity at {far}": f"similarity {far}" for far in DISTANCES},
     "of others": "similarity_of_pairs", "logP moved": "moved_of_valid",
-    "composition": "composition_distance", "of test data": "composition_distance_of_test",
+    "composition": "composition_distance", "of the test split": "composition_distance_of_test",
 }  # fmt: skip
 
 
