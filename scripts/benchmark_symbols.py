@@ -52,7 +52,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.table:
         rows = json.loads(chosen.results.read_text(encoding="utf-8"))
-        print("\n\n".join(table(rows, kind) for kind in KINDS))
+        print("\n\n".join(filter(None, (table(rows, kind) for kind in KINDS))))
         return
     if chosen.run is None:
         parser.error("name the kind of symbols and a run")
@@ -93,14 +93,14 @@ def measure(
 
 
 def table(rows: list[Row], kind: str) -> str:
-    """The rows of a kind of symbols in Markdown; what a row has not is a dash."""
+    """The rows of a kind of symbols in Markdown, if there are any; what one has not is a dash."""
     lines = [
         [f"`{row['name']}`", *(f"{row[key]:.3f}" if key in row else "-" for key in keys)]
         for row in ({**each, **flat(each.get("similarity", {}))} for each in rows)
         for keys in [COLUMNS.values()]
         if ("valid" in row) == (kind == "molecules")
     ]
-    return markdown(["run", *COLUMNS], lines)
+    return markdown(["run", *COLUMNS], lines) if lines else ""
 
 
 def flat(similarity: dict[str, float]) -> dict[str, float]:
