@@ -72,11 +72,11 @@ def test_threads_encode_blocks_and_rows_stay_in_order(
     source.write_text("\n".join([line for line in LINES for _ in range(4)]))
     threads, means, before = set[str](), {}, torch.get_num_threads()
 
-    def noted(codec: Codec, sequences: list[Ids]) -> DiagonalGaussian:
+    def noted(codec: Codec, sequences: list[Ids], refine: int) -> DiagonalGaussian:
         if len(threads) < together.parties:  # the first blocks wait for each other
             threads.add(threading.current_thread().name)
             together.wait(timeout=10)
-        return encode_in_order(codec, sequences)
+        return encode_in_order(codec, sequences, refine)
 
     monkeypatch.setattr(encoding, "encode_in_order", noted)
     for number in (1, 2):

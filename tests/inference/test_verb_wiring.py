@@ -462,7 +462,7 @@ def test_evaluate_hands_on_split_draws_and_seed(
     for name, size in sizes.items():
         with pytest.raises(InterruptedError):
             sentences.vae.evaluate(sentences.corpus, split=name, iw_samples=7, seed=3)
-        assert handed[-1] == (size, {"iw_samples": 7, "seed": 3})
+        assert handed[-1] == (size, {"iw_samples": 7, "refine": 0, "seed": 3})
     with pytest.raises(InterruptedError):
         sentences.vae.evaluate()  # a run knows its corpus
-    assert handed[-1] == (sizes["test"], {"iw_samples": 500, "seed": 0})
+    assert handed[-1] == (sizes["test"], {"iw_samples": 500, "refine": 0, "seed": 0})
