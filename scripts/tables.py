@@ -24,6 +24,7 @@ import benchmark_music
 import benchmark_page
 import benchmark_personal
 import benchmark_prior
+import benchmark_refine
 import benchmark_scale
 import benchmark_sentiment
 import benchmark_speed
@@ -229,6 +230,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "personal": lambda: benchmark_personal.table(read("personal.json")),
     "scale": lambda: benchmark_scale.table(read("scale.json")),
     "humanise": lambda: benchmark_humanise.table(read("humanise.json")),
+    "refine": lambda: benchmark_refine.table(read("refine.json")),
     "priors": lambda: benchmark_prior.table(read("prior.json")),
     "ptb": lambda: benchmark_text.table(read("ptb.json")),
     "interpolation": lambda: benchmark_latent.interpolation_table(read("latent.json")),

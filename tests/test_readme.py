@@ -146,6 +146,7 @@ def test_every_command_and_the_python_of_the_readmes_run(
             "benchmark_complete",
             "benchmark_latent",
             "benchmark_prior",
+            "benchmark_refine",
             "benchmark_scale",
             "benchmark_sentiment",
             "benchmark_speed",

@@ -54,6 +54,7 @@ WRITTEN = {  # by script: the fields of a row beside its name and its origin
     },
     "scripts/benchmark_page.py": {"machine", "rows"},
     "scripts/page_against_torch.py": {"rows"},
+    "scripts/benchmark_refine.py": {"corpus", "windows", "nats_per_note", "0", "10", "40"},
     "scripts/benchmark_scale.py": {
         "corpus", "samples", "temperature", "of_key", "data", "key", "scale",
     },
@@ -117,8 +118,8 @@ def test_every_file_is_shown_in_the_page_of_results() -> None:
         "app.json", "complete.json", "corpus.json", "fuzz.json", "gpu.json", "humanise.json",
         "ingest.json", "latent.json", "music.json", "osc.json", "page.json",
         "page_engine.json", "personal.json", "prior.json", "profile.json",
-        "profile_decoding.json", "ptb.json", "scale.json", "sentiment.json", "speed.json",
-        "start.json", "symbols.json", "where.json",
+        "profile_decoding.json", "ptb.json", "refine.json", "scale.json", "sentiment.json",
+        "speed.json", "start.json", "symbols.json", "where.json",
     }  # fmt: skip
     for file in evaluated:
         command = json.loads((tables.RESULTS / file).read_text())["command"]
