@@ -26,7 +26,8 @@ ON_DISK = ("chord_file", "beats", "beats_metre")  # what lies beside a file; an 
 ALWAYS = {"score": {"where": True}}  # what a page shows unasked
 OF_TERMINALS = ("where", "prefix")  # told unasked, or said by a gap as well
 MAIN = ("temperature", "seed")  # that all verbs share, and everybody sets
-RARE = ("metre", "method", "refine", "choose", "iw_samples", "by")
+RARE = ("metre", "method", "choose", "iw_samples", "by")  # that are a verb's own, and seldom set
+
 RANGES: dict[str, tuple[float, float, float]] = {  # lowest, highest, step
     "n": (1, 32, 1), "num_steps": (2, 17, 1), "blend.num_steps": (2, 9, 1),
     "temperature": (0, 2, 0.05), "top_k": (0, 100, 1), "top_p": (0.05, 1, 0.05),
