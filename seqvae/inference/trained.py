@@ -37,6 +37,7 @@ from seqvae.inference.estimator import Estimator
 from seqvae.inference.evaluation import Evaluation, evaluate
 from seqvae.inference.figures import sample_figures
 from seqvae.inference.gaps import complete_sentence
+from seqvae.inference.inputs import Opened
 from seqvae.inference.labels import read_labels
 from seqvae.inference.likelihood import sequence_nats
 from seqvae.inference.mixture import Mixture
@@ -426,7 +427,8 @@ class TrainedVAE(Estimator):
             if not steps:
                 scores.append(Score(math.inf, math.inf))
                 continue
-            parts = parts_of(self.codec, windows, how, str(source)) if how.where else []
+            given = source.source if isinstance(source, Opened) else source
+            parts = parts_of(self.codec, windows, how, str(given)) if how.where else []
             scores.append(Score(total / steps, total / max(events, 1), tuple(parts)))
         return scores
 

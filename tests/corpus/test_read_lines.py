@@ -53,7 +53,7 @@ def test_a_table_without_a_column_is_an_input_error(
 
 def test_a_text_with_a_column_is_an_input_error(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "a.txt", ["one", "two", "three"])
-    with pytest.raises(InputError, match=r"a\.txt: no CSV, TSV, .* which data\.column is for"):
+    with pytest.raises(InputError, match=r"a\.txt: no CSV, TSV, .* which --data\.column is for"):
         prepare_in(tmp_path / "corpus", WORDS, source=source, column="text")
 
 
