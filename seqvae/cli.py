@@ -6,6 +6,7 @@ at once.
 """
 
 import codecs
+import difflib
 import io
 import json
 import logging
@@ -53,7 +54,7 @@ def train(arguments: Sequence[str]) -> None:
 
 
 def personal(arguments: Sequence[str]) -> None:
-    """Make a model of one's own from a dozen clips or sentences: a base that moves towards them."""
+    """Make a model of your own: adapt one to a dozen clips or sentences."""
     parser = Parser(prog="seqvae personal", description=personal.__doc__)
     parser.add_argument("base", help=A_MODEL)
     parser.add_argument(
@@ -246,7 +247,9 @@ def play(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--out", help="the HTML file; by default play.html in the run, or here for a bundle"
     )
-    parser.add_argument("--no_open", action="store_true", help="write the page alone")
+    parser.add_argument(
+        "--no_open", action="store_true", help="only write the page; do not open it"
+    )
     chosen = parser.parse_args(arguments)
     import webbrowser
 
@@ -472,7 +475,9 @@ def _dispatch(arguments: Sequence[str]) -> None:
         print(seqvae.__version__)
         return
     if arguments[0] not in VERBS:
-        raise InputError(f"no verb {arguments[0]!r}; there are {', '.join(VERBS)}")
+        close = difflib.get_close_matches(arguments[0], VERBS, n=1)
+        guess = f"; did you mean {close[0]}?" if close else ""
+        raise InputError(f"no verb {arguments[0]!r}{guess}; there are {', '.join(VERBS)}")
     VERBS[arguments[0]](arguments[1:])
 
 

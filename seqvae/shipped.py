@@ -70,7 +70,8 @@ def find_model(place: Path, how: Hub | None = None) -> Path:
     name = str(place)
     if name in presets():
         raise InputError(f"{name}: a preset, and no model yet; seqvae train {name} trains one")
-    close = difflib.get_close_matches(name, models(), n=1)
+    run = Path("runs", place)
+    close = [str(run)] if is_folder(run) else difflib.get_close_matches(name, models(), n=1)
     guess = f"; did you mean {close[0]}?" if close else ""
     raise InputError(
         f"{place}: no such folder{guess}; name a run, a bundle, owner/name on the hub, or a model "

@@ -9,7 +9,7 @@ from seqvae.errors import InputError
 from seqvae.inference import options
 from seqvae.training.flags import did_you_mean
 
-A_MODEL = "a run, a bundle, the name of a model that ships, or owner/name on the Hugging Face Hub"
+A_MODEL = "a run, a bundle, the name of a shipped model, or owner/name on the Hugging Face Hub"
 
 
 class Parser(argparse.ArgumentParser):

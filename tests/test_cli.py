@@ -626,7 +626,7 @@ def test_attributes_are_fitted_and_kept_by_the_command_line(
     shift = ("shift", copied, "A man.", "--attribute", "length", "--keep_others")
     assert run(monkeypatch, *shift) == 0
     assert run(monkeypatch, "attributes", copied / "bundle", *few) == 2
-    assert "--corpus names some that seqvae prepare has read" in capsys.readouterr().err
+    assert "seqvae prepare --init_from this model" in capsys.readouterr().err
     corpus = ("--corpus", sentences.corpus.folder)
     assert run(monkeypatch, "attributes", copied / "bundle", *few, *corpus) == 0
     assert not (copied / "bundle/attributes.json").exists()

@@ -57,7 +57,7 @@ class DataConfig:
     """`kind` (text, words, symbols, melody, drums, groove, trio, voices or polyphony) and the
     settings of that tokenizer."""
     vocabulary: str | None = None
-    """A run, a bundle or a model that ships, whose vocabulary is taken; by default one is learned
+    """A run, a bundle or a shipped model, whose vocabulary is taken; by default one is learned
     from the training split."""
     valid_share: float = 0.1
     """Share of the sequences held out for validation, as nearly as whole sources allow; at least

@@ -40,6 +40,7 @@ from seqvae.tokenizers.contract import from_plain
 
 FORMAT = 1
 BUNDLE = "bundle"  # its folder in a run
+OTHER_TOKENIZER = "prepared with another tokenizer than the model's; prepare it with --init_from"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 RUN_CONFIG = "config.yaml"  # the settings of a run
 COPY = "copy the bundle again"

@@ -95,8 +95,8 @@ class Coding(Reading):
     """How an input becomes codes."""
 
     refine: int = 0
-    """Gradient steps that bring the code of an input nearer to it, for a closer reconstruction; 40
-    do most of it, in half a second for a window of four bars."""
+    """Gradient steps that improve the code of an input, so that more of it comes back. Forty give
+    most of the gain, in about half a second for a window of four bars."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,8 @@ class Drawing(Sampling):
     chords: str | None = None
     """Chords to play over, such as "C Am F G"; they share each window equally."""
     key: str | None = None
-    """Key that the outputs are moved to, such as "E minor"; by default that of the input. Between
+    """Key that the outputs are moved to, such as "E minor"; by default that of the input, if there
+    is one. Between
     major and minor the relative key is taken: C major for A minor. Single notes may leave it;
     --scale keeps them inside."""
     scale: str | None = None
@@ -301,7 +302,7 @@ class Complete(Hearing, Drawing):
     n: int = 8
     """Number of outputs."""
     choose: int | None = None
-    """Draw so many candidates, and return the n that the model finds most likely."""
+    """Number of candidates to draw; the n that the model finds most likely are returned."""
     temperature: float = 0.5
 
     def __post_init__(self) -> None:
@@ -340,8 +341,8 @@ class Shift(Coding, Drawing):
     attribute: str
     """Name of an attribute that was fitted by `seqvae attributes`; `seqvae look RUN` lists them."""
     amount: float = 1.0
-    """How far: 1 is the way from the lowest quarter of the corpus to the highest, and a value below
-    0 lessens the attribute."""
+    """How far: 1 is the way from the lowest quarter of the corpus to the highest; a negative value
+    reduces the attribute."""
     keep_others: bool = False
     """Hold the other fitted attributes constant, as far as possible."""
 
@@ -419,8 +420,7 @@ class Evaluate:
     split: str = "test"
     """Split of the corpus: train, valid or test."""
     max_sequences: int | None = None
-    """So many sequences stand for the split, drawn at random by the seed, if it has more; by
-    default all are evaluated."""
+    """The most sequences to evaluate, drawn at random by the seed; by default all of the split."""
     iw_samples: int = IW_SAMPLES
     """Draws of z per sequence in the importance-weighted likelihood, which takes nearly all of the
     time."""

@@ -27,7 +27,13 @@ from seqvae.files import expanded
 from seqvae.hub import Hub
 from seqvae.inference import options
 from seqvae.inference.attributes import Movement, fingerprint, fit_attributes, measure_movement
-from seqvae.inference.bundle import BUNDLE, as_path, bundle_in, open_corpus
+from seqvae.inference.bundle import (
+    BUNDLE,
+    OTHER_TOKENIZER,
+    as_path,
+    bundle_in,
+    open_corpus,
+)
 from seqvae.inference.clips import corner_weights, cut_to_shortest, mixed
 from seqvae.inference.codec import BATCH_SIZE, Codec, Item
 from seqvae.inference.copies import share_copied
@@ -471,12 +477,12 @@ class TrainedVAE(Estimator):
             folder = None if corpus is None else as_path(corpus)
             if folder is None and self.run is None:
                 raise InputError(
-                    f"{self.bundle or 'this model'}: a model without its run has no data; "
-                    "--corpus names some that seqvae prepare has read"
+                    f"{self.bundle or 'this model'}: a model without its run has no data; let "
+                    "seqvae prepare --init_from this model read some, and name it with --corpus"
                 )
             corpus = open_corpus(self.run or Path(), folder)
         if corpus.tokenizer.of_tokens() != self.tokenizer.of_tokens():
-            raise InputError(f"{corpus.folder}: prepared with another tokenizer than the model's")
+            raise InputError(f"{corpus.folder}: {OTHER_TOKENIZER}")
         return corpus
 
     def _saved_directions(self) -> Directions:

@@ -86,7 +86,7 @@ class TrainerConfig:
     checkpoint_minutes: float = 10.0
     """Minutes from one checkpoint to the next; each epoch ends with one as well."""
     init_from: str | None = None
-    """A run, a bundle or a model that ships, whose weights and prior the training begins from."""
+    """A run, a bundle or a shipped model, whose weights and prior the training begins from."""
     seed: int = 0
     """Seed of the initial weights, the order of the data, their augmentation, and all noise."""
 

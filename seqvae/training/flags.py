@@ -52,7 +52,7 @@ def parse_config(
     parser.add_class_arguments(Config)
     parser.add_argument("--dedupe", action="store_true", help="short for --data.dedupe true")
     parser.add_argument(
-        "--init_from", help="a run, a bundle or a model that ships: its settings, vocabulary, "
+        "--init_from", help="a run, a bundle or a shipped model: its settings, vocabulary, "
         "weights and prior are where the training begins",
     )  # fmt: skip
     if verb == "train":

@@ -72,11 +72,11 @@ class Comparison:
         width = max(map(len, rows))
         lines = [f"{label:<{width}} {nats:9.2f}" for label, nats in rows.items()]
         lines[1] += f"  likelier: {self.num_likelier} of {amount(self.num_clips, 'clip')}"
-        return "\n".join([f"{'held out by turns':<{width}} nats/clip", *lines])
+        return "\n".join([f"{'each clip held out in turn':<{width}} nats/clip", *lines])
 
     def markdown(self, base: str, name: str) -> str:
         """The same as a table of Markdown."""
-        return f"""| -log p(x), clips held out by turns | nats per clip |
+        return f"""| -log p(x), each clip held out in turn | nats per clip |
 |---|---|
 | {base} | {self.base:.2f} |
 | {name} | {self.personal:.2f} |
@@ -98,7 +98,7 @@ class Personal:
         if not self.moved:
             return f"{name}: a copy of {base}; to move it made no held-out clips likelier"
         moved = " and ".join(self.moved)
-        return f"{name}: done, {moved} moved; try seqvae sample {name}"
+        return f"{name}: done, {moved} adapted; try seqvae sample {name}"
 
 
 class Progress:
@@ -108,7 +108,7 @@ class Progress:
         """None is, yet."""
         self.done = 0
         self.total = num_turns * (1 + len(DECODER_STEPS) + len(SCRATCH_STEPS))
-        self.bar = tqdm(total=self.total, desc="held out by turns", disable=None, delay=1)
+        self.bar = tqdm(total=self.total, desc="clips held out in turn", disable=None, delay=1)
 
     def through(self, models: Iterable[T]) -> Iterator[T]:
         """Models one after another; what a watcher raises ends all."""
@@ -237,11 +237,11 @@ def card(made: Personal, base: str, name: str, bundle: Path) -> str:
     of_base = read_card(bundle / CARD)[0] if (bundle / CARD).is_file() else {}
     kept: dict[str, Any] = {key: of_base[key] for key in ("license", "tags") if key in of_base}
     figures = made.comparison
-    moved = " and ".join(made.moved) or "nothing"
+    moved = " and ".join(made.moved) or "no weights"
     body = f"""# {name}
 
-`{base}`, fitted to {amount(figures.num_clips, "clip")} of one's own: {moved} of it moved towards
-them. The encoder is that of the base.
+`{base}`, adapted to {amount(figures.num_clips, "clip")}: {moved} were fine-tuned. The encoder is
+that of the base.
 
 {figures.markdown(base, name)}
 

@@ -64,7 +64,7 @@ def test_clips_become_a_bundle_with_samples_and_are_gone(melodies: Trained, tmp_
         archive.extractall(tmp_path)
     clips = read_clips(melodies.vae.codec, [*map(str, tunes)], AS_IS, None)
     card = (tmp_path / "my_tiny/README.md").read_text(encoding="utf-8")
-    assert f"fitted to {len(clips)} clips" in " ".join(card.split())
+    assert f"adapted to {len(clips)} clips" in " ".join(card.split())
     ours = seqvae.load(tmp_path / "my_tiny", "cpu")
     assert [
         [note.pitch for note in clip.instruments[0].notes] for clip in ours.sample(1, seed=0)
@@ -74,7 +74,7 @@ def test_clips_become_a_bundle_with_samples_and_are_gone(melodies: Trained, tmp_
             assert str(place) not in file.read_text(encoding="utf-8")
     assert "| tiny |" in made.told
     assert "| my_tiny |" in made.told
-    assert "-log p(x), clips held out by turns" in made.told
+    assert "-log p(x), each clip held out in turn" in made.told
 
 
 def read(file: Path) -> Any:
