@@ -60,8 +60,9 @@ def humanised(
 def _groove(codec: Codec) -> GrooveTokenizer:
     if not isinstance(codec.tokenizer, GrooveTokenizer):
         raise InputError(
-            f"a model of {codec.tokenizer.kind} writes no loudness and no timing of drums; train "
-            "one: seqvae train groove_2bar --data.tokenizer.encoder_sees hits"
+            f"a model of {codec.tokenizer.kind} writes no loudness and no timing of drums; take "
+            "humanize_2bar, or train one: "
+            "seqvae train groove_2bar --data.tokenizer.encoder_sees hits"
         )
     return codec.tokenizer
 
