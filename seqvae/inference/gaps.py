@@ -61,7 +61,7 @@ class Frame:
         if len(parts) != 2:
             few = "no gap: mark it with ___, or give the beginning with --prefix"
             raise InputError(f"{shown(text)}: {few if len(parts) < 2 else 'more than one gap'}")
-        before, after = map(str.rstrip, parts) if tokenizer.has_words else parts
+        before, after = map(str.rstrip, parts) if tokenizer.spaces_lead else parts
         first = _tokens(tokenizer, before)[:-1] if before else []
         last = _following(tokenizer, after) if after else []
         if len(first) + len(last) >= tokenizer.max_steps - 1:

@@ -175,6 +175,11 @@ class TextTokenizer(Tokenizer):
     has_words: ClassVar[bool] = True
     """Whether spaces separate words, so that figures may count them."""
 
+    @property
+    def spaces_lead(self) -> bool:
+        """Whether a space is part of the token after it, so that none stands before a gap."""
+        return self.has_words
+
     @abstractmethod
     def train(self, lines: Iterable[str]) -> "TextTokenizer":
         """The same settings with a vocabulary learned from these lines."""

@@ -76,6 +76,11 @@ class SymbolTokenizer(TextTokenizer):
                 f"brackets nor a regular expression: {error}"
             ) from error
 
+    @cached_property
+    def spaces_lead(self) -> bool:
+        """Whether symbols begin with a space, such as words that the pattern cuts with theirs."""
+        return any(symbol[0].isspace() and symbol.strip() for symbol in self.alphabet)
+
     def spellings(self, text: str) -> list[str]:
         """The symbols of a line, also those that are unknown; a match of nothing is none."""
         return [match[0] for match in self._cut.finditer(text) if match[0]]
@@ -142,7 +147,7 @@ class SymbolTokenizer(TextTokenizer):
         if not len(ids):
             unknown = next(symbol for symbol in self.spellings(text) if symbol not in self._ids)
             raise InputError(
-                f"{shown(text)}: {shown(unknown)} is not in the alphabet of the model "
+                f"{shown(text)}: {shown(unknown.strip() or unknown)} is not in the alphabet of the model "
                 f"({len(self.alphabet)} symbols); one trained with data.tokenizer.unknown keep "
                 "would take it"
             )

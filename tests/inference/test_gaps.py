@@ -61,6 +61,40 @@ def test_symbols_are_kept_with_the_spaces_beside_them(text: str, start: str, end
     assert vae.complete(prefix=start, n=3, seed=1) == vae.complete(f"{start}___", n=3, seed=1)
 
 
+def vae_of_words() -> TrainedVAE:
+    """A model whose symbols are words with the space before them, and no lone space or letter."""
+    tokenizer = SymbolTokenizer(pattern=" ?[A-Za-z']+", max_steps=8)
+    tokenizer = tokenizer.train(["The man sees the boat.", "He sees the man."])
+    model = tiny_vae(latent_dim=2, vocab_sizes=tokenizer.vocab_sizes, max_steps=8, eos_id=0)
+    return TrainedVAE(Codec(model, tokenizer), prior=Mixture.standard(2))
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("The man ___ the boat.", "The man", " the boat."),
+        ("He ___ the man.", "He", " the man."),
+        ("The man ___", "The man", ""),
+        ("___ the man.", "", " the man."),
+        ("He___.", "He", "."),
+    ],
+)
+def test_symbols_that_are_words_are_kept(text: str, start: str, end: str) -> None:
+    vae = vae_of_words()
+    found = vae.complete(text, n=3, seed=1)
+    assert found
+    assert all(line.startswith(start) and line.endswith(end) for line in found)
+    if not end:
+        assert found == vae.complete(prefix=start, n=3, seed=1)
+        assert found == vae.complete(prefix=f"{start} ", n=3, seed=1)
+
+
+@pytest.mark.parametrize("text", ["He zigzags ___.", "He ___ zigzags.", "zigzags___"])
+def test_a_word_that_is_no_symbol_is_named_as_it_is_written(text: str) -> None:
+    with pytest.raises(InputError, match=r": 'zigzags' is not in the alphabet"):
+        vae_of_words().complete(text)
+
+
 def test_a_prefix_is_a_gap_at_the_end(sentences: Trained) -> None:
     vae = sentences.vae
     assert vae.complete(prefix="The girl", n=3, seed=2) == vae.complete("The girl ___", n=3, seed=2)
