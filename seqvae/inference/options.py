@@ -395,7 +395,8 @@ class Score(Reading):
     iw_samples: int = 20
     """Draws of z per window in the importance-weighted likelihood; 1 gives the evidence bound."""
     where: bool = False
-    """Tell the nats of each token, or of each beat of a clip, and mark the oddest span."""
+    """Tell the nats of each token, or of each beat of a clip, and mark the oddest span. They are
+    those of by, and do not add up to the total above them, which is importance-weighted."""
     by: str = "mean"
     """What `where` tells: mean (nats given the code of the input), importance (nats given what
     comes before alone, from iw_samples draws) or, of text, repair (nats that the line would gain

@@ -12,6 +12,7 @@ line. So repair finds a slip that is not the least likely token of its line.
 Axes: K draws, T steps, O other tokens, V vocabulary.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,10 +25,12 @@ from seqvae.inference.codec import BATCH_SIZE, Codec
 from seqvae.inference.inputs import as_utf8
 from seqvae.inference.options import Score
 from seqvae.model.watching import tell
+from seqvae.music.notes import beats_per_bar, parse_metre, steps_per_bar
 from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer
 
 END = "<end>"
 REPAIR = "repair"
+RESOLUTION = 1e-4  # nats; what is printed tells no less apart
 NUM_OTHERS = 16  # tokens that are tried at each place, the likeliest after those before it
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
 
@@ -48,7 +51,6 @@ def parts_of(codec: Codec, windows: Sequence[Example], how: Score, text: str = "
     texts: list[str] = []
     nats: list[float] = []
     generator = codec.generator(how.seed)
-    first_step = 0
     for number, window in enumerate(windows):
         tell(number, len(windows))
         if how.by == REPAIR:
@@ -59,9 +61,7 @@ def parts_of(codec: Codec, windows: Sequence[Example], how: Score, text: str = "
             texts += [*codec.tokenizer.spellings(as_utf8(text)), END]
             nats += of_steps.tolist()
         else:
-            before = first_step + ((how.bar or 1) - 1) * codec.tokenizer.steps_per_bar
-            names, sums = beats_of(codec.tokenizer, of_steps, before)
-            first_step += len(of_steps)
+            names, sums = beats_of(codec.tokenizer, of_steps, window)
             texts += names
             nats += sums
     odd = oddest_span(nats)
@@ -112,19 +112,33 @@ def repair_nats(codec: Codec, ids: Ids) -> Float[np.ndarray, " T"]:
 
 
 def beats_of(
-    tokenizer: MusicTokenizer, nats: NDArray[np.float64], before: int
+    tokenizer: MusicTokenizer, nats: NDArray[np.float64], window: Example
 ) -> tuple[list[str], list[float]]:
-    """The beats after so many steps, and the nats of their steps together."""
-    beat, bar = tokenizer.steps_per_quarter, tokenizer.steps_per_bar
-    starts = range(0, len(nats), beat)
-    names = [
-        f"bar {(before + s) // bar + 1}, beat {(before + s) % bar // beat + 1}" for s in starts
-    ]
-    return names, [float(nats[s : s + beat].sum()) for s in starts]
+    """The beats of the clip that a window holds, and the nats of their steps together.
+
+    Steps that fill up a short bar, or the window after the end of the clip, are of no beat.
+    """
+    metre = window.metre or parse_metre(next(iter(tokenizer.bar_numbers)))
+    own_bar = steps_per_bar(metre, tokenizer.steps_per_quarter)
+    assert own_bar is not None
+    beats = beats_per_bar(metre)
+    model_bar = tokenizer.steps_per_bar
+    filled = tokenizer.window_steps(metre) * model_bar // len(nats)  # steps of a model's bar
+    sums: dict[str, float] = defaultdict(float)
+    for step, value in enumerate(nats.tolist()):
+        number, inside = divmod(step, model_bar)
+        place = number * filled + inside
+        is_after = window.end_step is not None and window.start_step + place >= window.end_step
+        if inside < filled and not is_after:
+            bar, rest = divmod(place, own_bar)
+            sums[f"bar {window.bar + bar}, beat {rest * beats // own_bar + 1}"] += value
+    return [*sums], [*sums.values()]
 
 
 def oddest_span(nats: Sequence[float]) -> range:
-    """The run whose nats exceed the mean of all by the most in sum."""
+    """The run whose nats exceed the mean of all by the most in sum; none where all are equal."""
+    if max(nats) - min(nats) < RESOLUTION:
+        return range(0)
     mean = sum(nats) / len(nats)
     best, best_sum, start, total = range(0, 1), -np.inf, 0, 0.0
     for end, value in enumerate(nats, start=1):

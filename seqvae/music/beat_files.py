@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from seqvae.errors import InputError
 from seqvae.music.beats import BeatTrack
-from seqvae.music.notes import Metre, parse_metre
+from seqvae.music.notes import Metre, beats_per_bar, parse_metre
 
 MIN_BEATS = 4
 MAX_BYTES = 2**22  # more is no beat file
@@ -72,7 +72,7 @@ def read_beats(path: Path, metre: str | None = None) -> BeatTrack:
             "give the metre that it counts with --data.beats_metre or --beats_metre"
         )
     if is_downbeat is None:
-        is_downbeat = np.arange(len(times)) % _beats_in_bar(parse_metre(metre or "")) == 0
+        is_downbeat = np.arange(len(times)) % beats_per_bar(parse_metre(metre or "")) == 0
     if is_downbeat.sum() < 2:
         raise InputError(f"{path}: fewer than two bars begin; two beats must be downbeats")
     return BeatTrack(times, is_downbeat, _units(table, is_downbeat, metre))
@@ -289,17 +289,11 @@ def _units(
     return units
 
 
-def _beats_in_bar(metre: Metre) -> int:
-    """Three eighths of a compound metre, such as 6/8, are one beat."""
-    is_compound = metre.numerator > 3 and metre.numerator % 3 == 0
-    return metre.numerator // 3 if is_compound else metre.numerator
-
-
 def _unit(metre: Metre, beats_in_bar: int) -> tuple[int, int]:
     """What a beat is in a bar of so many beats, as a fraction of a whole note."""
     if beats_in_bar == metre.numerator:
         return 1, metre.denominator
-    return metre.numerator // _beats_in_bar(metre), metre.denominator
+    return metre.numerator // beats_per_bar(metre), metre.denominator
 
 
 def file_beside(midi_file: Path, pattern: str) -> Path:

@@ -198,6 +198,12 @@ def steps_per_bar(metre: Metre, steps_per_quarter: int) -> int | None:
     return steps if steps > 0 and rest == 0 else None
 
 
+def beats_per_bar(metre: Metre) -> int:
+    """Beats in a bar: three eighths of a compound metre, such as 6/8, are one beat."""
+    is_compound = metre.numerator > 3 and metre.numerator % 3 == 0
+    return metre.numerator // 3 if is_compound else metre.numerator
+
+
 def bar_length(piece: Piece) -> int:
     """Steps in a bar of the first metre; four quarters if that bar is no whole number of steps."""
     steps = steps_per_bar(piece.metres[0], piece.steps_per_quarter)

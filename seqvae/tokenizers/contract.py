@@ -44,6 +44,10 @@ class Example:
     """Semitones by which the clip was moved to the common key; outputs are moved back."""
     start_step: int = 0
     """The step of the clip at which the window begins."""
+    bar: int = 1
+    """The bar of the clip that begins there, counted from 1."""
+    end_step: int | None = None
+    """The step of the clip at which its metre ends, or its last bar; None stands for never."""
 
 
 @dataclass(frozen=True, eq=False)

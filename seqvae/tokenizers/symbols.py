@@ -146,8 +146,9 @@ class SymbolTokenizer(TextTokenizer):
         ids = super().encode(text)
         if not len(ids):
             unknown = next(symbol for symbol in self.spellings(text) if symbol not in self._ids)
+            unknown = unknown.strip() or unknown  # a word without the space before it
             raise InputError(
-                f"{shown(text)}: {shown(unknown.strip() or unknown)} is not in the alphabet of the model "
+                f"{shown(text)}: {shown(unknown)} is not in the alphabet of the model "
                 f"({len(self.alphabet)} symbols); one trained with data.tokenizer.unknown keep "
                 "would take it"
             )

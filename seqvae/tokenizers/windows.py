@@ -243,6 +243,7 @@ def encode_windows(
     dropped = Dropped()
     examples: list[Example] = []
     all_bars = list(bars(piece))
+    numbers = {each.start_step: each.number for each in all_bars}
     for stretch, chosen in _clip_starts(settings, all_bars, bar, dropped).items():
         starts = np.array(chosen)
         windows = cut(settings.span(starts, stretch))
@@ -250,15 +251,26 @@ def encode_windows(
         tempos = piece.mean_qpm(starts, settings.window_steps(stretch.metre)).tolist()
         timed = compress(zip(windows.ids, tempos, chosen, strict=True), usable)
         metre, key, moved = stretch.metre, piece.key, piece.moved or 0
+        end = _last_line(stretch, all_bars[-1], piece.steps_per_quarter)
         examples += [
-            Example(ids.astype(np.int64), qpm, program, tracks, metre, key, moved, start)
+            Example(
+                ids.astype(np.int64), qpm, program, tracks, metre, key, moved,
+                start, numbers[start], end,
+            )
             for ids, qpm, start in timed
-        ]
+        ]  # fmt: skip
     if not examples:
         raise InputError(f"no usable window: {_why_no_window(settings, dropped, bar, all_bars)}")
     if dropped:
         logger.warning("left out of the clip: %s", in_words(dropped))
     return examples
+
+
+def _last_line(stretch: Stretch, last: Bar, steps_per_quarter: int) -> int:
+    """Where a metre of a clip ends: at the next one, or with the last bar of the clip."""
+    if stretch != last.stretch:
+        return stretch.end_step
+    return last.start_step + (steps_per_bar(stretch.metre, steps_per_quarter) or 0)
 
 
 def _clip_starts(

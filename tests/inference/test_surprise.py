@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,9 @@ from seqvae.inference.surprise import (
     step_nats,
 )
 from seqvae.inference.trained import TrainedVAE, sequence_nats
+from seqvae.music.notes import Piece, bars, bars_end, make_notes, parse_metre
 from seqvae.tokenizers import make_tokenizer
-from seqvae.tokenizers.contract import Ids
+from seqvae.tokenizers.contract import Example, Ids
 from seqvae.tokenizers.symbols import SymbolTokenizer
 from seqvae.tokenizers.words import WordTokenizer
 
@@ -120,8 +122,9 @@ def test_more_tokens_that_are_tried_gain_no_less(monkeypatch: pytest.MonkeyPatch
         ([1, 1, 9, 1], range(2, 3)),
         ([9, 1, 1, 8, 7, 1], range(3, 5)),
         ([1, 5, 4, 5, 1], range(1, 4)),
-        ([3], range(0, 1)),
-        ([2, 2, 2], range(0, 1)),
+        ([3], range(0)),
+        ([2, 2, 2], range(0)),
+        ([0, 0, 2e-5], range(0)),  # printed, all are 0.0000
     ],
     ids=str,
 )
@@ -142,9 +145,49 @@ def test_tokens_are_told_as_they_are_written() -> None:
 
 def test_steps_of_a_clip_are_told_by_bar_and_beat() -> None:
     tokenizer = make_tokenizer({"kind": "melody", "num_bars": 1})
-    names, sums = beats_of(tokenizer, np.arange(16.0), 16)
+    window = Example(np.zeros((16, 1), np.int64), start_step=16, bar=2)
+    names, sums = beats_of(tokenizer, np.arange(16.0), window)
     assert names == [f"bar 2, beat {beat}" for beat in (1, 2, 3, 4)]
     assert sums == [6.0, 22.0, 38.0, 54.0]
+
+
+def named(bar: int, num_beats: int) -> list[str]:
+    return [f"bar {bar}, beat {beat}" for beat in range(1, num_beats + 1)]
+
+
+@pytest.mark.parametrize(
+    ("metres", "quarters", "expected"),
+    [
+        ("4/4", 7, [*named(1, 4), *named(2, 4)]),
+        ("2/4", 5, [*named(1, 2), *named(2, 2), *named(3, 2)]),  # the model's bar holds two
+        ("3/4", 4, [*named(1, 3), *named(2, 3)]),  # filled up to the model's bar
+        ("6/8", 4, [*named(1, 2), *named(2, 2)]),
+        ("2/2", 6, [*named(1, 2), *named(2, 2)]),
+        ("3/4 4/4", 12, [*named(1, 3), *named(2, 3), *named(3, 4), *named(4, 4)]),
+        ("4/4 2/4", 9, [*named(1, 4), *named(2, 2), *named(3, 2), *named(4, 2)]),
+    ],
+)  # fmt: skip
+def test_bars_are_those_of_the_clip(metres: str, quarters: int, expected: list[str]) -> None:
+    tokenizer = make_tokenizer(
+        {"kind": "melody", "num_bars": 2, "metres": ["4/4", "2/2", "2/4", "3/4", "6/8"]}
+    )
+    first, *others = map(parse_metre, metres.split())
+    change = {"3/4 4/4": 24, "4/4 2/4": 16}.get(metres, 0)
+    changes = (first, *(replace(metre, start_step=change) for metre in others))
+    starts = np.arange(0, 4 * quarters, 4)
+    piece = Piece(make_notes(starts, starts + 4, 60 + starts % 7), 4, metres=changes)
+    windows = tokenizer.encode(piece)
+    names, total = [], 0.0
+    for window in windows:
+        own, sums = beats_of(tokenizer, np.ones(len(window.ids)), window)
+        names, total = names + own, total + sum(sums)
+    assert names == expected
+    lines = [bar.number for bar in bars(piece)]
+    assert sorted({int(name.split()[1][:-1]) for name in names}) == lines
+    assert total == bars_end(piece)  # steps that fill up a bar count for no beat
+    last = tokenizer.encode(piece, bar=len(lines))
+    own, _ = beats_of(tokenizer, np.ones(len(last[0].ids)), last[0])
+    assert own == [name for name in expected if name.startswith(f"bar {len(lines)},")]
 
 
 def test_parts_of_a_clip_run_through_its_windows(melodies: Trained) -> None:
