@@ -136,7 +136,10 @@ def beats_of(
 
 
 def oddest_span(nats: Sequence[float]) -> range:
-    """The run whose nats exceed the mean of all by the most in sum; none where all are equal."""
+    """The run whose nats exceed the mean of all by the most in sum; none where all are equal.
+
+    Where it is more than half of all, it is taken within that run again.
+    """
     if max(nats) - min(nats) < RESOLUTION:
         return range(0)
     mean = sum(nats) / len(nats)
@@ -147,7 +150,10 @@ def oddest_span(nats: Sequence[float]) -> range:
         total += value - mean
         if total > best_sum:
             best, best_sum = range(start, end), total
-    return best
+    if 2 * len(best) <= len(nats):
+        return best
+    within = oddest_span([nats[i] for i in best])
+    return best[within.start : within.stop] if within else best
 
 
 def shown(parts: Sequence[Part], *, coloured: bool) -> str:

@@ -121,7 +121,9 @@ def test_more_tokens_that_are_tried_gain_no_less(monkeypatch: pytest.MonkeyPatch
     [
         ([1, 1, 9, 1], range(2, 3)),
         ([9, 1, 1, 8, 7, 1], range(3, 5)),
-        ([1, 5, 4, 5, 1], range(1, 4)),
+        ([1, 5, 4, 5, 1, 1], range(1, 4)),
+        ([0, 5, 5, 9, 5, 5], range(3, 4)),  # most exceed the mean
+        ([5, 5, 1], range(2)),
         ([3], range(0)),
         ([2, 2, 2], range(0)),
         ([0, 0, 2e-5], range(0)),  # printed, all are 0.0000
