@@ -112,9 +112,8 @@ class Drawing(Sampling):
     """Chords to play over, such as "C Am F G"; they share each window equally."""
     key: str | None = None
     """Key that the outputs are moved to, such as "E minor"; by default that of the input, if there
-    is one. Between
-    major and minor the relative key is taken: C major for A minor. Single notes may leave it;
-    --scale keeps them inside."""
+    is one. Between major and minor the relative key is taken: C major for A minor. Single notes may
+    leave it; --scale keeps them inside."""
     scale: str | None = None
     """Scale that every written note stays in, such as "D dorian". Without a tonic, as "blues", it
     stands on that of --key or of the input; auto is the scale of that key."""
@@ -395,10 +394,10 @@ class Score(Reading):
     iw_samples: int = 20
     """Draws of z per window in the importance-weighted likelihood; 1 gives the evidence bound."""
     where: bool = False
-    """Tell the nats of each token, or of each beat of a clip, and mark the oddest span. They are
-    those of by, and do not add up to the total above them, which is importance-weighted."""
+    """Print the nats of each token, or of each beat of a clip, and mark the oddest span. They are
+    measured as by says, and do not add up to the total above, which is importance-weighted."""
     by: str = "mean"
-    """What `where` tells: mean (nats given the code of the input), importance (nats given what
+    """What `where` prints: mean (nats given the code of the input), importance (nats given what
     comes before alone, from iw_samples draws) or, of text, repair (nats that the line would gain
     from the best other token there; finds most slips, and takes the longest)."""
     seed: int = 0
