@@ -135,7 +135,8 @@ def test_the_verbs_write_midi_that_can_be_read(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("frobnicate", "no verb 'frobnicate'"),
+        ("frobnicate", "no verb 'frobnicate'; there are"),
+        ("humanize", "no verb 'humanize'; did you mean humanise?; there are"),
         ("sample nowhere", "nowhere: no such folder"),
         ("sample .", "is this a seqvae bundle?"),
         ("sample", "required: run"),

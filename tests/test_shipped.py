@@ -76,6 +76,9 @@ def test_an_unknown_name_is_refused_with_the_command_that_lists_names() -> None:
         seqvae.load("text")
     with pytest.raises(InputError, match="xyz: no such folder; name a run"):
         seqvae.load("xyz")
+    Path("runs/xyz").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"xyz: no such folder; did you mean runs.xyz\?"):
+        seqvae.load("xyz")
     with pytest.raises(InputError, match=r"drums_3bar: .*seqvae presets lists them"):
         parse_config("train", ["drums_3bar"])
 
