@@ -17,22 +17,19 @@ and length. `--table` prints the table of results.
 """
 
 import argparse
-import json
 import math
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from benchmarking import Row, markdown, row_of_run
+from benchmarking import Row, markdown, measure_runs, parser_of_runs
 from jaxtyping import Float
 from ngram import NGram
 from torch import Tensor
 
 from seqvae.corpus.store import Corpus, Split
-from seqvae.errors import InputError
 from seqvae.inference import slices
 from seqvae.inference.copies import share_copied
 from seqvae.inference.figures import sample_figures
@@ -214,36 +211,21 @@ def cells(figures: dict[str, float]) -> list[str]:
 
 def make_parser() -> argparse.ArgumentParser:
     """The script's flags."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("runs", nargs="*", type=Path, help="runs of models of music")
-    parser.add_argument("--corpus", type=Path, help="corpus with the same tokens; of one run")
+    parser = parser_of_runs(__doc__, RESULTS)
     parser.add_argument("--windows", type=int, default=300, help="windows, and samples")
     parser.add_argument("--fitted", type=int, default=NUM_FITTED, help="sequences that are fitted")
-    parser.add_argument("--seed", type=int, default=0, help="seed of all draws")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the rows")
-    parser.add_argument("--table", action="store_true", help="print the results as a table")
     return parser
 
 
 def main() -> None:
     """Make a row of each run, or print the table."""
-    options = make_parser().parse_args()
-    if options.table:
-        print(table(json.loads(options.results.read_text(encoding="utf-8"))))
-        return
-    try:
-        if not options.runs or (options.corpus and len(options.runs) > 1):
-            raise InputError("name runs; --corpus is of one run")
-        for run in options.runs:
-            row_of_run(
-                run, options.results, options.seed,
-                lambda vae, corpus: measure(
-                    vae, corpus, options.windows, options.fitted, options.seed
-                ),
-                options.corpus,
-            )  # fmt: skip
-    except InputError as error:
-        sys.exit(f"benchmark_prior.py: {error}")
+    measure_runs(
+        make_parser(),
+        lambda vae, corpus, options: measure(
+            vae, corpus, options.windows, options.fitted, options.seed
+        ),
+        table,
+    )
 
 
 if __name__ == "__main__":

@@ -11,9 +11,7 @@ Each run gives a row in results/refine.json. `--table` prints the table of resul
 """
 
 import argparse
-import json
 import math
-import sys
 import time
 from collections.abc import Sequence
 from itertools import pairwise
@@ -21,10 +19,9 @@ from pathlib import Path
 
 import torch
 from benchmark_prior import Judge
-from benchmarking import Row, markdown, row_of_run
+from benchmarking import Row, markdown, measure_runs, parser_of_runs
 
 from seqvae.corpus.store import Corpus
-from seqvae.errors import InputError
 from seqvae.inference.evaluation import Tally
 from seqvae.inference.figures import pairs_of
 from seqvae.inference.metrics import unpadded
@@ -106,33 +103,18 @@ def table(rows: Sequence[Row]) -> str:
 
 def make_parser() -> argparse.ArgumentParser:
     """The script's flags."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("runs", nargs="*", type=Path, help="runs of models of music")
-    parser.add_argument("--corpus", type=Path, help="corpus with the same tokens; of one run")
+    parser = parser_of_runs(__doc__, RESULTS)
     parser.add_argument("--windows", type=int, default=1000, help="windows of the test split")
-    parser.add_argument("--seed", type=int, default=0, help="seed of all draws")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the rows")
-    parser.add_argument("--table", action="store_true", help="print the results as a table")
     return parser
 
 
 def main() -> None:
     """Make a row of each run, or print the table."""
-    options = make_parser().parse_args()
-    if options.table:
-        print(table(json.loads(options.results.read_text(encoding="utf-8"))))
-        return
-    try:
-        if not options.runs or (options.corpus and len(options.runs) > 1):
-            raise InputError("name runs; --corpus is of one run")
-        for run in options.runs:
-            row_of_run(
-                run, options.results, options.seed,
-                lambda vae, corpus: measure(vae, corpus, options.windows, options.seed),
-                options.corpus,
-            )  # fmt: skip
-    except InputError as error:
-        sys.exit(f"benchmark_refine.py: {error}")
+    measure_runs(
+        make_parser(),
+        lambda vae, corpus, options: measure(vae, corpus, options.windows, options.seed),
+        table,
+    )
 
 
 if __name__ == "__main__":

@@ -10,17 +10,14 @@ which has learned the training split; `data` has the same of the test split, in 
 """
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmark_prior import Judge
-from benchmarking import Row, markdown, row_of_run
+from benchmarking import Row, markdown, measure_runs, parser_of_runs
 
 from seqvae.corpus.store import Corpus
-from seqvae.errors import InputError
 from seqvae.inference.trained import TrainedVAE
 from seqvae.music.midi import read_midi
 from seqvae.music.notes import Piece
@@ -75,31 +72,18 @@ def table(rows: Sequence[Row]) -> str:
 
 def make_parser() -> argparse.ArgumentParser:
     """The script's flags."""
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("runs", nargs="*", type=Path, help="runs of models with pitches")
+    parser = parser_of_runs(__doc__, RESULTS)
     parser.add_argument("--samples", type=int, default=NUM_SAMPLES, help="samples of each way")
-    parser.add_argument("--seed", type=int, default=0, help="seed of all draws")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the rows")
-    parser.add_argument("--table", action="store_true", help="print the results as a table")
     return parser
 
 
 def main() -> None:
     """Make a row of each run, or print the table."""
-    options = make_parser().parse_args()
-    if options.table:
-        print(table(json.loads(options.results.read_text(encoding="utf-8"))))
-        return
-    try:
-        if not options.runs:
-            raise InputError("name runs")
-        for run in options.runs:
-            row_of_run(
-                run, options.results, options.seed,
-                lambda vae, corpus: measure(vae, corpus, options.samples, options.seed),
-            )  # fmt: skip
-    except InputError as error:
-        sys.exit(f"benchmark_scale.py: {error}")
+    measure_runs(
+        make_parser(),
+        lambda vae, corpus, options: measure(vae, corpus, options.samples, options.seed),
+        table,
+    )
 
 
 if __name__ == "__main__":

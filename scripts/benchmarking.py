@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from seqvae.corpus.store import Corpus
+from seqvae.errors import InputError
 from seqvae.inference.bundle import open_corpus
 from seqvae.inference.provenance import provenance
 from seqvae.inference.trained import TrainedVAE
@@ -183,6 +184,40 @@ def write_row(file: Path, row: Row, order: Sequence[str]) -> None:
     rows.sort(key=lambda each: (place.get(each["name"], len(place)), each["seed"]))
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+def parser_of_runs(about: str | None, results: Path) -> argparse.ArgumentParser:
+    """The flags of a script that measures runs."""
+    parser = argparse.ArgumentParser(description=about, allow_abbrev=False)
+    parser.add_argument("runs", nargs="*", type=Path, help="runs")
+    parser.add_argument("--corpus", type=Path, help="corpus with the same tokens; of one run")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all draws")
+    parser.add_argument("--results", type=Path, default=results, help="file of the rows")
+    parser.add_argument("--table", action="store_true", help="print the results as a table")
+    return parser
+
+
+def measure_runs(
+    parser: argparse.ArgumentParser,
+    measure: Callable[[TrainedVAE, Corpus, argparse.Namespace], Row],
+    table: Callable[[list[Row]], str],
+) -> None:
+    """Make a row of each run that the flags name, or print the table."""
+    options = parser.parse_args()
+    if options.table:
+        print(table(json.loads(options.results.read_text(encoding="utf-8"))))
+        return
+    try:
+        if not options.runs or (options.corpus and len(options.runs) > 1):
+            raise InputError("name runs; --corpus is of one run")
+        for run in options.runs:
+            row_of_run(
+                run, options.results, options.seed,
+                lambda vae, corpus: measure(vae, corpus, options),
+                options.corpus,
+            )  # fmt: skip
+    except InputError as error:
+        sys.exit(f"{Path(sys.argv[0]).name}: {error}")
 
 
 def by_name(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -40,7 +40,6 @@ from seqvae.tokenizers.contract import from_plain
 
 FORMAT = 1
 BUNDLE = "bundle"  # its folder in a run
-OTHER_TOKENIZER = "prepared with another tokenizer than the model's; prepare it with --init_from"
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 RUN_CONFIG = "config.yaml"  # the settings of a run
 COPY = "copy the bundle again"
@@ -109,6 +108,19 @@ def open_corpus(run: Path, folder: Path | None = None) -> Corpus:
             "training sequences then", corpus.folder, run,
         )  # fmt: skip
     return corpus
+
+
+def check_tokens(corpus: Corpus, tokenizer: AnyTokenizer) -> None:
+    """Refuse a corpus whose tokens are not those of a model.
+
+    Raises:
+        InputError: it was prepared with another tokenizer.
+    """
+    if corpus.tokenizer.of_tokens() != tokenizer.of_tokens():
+        raise InputError(
+            f"{corpus.folder}: prepared with another tokenizer than the model's; prepare it with "
+            "--init_from"
+        )
 
 
 def _corpora(named: str, run: Path, recorded: str) -> list[Corpus]:

@@ -27,7 +27,7 @@ from seqvae.corpus.survey import INVALID_BYTES
 from seqvae.corpus.texts import UNKNOWN
 from seqvae.errors import InputError
 from seqvae.files import expanded, find_files
-from seqvae.inference.bundle import OTHER_TOKENIZER
+from seqvae.inference.bundle import check_tokens
 from seqvae.inference.code_table import new_table
 from seqvae.inference.codec import Codec
 from seqvae.inference.inputs import windows_of
@@ -122,8 +122,7 @@ def rows_in(codec: Codec, place: str, reading: Reading, column: str | None) -> I
 
 def _rows_of_corpus(codec: Codec, corpus: Corpus, splits: list[str]) -> Iterator[Rows]:
     """The sequences of the splits of a prepared corpus."""
-    if corpus.tokenizer.of_tokens() != codec.tokenizer.of_tokens():
-        raise InputError(f"{corpus.folder}: {OTHER_TOKENIZER}")
+    check_tokens(corpus, codec.tokenizer)
     for name in splits:
         if name not in corpus.splits:
             raise InputError(f"{corpus.folder}: no split {name!r}; there are train, valid and test")

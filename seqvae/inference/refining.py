@@ -34,15 +34,23 @@ def refined(
     """The posterior after steps of Adam; the code of a sequence depends on no other.
 
     Raises:
-        InputError: the encoder reads something else than what the decoder writes, or there are too
-            many steps.
+        InputError: the encoder reads something else than what the decoder writes, the model has no
+            code, or there are too many steps.
     """
     if not 0 <= num_steps <= MAX_STEPS:
-        raise InputError(f"refine is {num_steps}; it must be 0 to {MAX_STEPS} (40 do most of it)")
+        raise InputError(
+            f"refine is {num_steps}; it must be 0 to {MAX_STEPS} (40 give most of the gain)"
+        )
     if not num_steps:
         return posterior
     if batch.encoder_input is not None:
-        raise InputError("refine brings codes nearer to all of an input; this model reads a part")
+        raise InputError(
+            f"refine is {num_steps}, but this model reads a part of its inputs: take 0"
+        )
+    if not posterior.mean.shape[1]:
+        raise InputError(
+            f"refine is {num_steps}, but this model has no code (latent_dim 0): take 0"
+        )
     parts = []
     for start in range(0, len(batch.ids), TOGETHER):
         some = slice(start, start + TOGETHER)

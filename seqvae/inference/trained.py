@@ -27,13 +27,7 @@ from seqvae.files import expanded
 from seqvae.hub import Hub
 from seqvae.inference import options
 from seqvae.inference.attributes import Movement, fingerprint, fit_attributes, measure_movement
-from seqvae.inference.bundle import (
-    BUNDLE,
-    OTHER_TOKENIZER,
-    as_path,
-    bundle_in,
-    open_corpus,
-)
+from seqvae.inference.bundle import BUNDLE, as_path, bundle_in, check_tokens, open_corpus
 from seqvae.inference.clips import corner_weights, cut_to_shortest, mixed
 from seqvae.inference.codec import BATCH_SIZE, Codec, Item
 from seqvae.inference.copies import share_copied
@@ -481,8 +475,7 @@ class TrainedVAE(Estimator):
                     "seqvae prepare --init_from this model read some, and name it with --corpus"
                 )
             corpus = open_corpus(self.run or Path(), folder)
-        if corpus.tokenizer.of_tokens() != self.tokenizer.of_tokens():
-            raise InputError(f"{corpus.folder}: {OTHER_TOKENIZER}")
+        check_tokens(corpus, self.tokenizer)
         return corpus
 
     def _saved_directions(self) -> Directions:

@@ -119,6 +119,9 @@ def test_what_cannot_be_refined_is_said(known: Worth) -> None:
             refined(model, batch, before, number)
     with pytest.raises(InputError, match="this model reads a part"):
         refined(model, batch._replace(encoder_input=batch.ids), before, 1)
+    nothing = DiagonalGaussian(before.mean[:, :0], before.log_stddev[:, :0])
+    with pytest.raises(InputError, match="this model has no code"):
+        refined(model, batch, nothing, 1)
 
 
 # What asks for it
