@@ -34,6 +34,7 @@ ROWS = {
     "target_4": "ptb.yaml --objective.target_kl 4",
     "target_8": "ptb.yaml --objective.target_kl 8",
     "target_8_state": "ptb.yaml --objective.target_kl 8 --model.z_wiring [state]",
+    "best_state": "ptb_best.yaml --model.z_wiring [state] --model.bn_gamma 0.57",
     "best_lm": "ptb_best.yaml --model.latent_dim 0 --model.bn_gamma 0",
     "best": "ptb_best.yaml",
     "big_lm": "ptb_big.yaml --model.latent_dim 0 --model.bn_gamma 0",
