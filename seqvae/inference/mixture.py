@@ -13,7 +13,7 @@ from torch.nn.functional import one_hot
 from tqdm import tqdm
 
 MAX_COMPONENTS, MIN_CODES = 50, 200  # of a mixture; codes per component, on average
-MAX_NUMBERS = 2**19  # in all covariances together: 2 MiB in a bundle
+MAX_NUMBERS = 2**19  # in all covariances together; half of them are stored: 1 MiB in a bundle
 KMEANS_ITERATIONS = 10  # enough for the start of the mixture
 EM_ITERATIONS = 30  # the next 20 would gain less than 0.05 nats per code in all
 
@@ -55,25 +55,36 @@ class Mixture:
         return log_densities(z, self).logsumexp(1)
 
     def parts(self) -> dict[str, Tensor]:
-        """What a file holds."""
-        return {name: value.contiguous() for name, value in vars(self).items()}
+        """What a file holds: of each Cholesky factor the lower triangle, row by row."""
+        rows, columns = torch.tril_indices(*self.scales.shape[1:])
+        return {
+            "weights": self.weights,
+            "means": self.means.contiguous(),
+            "scales": self.scales[:, rows, columns],
+        }
 
     @classmethod
     def of_parts(cls, parts: dict[str, Tensor], latent_dim: int) -> "Mixture":
-        """The mixture of such `parts`.
+        """The mixture of such `parts`; those of older files have whole Cholesky factors.
 
         Raises:
             ValueError: they are of another model, or no mixture.
         """
         count = len(parts["weights"])
-        shapes = {"weights": (count,), "means": (count, latent_dim)}
-        shapes["scales"] = (count, latent_dim, latent_dim)
+        rows, columns = torch.tril_indices(latent_dim, latent_dim)
+        shapes = {"weights": (count,), "means": (count, latent_dim), "scales": (count, len(rows))}
+        if parts["scales"].ndim == 3:
+            shapes["scales"] = (count, latent_dim, latent_dim)
         for name, value in parts.items():
             if tuple(value.shape) != shapes[name]:
                 raise ValueError(f"{name} of shape {tuple(value.shape)}, not {shapes[name]}")
         if (parts["weights"] < 0).any() or not parts["weights"].sum() > 0:
             raise ValueError("weights below 0")
-        return cls(**parts)
+        scales = parts["scales"]
+        if scales.ndim == 2:
+            scales = scales.new_zeros(count, latent_dim, latent_dim)
+            scales[:, rows, columns] = parts["scales"]
+        return cls(parts["weights"], parts["means"], scales)
 
 
 def fit_mixture(z: Float[Tensor, "N Z"], *, base: Mixture | None = None, seed: int = 0) -> Mixture:

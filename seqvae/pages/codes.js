@@ -37,7 +37,7 @@ class Prior {
   constructor(tensors) {
     this.weights = tensors.get("prior.weights").data;
     this.means = tensors.get("prior.means");
-    this.scales = tensors.get("prior.scales"); // the Cholesky factors one below the other
+    this.scales = tensors.get("prior.scales"); // a row for the lower triangle of each factor
   }
 
   draw(normal) {
@@ -50,10 +50,11 @@ class Prior {
     }
     const z = rowOf(this.means, component).slice();
     const noise = z.map(() => normal.draw());
-    const size = z.length;
-    const scale = { rows: size, columns: size,
-      data: this.scales.data.subarray(component * size * size, (component + 1) * size * size) };
-    addProduct(z, scale, noise);
+    const scale = rowOf(this.scales, component);
+    let next = 0;
+    for (let i = 0; i < z.length; i++) {
+      for (let j = 0; j <= i; j++) z[i] += scale[next++] * noise[j];
+    }
     return z;
   }
 }

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tiny import tiny_vae
 
 from seqvae.corpus.store import Split
@@ -71,6 +71,27 @@ def test_a_prior_is_fitted_to_draws_of_augmented_sequences() -> None:
     again = fit_prior_of(codec, split, split)
     assert torch.equal(again.scales, prior.scales)
     assert not torch.equal(fit_prior_of(codec, split, split, seed=1).scales, prior.scales)
+
+
+def test_a_mixture_is_stored_without_zeros_and_comes_back(tmp_path: Path) -> None:
+    mixed = torch.tensor([[1.0, 2.0, 3.0], [0.0, 1.0, 4.0], [0.0, 0.0, 1.0]])
+    prior = fit_mixture(torch.randn(500, 3, generator=generator()) @ mixed)
+    save_prior(prior, tmp_path)
+    assert load_file(tmp_path / "prior.safetensors")["scales"].shape == (2, 6)
+    again = load_prior(tmp_path, 3)
+    assert isinstance(again, Mixture)
+    for name, value in vars(prior).items():
+        assert torch.equal(getattr(again, name), value)
+
+
+def test_whole_factors_of_older_files_are_read(tmp_path: Path) -> None:
+    prior = fit_mixture(torch.randn(500, 3, generator=generator()))
+    save_file(vars(prior), tmp_path / "prior.safetensors", {"kind": "mixture"})
+    again = load_prior(tmp_path, 3)
+    assert isinstance(again, Mixture)
+    assert torch.equal(again.scales, prior.scales)
+    with pytest.raises(InputError, match=r"of shape \(2, 3.*\), not \(2, 2"):
+        load_prior(tmp_path, 2)
 
 
 def test_a_large_split_is_sampled() -> None:

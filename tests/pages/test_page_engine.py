@@ -14,6 +14,7 @@ from trained import Trained, band, choir
 
 from seqvae.errors import InputError
 from seqvae.inference.directions import Directions, make_score
+from seqvae.inference.mixture import Mixture
 from seqvae.model.config import Sampling
 from seqvae.model.latent import weighted
 from seqvae.model.noise import row_seeds
@@ -151,11 +152,10 @@ def test_a_shift_is_that_of_python() -> None:
 def test_blends_and_samples_are_those_of_python() -> None:
     codes = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
     weights = torch.tensor([0.1, 0.2, 0.3, 0.4])
-    scales = torch.tensor([[[2.0, 0.0], [1.0, 0.5]], [[0.1, 0.0], [0.0, 0.1]]])
-    prior = packed({
-        "prior.weights": torch.tensor([0.75, 0.25]), "prior.scales": scales,
-        "prior.means": torch.tensor([[0.0, 0.0], [10.0, -10.0]]),
-    })  # fmt: skip
+    scales = torch.tensor([[2.0, 0.0, 0.0], [1.0, 0.5, 0.0], [-1.0, 0.0, 0.25]])
+    means = torch.tensor([[0.0, 0.0, 0.0], [10.0, -10.0, 0.0]])
+    mixture = Mixture(torch.tensor([0.75, 0.25]), means, torch.stack([scales, 0.1 * torch.eye(3)]))
+    prior = packed({f"prior.{name}": value for name, value in mixture.parts().items()})
     found = in_node(
         (*ENGINE, "codes.js"),
         """const prior = new Prior(new Tensors(given.shapes, given.weights));
@@ -171,7 +171,7 @@ def test_blends_and_samples_are_those_of_python() -> None:
     second = drawn[:, 0] > 8
     assert second.mean() == pytest.approx(0.25, abs=0.03)
     covariance = np.cov(drawn[~second].T)
-    assert covariance == pytest.approx((scales[0] @ scales[0].T).numpy(), abs=0.3)
+    assert covariance == pytest.approx((scales @ scales.T).numpy(), abs=0.3)
 
 
 # Notes and files
