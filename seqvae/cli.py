@@ -525,9 +525,11 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
     if out or is_music:
         require_folder(folder)
     if kind is options.Decode:
+        from seqvae.inference.bundle import fingerprint
         from seqvae.inference.code_table import read_means
 
-        chosen["z"] = read_means(expanded(chosen["z"]), vae.model.config.latent_dim)
+        made_by = fingerprint(vae.model)
+        chosen["z"] = read_means(expanded(chosen["z"]), vae.model.config.latent_dim, made_by)
     results = getattr(vae, verb)(**chosen)
     if is_music:
         from seqvae.inference.inputs import Opened

@@ -3,7 +3,6 @@
 Axes: N sequences, A attributes, M attributes that can be measured, Z latent.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -18,13 +17,13 @@ from tqdm import tqdm
 from seqvae.corpus.store import Corpus
 from seqvae.disk import door, read_json, write_file
 from seqvae.errors import InputError
+from seqvae.inference.bundle import fingerprint
 from seqvae.inference.codec import Codec
 from seqvae.inference.directions import FIT, Directions, fit_directions
 from seqvae.inference.labels import Labelled, draw_labelled
 from seqvae.inference.measures import measures_of
 from seqvae.inference.prior import Prior
 from seqvae.model.latent import DiagonalGaussian
-from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers.contract import Ids
 
 FILE = "movement.json"  # beside the directions
@@ -102,15 +101,6 @@ class Movement:
                 if tensors[name].shape != shape:
                     raise ValueError(f"{name} of shape {tuple(tensors[name].shape)}, not {shape}")
             return cls(plain["amount"], names, measured, **tensors)
-
-
-def fingerprint(model: SequenceVAE) -> str:
-    """A name for the weights of a model."""
-    digest = hashlib.sha256()
-    for name, weight in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(weight.cpu().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def fit_attributes(

@@ -10,6 +10,7 @@ run go to the run beside it; whoever ships a bundle with directions copies them 
 
 import contextlib
 import copy
+import hashlib
 import json
 import logging
 import os
@@ -202,6 +203,15 @@ def _check_shapes(file: Path, config: ModelConfig, steps: Steps) -> None:
     stored = {id(wanted[name]) for name in shapes}  # tied weights are stored once
     if missing := [name for name, weight in wanted.items() if id(weight) not in stored]:
         raise ValueError(f"not of this model: no {missing[0]}")
+
+
+def fingerprint(model: SequenceVAE) -> str:
+    """A name for the weights of a model."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(weight.cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def read_config(file: Path) -> tuple[ModelConfig, Steps]:

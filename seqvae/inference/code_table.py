@@ -2,7 +2,8 @@
 
 A row has a mean and a log-stddev of the posterior of one sequence, the number of the sequence in
 its source, and the source. In NumPy's format they are the arrays `means`, `log_stddevs`, `ids` and
-`source`; the last are numbers in `sources`. Other formats have a column for each dimension.
+`source`; the last are numbers in `sources`. Other formats have a column for each dimension. All but
+CSV also name the model, by the fingerprint of its weights.
 
 Axes: N rows, Z latent.
 """
@@ -25,6 +26,8 @@ from seqvae.disk import door, replaced_file
 from seqvae.errors import InputError
 
 Means = NDArray[np.float32]
+MeansAndModel = tuple[Means, str | None]  # and the fingerprint of their model, where it is known
+SOURCES, MODEL = "sources", "model"
 REMEDY = "give what seqvae encode wrote, or an array of shape (N, Z)"
 ROWS_TOGETHER = 1000  # of a CSV file that are numbers before the next are read
 
@@ -54,8 +57,10 @@ class CodeTable(ABC):
 
 
 @contextlib.contextmanager
-def new_table(file: Path, latent_dim: int) -> Iterator[CodeTable]:
+def new_table(file: Path, latent_dim: int, model: str) -> Iterator[CodeTable]:
     """A table in the format that the ending names; the file appears once it is whole.
+
+    `model` is the fingerprint of the model whose codes it holds.
 
     Raises:
         InputError: there is no such format, or what writes it is not installed.
@@ -63,7 +68,7 @@ def new_table(file: Path, latent_dim: int) -> Iterator[CodeTable]:
     check_ending(file)
     made = TABLES[file.suffix.lower()]
     with replaced_file(file) as beside, contextlib.ExitStack() as opened:
-        table = made(beside, latent_dim, opened)
+        table = made(beside, latent_dim, model, opened)
         yield table
         table.end()
 
@@ -83,8 +88,10 @@ def check_ending(file: Path) -> None:
 class _Arrays(CodeTable):
     """NumPy's .npz. Columns grow in files without a name, which vanish whatever happens."""
 
-    def __init__(self, file: Path, latent_dim: int, opened: contextlib.ExitStack) -> None:
-        self.file, self.latent_dim = file, latent_dim
+    def __init__(
+        self, file: Path, latent_dim: int, model: str, opened: contextlib.ExitStack
+    ) -> None:
+        self.file, self.latent_dim, self.model = file, latent_dim, model
         self.columns = {
             name: opened.enter_context(tempfile.TemporaryFile(dir=file.parent))  # noqa: SIM115
             for name in ("means", "log_stddevs", "ids", "source")
@@ -111,15 +118,17 @@ class _Arrays(CodeTable):
                     np.lib.format.write_array_header_1_0(member, header)
                     column.seek(0)
                     shutil.copyfileobj(column, member, 2**20)
-            with packed.open("sources.npy", "w") as member:
-                names = np.array(list(self.sources) or [""], np.str_)
-                np.lib.format.write_array(member, names, allow_pickle=False)
+            for name, texts in ((SOURCES, list(self.sources) or [""]), (MODEL, self.model)):
+                with packed.open(f"{name}.npy", "w") as member:
+                    np.lib.format.write_array(member, np.array(texts, np.str_), allow_pickle=False)
 
 
 class _Csv(CodeTable):
     """A line a row; nine digits repeat a float32 exactly."""
 
-    def __init__(self, file: Path, latent_dim: int, opened: contextlib.ExitStack) -> None:
+    def __init__(
+        self, file: Path, latent_dim: int, _model: str, opened: contextlib.ExitStack
+    ) -> None:
         self.stream: IO[str] = opened.enter_context(file.open("w", encoding="utf-8", newline=""))
         self.writer = csv.writer(self.stream, lineterminator="\n")
         self.writer.writerow(_names(latent_dim))
@@ -135,11 +144,13 @@ class _Csv(CodeTable):
 class _Parquet(CodeTable):
     """A row group for each call."""
 
-    def __init__(self, file: Path, latent_dim: int, opened: contextlib.ExitStack) -> None:
+    def __init__(
+        self, file: Path, latent_dim: int, model: str, opened: contextlib.ExitStack
+    ) -> None:
         self.arrow, parquet = _parquet()
         floats = [(name, self.arrow.float32()) for name in _names(latent_dim)[2:]]
         columns = [("source", self.arrow.string()), ("id", self.arrow.int64()), *floats]
-        self.schema = self.arrow.schema(columns)
+        self.schema = self.arrow.schema(columns, metadata={MODEL: model})
         self.writer = opened.enter_context(parquet.ParquetWriter(file, self.schema))
 
     def _add(self, source: str, ids: NDArray[np.int64], codes: Means) -> None:
@@ -167,8 +178,10 @@ def _names(latent_dim: int) -> list[str]:
 
 
 @np.errstate(over="ignore")  # too large a number is infinite, and refused
-def read_means(file: Path, latent_dim: int) -> Float32[np.ndarray, "N Z"]:
+def read_means(file: Path, latent_dim: int, model: str | None = None) -> Float32[np.ndarray, "N Z"]:
     """The means of a table of codes, or the only array of a file of NumPy's.
+
+    `model` is the fingerprint of the model that is to decode them; None takes those of any.
 
     Raises:
         InputError: there is no such file, it is damaged or of another kind, or its codes are of
@@ -181,10 +194,15 @@ def read_means(file: Path, latent_dim: int) -> Float32[np.ndarray, "N Z"]:
     if file.suffix.lower() not in readers:
         raise InputError(f"{file}: it must end in {', '.join(readers)}")
     with door(file, REMEDY, zipfile.BadZipFile, csv.Error):
-        means = readers[file.suffix.lower()](file)
+        means, made_by = readers[file.suffix.lower()](file)
     if means.ndim != 2 or means.shape[1] != latent_dim or not len(means):
         raise InputError(
             f"{file}: codes of shape {means.shape}; this model takes (N, {latent_dim})"
+        )
+    if None not in (made_by, model) and made_by != model:
+        raise InputError(
+            f"{file}: codes of another model, or of this one before its weights changed; encode "
+            "the inputs again with this one, or give the means alone (.npy)"
         )
     if not (finite := np.isfinite(means).all(1)).all():
         row = int(np.flatnonzero(~finite)[0])
@@ -192,16 +210,17 @@ def read_means(file: Path, latent_dim: int) -> Float32[np.ndarray, "N Z"]:
     return means
 
 
-def _means_of_arrays(file: Path) -> Means:
+def _means_of_arrays(file: Path) -> MeansAndModel:
     with np.load(file, allow_pickle=False) as arrays:
         names = list(arrays)
         if "means" not in names and len(names) != 1:
             raise KeyError("means")
-        return _real(arrays["means" if "means" in names else names[0]])
+        means = _real(arrays["means" if "means" in names else names[0]])
+        return means, str(arrays[MODEL]) if MODEL in names else None
 
 
-def _means_of_array(file: Path) -> Means:
-    return _real(np.load(file, allow_pickle=False))
+def _means_of_array(file: Path) -> MeansAndModel:
+    return _real(np.load(file, allow_pickle=False)), None
 
 
 def _real(array: NDArray[Any]) -> Means:
@@ -209,7 +228,7 @@ def _real(array: NDArray[Any]) -> Means:
     return array.astype(np.float32, casting="same_kind")
 
 
-def _means_of_csv(file: Path) -> Means:
+def _means_of_csv(file: Path) -> MeansAndModel:
     with file.open(encoding="utf-8", newline="") as stream:
         rows = csv.reader(stream)
         columns = _mean_columns(next(rows, []))
@@ -222,10 +241,11 @@ def _means_of_csv(file: Path) -> Means:
             if len(some) == ROWS_TOGETHER:
                 parts.append(np.array(some, np.float32))
                 some = []
-        return np.concatenate([*parts, np.array(some, np.float32).reshape(-1, len(columns))])
+        rest = np.array(some, np.float32).reshape(-1, len(columns))
+        return np.concatenate([*parts, rest]), None
 
 
-def _means_of_parquet(file: Path) -> Means:
+def _means_of_parquet(file: Path) -> MeansAndModel:
     pyarrow, parquet = _parquet()
     try:
         table = parquet.read_table(file)
@@ -233,7 +253,8 @@ def _means_of_parquet(file: Path) -> Means:
         columns = [table.column(names[i]).to_numpy() for i in _mean_columns(names)]
     except pyarrow.ArrowException as error:
         raise ValueError(str(error)) from error
-    return np.stack(columns, axis=1).astype(np.float32)
+    model = (table.schema.metadata or {}).get(MODEL.encode())
+    return np.stack(columns, axis=1).astype(np.float32), model and model.decode()
 
 
 def _mean_columns(names: list[str]) -> list[int]:

@@ -27,7 +27,7 @@ from seqvae.corpus.survey import INVALID_BYTES
 from seqvae.corpus.texts import UNKNOWN
 from seqvae.errors import InputError
 from seqvae.files import expanded, find_files
-from seqvae.inference.bundle import check_tokens
+from seqvae.inference.bundle import check_tokens, fingerprint
 from seqvae.inference.code_table import new_table
 from seqvae.inference.codec import Codec
 from seqvae.inference.inputs import windows_of
@@ -78,7 +78,7 @@ def encode_places(
 
     on_cpu = codec.device.type == "cpu"
     with (
-        new_table(out, latent_dim) as table,
+        new_table(out, latent_dim, fingerprint(codec.model)) as table,
         tqdm(desc="encode", unit=" rows", disable=None, delay=1) as bar,
     ):
         for place in places:

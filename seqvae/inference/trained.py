@@ -26,8 +26,15 @@ from seqvae.errors import InputError, shown
 from seqvae.files import expanded
 from seqvae.hub import Hub
 from seqvae.inference import options
-from seqvae.inference.attributes import Movement, fingerprint, fit_attributes, measure_movement
-from seqvae.inference.bundle import BUNDLE, as_path, bundle_in, check_tokens, open_corpus
+from seqvae.inference.attributes import Movement, fit_attributes, measure_movement
+from seqvae.inference.bundle import (
+    BUNDLE,
+    as_path,
+    bundle_in,
+    check_tokens,
+    fingerprint,
+    open_corpus,
+)
 from seqvae.inference.clips import corner_weights, cut_to_shortest, mixed
 from seqvae.inference.codec import BATCH_SIZE, Codec, Item
 from seqvae.inference.copies import share_copied

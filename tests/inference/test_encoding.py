@@ -115,7 +115,7 @@ def test_tables_that_were_written_are_read_in_parts(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     parts = rng.standard_normal((3, 700, 2)).astype(np.float32)
     for ending in ("npz", "csv"):
-        with new_table(tmp_path / f"codes.{ending}", 2) as table:
+        with new_table(tmp_path / f"codes.{ending}", 2, "m") as table:
             for part in parts:
                 table.add("x", np.arange(700), part, -part)
         assert (read_means(tmp_path / f"codes.{ending}", 2) == parts.reshape(-1, 2)).all()
@@ -123,7 +123,7 @@ def test_tables_that_were_written_are_read_in_parts(tmp_path: Path) -> None:
 
 
 def test_a_table_that_is_not_finished_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), new_table(tmp_path / "codes.npz", 2):
+    with pytest.raises(KeyboardInterrupt), new_table(tmp_path / "codes.npz", 2, "m"):
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
 
@@ -131,9 +131,11 @@ def test_a_table_that_is_not_finished_is_not_there(tmp_path: Path) -> None:
 def test_a_table_of_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyarrow")
     codes = np.arange(6, dtype=np.float32).reshape(3, 2)
-    with new_table(tmp_path / "codes.parquet", 2) as table:
+    with new_table(tmp_path / "codes.parquet", 2, "m") as table:
         table.add("x", np.arange(3), codes, -codes)
-    assert (read_means(tmp_path / "codes.parquet", 2) == codes).all()
+    assert (read_means(tmp_path / "codes.parquet", 2, "m") == codes).all()
+    with pytest.raises(InputError, match="codes of another model"):
+        read_means(tmp_path / "codes.parquet", 2, "other")
 
 
 def test_parquet_without_pyarrow_is_one_line(
@@ -142,7 +144,7 @@ def test_parquet_without_pyarrow_is_one_line(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with (
         pytest.raises(InputError, match="Parquet needs pyarrow"),
-        new_table(tmp_path / "codes.parquet", 2),
+        new_table(tmp_path / "codes.parquet", 2, "m"),
     ):
         pass
 
@@ -260,6 +262,21 @@ def test_what_is_no_table_of_codes(
     assert str(caught.value).startswith(f"{file}: ")
     assert reason in str(caught.value)
     assert len(str(caught.value)) <= 300
+
+
+def test_codes_of_another_model_are_refused(
+    sentences: Trained, melodies: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    lines = tmp_path / "lines.txt"
+    lines.write_text("\n".join(LINES))
+    out = tmp_path / "codes.npz"
+    encode_places(sentences.vae.codec, [str(lines)], out, Coding())
+    with pytest.raises(SystemExit) as left:  # both codes have four dimensions
+        called(monkeypatch, "decode", melodies.run, out, "--out", tmp_path / "clips")
+    assert left.value.code == 2
+    assert f"{out}: codes of another model, or of this one before" in capsys.readouterr().err
+    assert not (tmp_path / "clips").exists()
 
 
 def test_several_arrays_without_means_are_ambiguous(tmp_path: Path) -> None:
