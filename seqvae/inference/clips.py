@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from seqvae.music.keys import nearest_way, to_common_key, transposed
-from seqvae.music.notes import Key, Piece, Track
+from seqvae.music.notes import Key, Piece, Track, before
 from seqvae.tokenizers.contract import Example
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,22 @@ def in_style_of(example: Example, piece: Piece) -> Piece:
     tracks = tuple(named.get(number, Track()) for number in range(max(named, default=-1) + 1))
     metres = (replace(example.metre, start_step=0),) if example.metre else piece.metres
     return replace(piece, notes=notes, tracks=tracks, metres=metres)
+
+
+def as_long_as_clip(example: Example, piece: Piece) -> Piece:
+    """A decoded window without what lies beyond the end of the clip behind it."""
+    length = steps_to_end(example)
+    if length is None or length >= (piece.num_steps or piece.end_step):
+        return piece
+    notes = before(piece.notes, length).copy()
+    notes["end"] = np.minimum(notes["end"], length)
+    chords = tuple(chord for chord in piece.chords if chord[0] < length)
+    return replace(piece, notes=notes, num_steps=length, chords=chords)
+
+
+def steps_to_end(example: Example) -> int | None:
+    """Steps from the beginning of a window to the end of its clip; None stands for no end."""
+    return None if example.end_step is None else example.end_step - example.start_step
 
 
 def in_key(clip: Clip, key: Key) -> Clip:
@@ -68,13 +84,17 @@ def cut_to_shortest(clips: Sequence[Clip]) -> list[Clip]:
 def mixed(clips: Sequence[Clip], weights: Sequence[float], z: Float[Tensor, "W Z"]) -> Clip:
     """A clip with these codes and the weighted mean of the tempos of others.
 
-    Program, key and chords have no mean: they are those of the clip with the largest weight.
+    Program, key and chords have no mean: they are those of the clip with the largest weight. What
+    is mixed is as long as the longest.
     """
     heaviest = clips[max(range(len(clips)), key=lambda i: (weights[i], i))]
     windows = []
     for w in range(len(z)):
-        tempos = [clip.windows[w].qpm for clip in clips]
-        windows.append(replace(heaviest.windows[w], qpm=float(np.average(tempos, weights=weights))))
+        each = [clip.windows[w] for clip in clips]
+        own, lengths = heaviest.windows[w], [*map(steps_to_end, each)]
+        end = None if None in lengths else own.start_step + max(filter(None, lengths))
+        qpm = float(np.average([window.qpm for window in each], weights=weights))
+        windows.append(replace(own, qpm=qpm, end_step=end))
     return Clip(windows, z)
 
 

@@ -24,7 +24,7 @@ from seqvae.corpus.batches import Batch
 from seqvae.errors import InputError
 from seqvae.inference.bounds import allowed_tokens, pitch_classes_of
 from seqvae.inference.bundle import as_path, bundle_in, load_bundle
-from seqvae.inference.clips import Clip, from_key, in_key, in_style_of
+from seqvae.inference.clips import Clip, as_long_as_clip, from_key, in_key, in_style_of
 from seqvae.inference.inputs import Opened, listed_sources, open_inputs, windows_of
 from seqvae.inference.metrics import unpadded
 from seqvae.inference.options import SEED_END, Coding, Drawing, Reading, Source, check_seed
@@ -449,7 +449,10 @@ class Codec:
             return self.tokenizer.decode(windows[0].ids)
         from seqvae.music.midi import to_pretty_midi
 
-        pieces = [in_style_of(window, self.tokenizer.decode(window)) for window in windows]
+        pieces = [
+            as_long_as_clip(window, in_style_of(window, self.tokenizer.decode(window)))
+            for window in windows
+        ]
         return to_pretty_midi(replace(join(pieces), key=windows[0].key))
 
     # Tokens -> contents

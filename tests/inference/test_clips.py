@@ -1,12 +1,15 @@
 """What outputs keep of the clips that they come from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from seqvae.inference.clips import in_style_of
+from seqvae.inference.clips import as_long_as_clip, in_style_of
 from seqvae.music.midi import to_pretty_midi
-from seqvae.music.notes import Key, Metre, Notes, Piece, Track, make_notes
+from seqvae.music.notes import Key, Metre, Notes, Piece, Track, before, make_notes
 from seqvae.tokenizers import AnyTokenizer, make_tokenizer
+from seqvae.tokenizers.contract import Example
 
 
 def track(number: int, pitch: int, program: int = 0, *, is_drum: bool = False) -> Notes:
@@ -57,3 +60,28 @@ def test_a_window_that_comes_from_no_clip_stays_as_it_is() -> None:
     (example,) = blank.encode(Piece(make_notes([], [], []), 4))
     piece = in_style_of(example, blank.decode(example))
     assert (piece.tracks, piece.end_step) == ((), 16)
+
+
+@pytest.mark.parametrize("kind", ["melody", "drums", "trio", "voices", "polyphony"])
+def test_what_lies_beyond_the_end_of_a_clip_is_cut(kind: str) -> None:
+    tokenizer = make_tokenizer({"kind": kind, "num_bars": 2})
+    assert tokenizer.modality == "music"
+    three = replace(BAND, metres=(Metre(0, 4, 4),), notes=before(BAND.notes, 40), num_steps=48)
+    examples = tokenizer.encode(three)
+    assert [as_long_as_clip(e, tokenizer.decode(e)).end_step for e in examples] == [32, 16]
+    full, half = (replace(each, ids=examples[0].ids) for each in examples)
+    decoded = tokenizer.decode(full)
+    assert as_long_as_clip(full, decoded) is decoded
+    shorter = as_long_as_clip(half, replace(decoded, chords=((0, 3), (16, 5))))
+    assert shorter.num_steps == 16
+    assert shorter.notes["start"].max() < 16
+    assert shorter.notes["end"].max() <= 16
+    assert len(shorter.notes) == (decoded.notes["start"] < 16).sum()
+    assert shorter.chords == ((0, 3),)
+
+
+def test_a_note_that_sounds_at_the_end_of_a_clip_ends_there() -> None:
+    piece = Piece(make_notes([0, 8], [20, 24], 60), 4, num_steps=32)
+    example = Example(np.zeros((32, 1), np.int64), start_step=32, end_step=48)
+    assert as_long_as_clip(example, piece).notes["end"].tolist() == [16, 16]
+    assert piece.notes["end"].tolist() == [20, 24]

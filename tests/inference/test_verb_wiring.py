@@ -323,6 +323,35 @@ def test_program_and_chords_are_those_of_the_nearer_end() -> None:
         assert np.array_equal(window.ids, ids[program - 1])
 
 
+@pytest.mark.parametrize(("ends", "expected"), [((16, 24), 40), ((24, 16), 40), ((16, None), None)])
+def test_what_is_mixed_is_as_long_as_the_longest(
+    ends: tuple[int | None, ...], expected: int | None
+) -> None:
+    ids = np.zeros((32, 1), np.int64)
+    starts = (0, 16)  # of windows; the second one is nearer
+    windows = [
+        Example(ids, start_step=start, end_step=None if end is None else start + end)
+        for start, end in zip(starts, ends, strict=True)
+    ]
+    clips = [Clip([window], torch.zeros(1, 3)) for window in windows]
+    (window,) = mixed(clips, [0.1, 0.9], torch.zeros(1, 3)).windows
+    assert (window.start_step, window.end_step) == (16, expected)
+
+
+def test_outputs_are_as_long_as_their_clips(melodies: Trained) -> None:
+    vae = melodies.vae
+    per_window = vae.tokenizer.num_bars
+    clip = to_pretty_midi(Piece(make_notes(range(0, 48, 4), range(4, 52, 4), 60), 4))
+    assert per_window == 2
+    outputs = [
+        *vae.reconstruct(clip, temperature=1, seed=1),
+        *vae.vary(clip, n=2, seed=1),
+        *vae.interpolate(clip, clip, num_steps=2, temperature=1, seed=3),
+    ]
+    for output in outputs:
+        assert 4 < output.get_end_time() <= 6  # three bars; two windows would have four
+
+
 # Figures
 
 
