@@ -262,7 +262,7 @@ def encode_windows(
     if not examples:
         raise InputError(f"no usable window: {_why_no_window(settings, dropped, bar, all_bars)}")
     if dropped:
-        logger.warning("left out of the clip: %s", in_words(dropped))
+        logger.warning("%s: left out: %s", piece.name or "the clip", in_words(dropped))
     return examples
 
 

@@ -1,5 +1,6 @@
 """MusicVAE's melody events: written by hand, and there and back through MIDI files."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -594,4 +595,6 @@ def test_what_is_left_out_of_a_clip_is_said(caplog: pytest.LogCaptureFixture) ->
     notes = make_notes([0, 4, 32, 44], [4, 8, 36, 48], [60, 62, 64, 65])
     piece = Piece(notes, 4, (Metre(0, 4, 4), Metre(32, 3, 4)))
     assert len(MelodyTokenizer().encode(piece)) == 1
-    assert "left out of the clip: 2 windows: metre 3/4" in caplog.text
+    assert "the clip: left out: 2 windows: metre 3/4" in caplog.text
+    MelodyTokenizer().encode(replace(piece, name="b.mid"))
+    assert "b.mid: left out: 2 windows: metre 3/4" in caplog.text
