@@ -38,7 +38,7 @@ from seqvae.model.latent import DiagonalGaussian
 ABOUT, WEIGHTS = "attributes.json", "attributes.safetensors"  # in the folder of a run
 FIT = "fit the attributes again"
 METHODS = ("network", "probe", "means")
-HIDDEN_DIM = 256
+HIDDEN_DIM = 128
 STEPS, BATCH_SIZE, LEARNING_RATE = 4000, 512, 3e-3  # of fitting
 PATH_STEPS = 20  # of a path along a gradient
 # An amount of 1 goes at most this part of the prior's radius sqrt(Z), so that an amount of 2, the
@@ -141,7 +141,7 @@ class Directions:
             )
         with door(folder / WEIGHTS, FIT, SafetensorError):
             weights = load_file(folder / WEIGHTS)
-            score = make_score(latent_dim, len(names), about["method"])
+            score = make_score(latent_dim, len(names), about["method"], len(weights["0.bias"]))
             score.load_state_dict(weights)
             if not all(weight.isfinite().all() for weight in weights.values()):
                 raise ValueError("a weight is not finite")
@@ -159,16 +159,18 @@ def at_right_angles(slopes: Float[Tensor, "N A Z"], which: int) -> Float[Tensor,
     return orthogonal
 
 
-def make_score(latent_dim: int, num_attributes: int, method: str) -> nn.Module:
-    """An untrained score (N, Z) -> (N, A)."""
+def make_score(
+    latent_dim: int, num_attributes: int, method: str, hidden_dim: int = HIDDEN_DIM
+) -> nn.Module:
+    """An untrained score (N, Z) -> (N, A); a network has two layers of `hidden_dim` units."""
     if method != "network":
         return nn.Sequential(nn.Linear(latent_dim, num_attributes))
     return nn.Sequential(
-        nn.Linear(latent_dim, HIDDEN_DIM),
+        nn.Linear(latent_dim, hidden_dim),
         nn.SiLU(),
-        nn.Linear(HIDDEN_DIM, HIDDEN_DIM),
+        nn.Linear(hidden_dim, hidden_dim),
         nn.SiLU(),
-        nn.Linear(HIDDEN_DIM, num_attributes),
+        nn.Linear(hidden_dim, num_attributes),
     )
 
 

@@ -32,17 +32,17 @@ class Encoder {
     this.reader = new BothWays(tensors, "encoder.reader");
     this.overview = this.segmentLength ? new BothWays(tensors, "encoder.overview") : null;
     this.posterior = new Linear(tensors, "encoder.mean");
-    this.normalise = tensors.has("encoder.scale")
-      ? [tensors.get("encoder.scale").data, tensors.get("encoder.centre").data] : null;
+    this.centre = tensors.has("encoder.centre") ? tensors.get("encoder.centre").data : null;
+    this.scale = this.centre && tensors.get("encoder.variance").data.map((variance) =>
+      config.bn_gamma / Math.sqrt(variance + 1e-8));
   }
 
   mean(ids) {
     const inputs = this.embed(ids);
     const mean = this.segmentLength ? this.ofSegments(inputs)
       : this.posterior.apply(this.pool(this.reader.read(inputs)));
-    if (!this.normalise) return mean;
-    const [scale, centre] = this.normalise;
-    return mean.map((value, i) => scale[i] * (value - centre[i]));
+    if (!this.centre) return mean;
+    return mean.map((value, i) => this.scale[i] * (value - this.centre[i]));
   }
 
   embed(ids) {

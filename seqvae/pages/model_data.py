@@ -1,6 +1,6 @@
 """A model for the engine of `play`: its weights in float16, and what the engine must know of it.
 
-No weight is a sum of others, which float16 would round: the engine adds them up. Of the posterior
+No weight is made of others, which float16 would round: the engine does that. Of the posterior
 only the mean is kept.
 """
 
@@ -76,8 +76,8 @@ def encoder_weights(model: SequenceVAE) -> Weights:
     weights["encoder.mean.weight"] = encoder.posterior.weight[:half]
     weights["encoder.mean.bias"] = encoder.posterior.bias[:half]
     if isinstance(encoder.normalise, NormalisedMeans):
-        weights["encoder.scale"] = encoder.normalise.scale
         weights["encoder.centre"] = encoder.normalise.running_mean
+        weights["encoder.variance"] = encoder.normalise.running_var
     return weights
 
 
@@ -110,7 +110,7 @@ def _embedding(name: str, embedding: nn.Module) -> Weights:
     return _tables(name, embedding)
 
 
-def _tables(name: str, embedding: StepEmbedding) -> Weights:
+def _tables(name: str, embedding: StepEmbedding | Notes) -> Weights:
     weights: Weights = {}
     for number, channel in enumerate(embedding.channels):
         weights |= _table(f"{name}.{number}.table", channel)
@@ -124,7 +124,7 @@ def _table(name: str, channel: Any) -> Weights:
 
 
 def _notes(name: str, notes: Notes) -> Weights:
-    return {f"{name}.{i}.table": table for i, table in enumerate(notes.tables())}
+    return _tables(name, notes) | _linear(f"{name}.mix", notes.mix)
 
 
 # The decoder

@@ -27,13 +27,14 @@ class TokenVectors {
   }
 }
 
-/** The vector of a note: relu of the sum of a row of each channel's table. */
+/** The vector of a note: relu(W (the sum of a row of each channel's table) + b). */
 class NoteTables {
   constructor(tensors, name) {
-    this.tables = new TokenVectors(tensors, name);
+    this.tokens = new TokenVectors(tensors, name);
+    this.mix = new Linear(tensors, `${name}.mix`);
   }
 
-  vector(note) { return relu(this.tables.vector(note)); }
+  vector(note) { return relu(this.mix.apply(this.tokens.vector(note))); }
 }
 
 class NoteVectors {

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 import seqvae.inference.directions
 from seqvae.errors import InputError
-from seqvae.inference.directions import METHODS, Directions, extremes, fit_directions
+from seqvae.inference.directions import METHODS, Directions, extremes, fit_directions, make_score
 from seqvae.model.latent import DiagonalGaussian
 
 NUM, SIZE = 2000, 16
@@ -123,6 +123,14 @@ def test_quarters_of_what_is_only_yes_or_no() -> None:
     assert high.tolist() == [False, True, False, False, False, False]
     with pytest.raises(InputError, match="it is 2 in the whole corpus"):
         extremes(torch.full((5,), 2.0))
+
+
+def test_networks_of_any_width_come_back(tmp_path: Path) -> None:
+    score = make_score(SIZE, 2, "network", 256)  # as wide as they once were
+    Directions(("a", "b"), score, (1.0, 1.0), (1.0, 1.0), "network", "one").save(tmp_path)
+    again = Directions.load(tmp_path, "one", SIZE)
+    z = torch.randn(3, SIZE, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(again.score(z), score(z))
 
 
 def test_they_come_back_from_disk_but_not_to_another_model(

@@ -106,7 +106,7 @@ def evil_page(sentences: Trained, tmp_path_factory: pytest.TempPathFactory) -> P
 @torch.no_grad()
 def as_shipped(model: SequenceVAE) -> SequenceVAE:
     """The model with weights that float16 holds, which a page does not change."""
-    for weight in model.parameters():
+    for weight in model.state_dict().values():
         weight.copy_(weight.half())
     return model
 

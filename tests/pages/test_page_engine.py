@@ -106,9 +106,7 @@ def test_tokens_and_means_are_those_of_the_model(
     lengths = torch.full((NUM_CODES,), model.steps.max_steps)
     with torch.no_grad():
         means = model.encode(ids, lengths).mean
-    # The vectors of notes are products, which float16 rounds.
-    tolerance = 5e-3 if model.steps.slot_size else 1e-4
-    torch.testing.assert_close(torch.tensor(answer["means"]), means, rtol=0, atol=tolerance)
+    torch.testing.assert_close(torch.tensor(answer["means"]), means, rtol=0, atol=1e-5)
     seeds = [row_seeds(1, torch.Generator().manual_seed(seed))[0] for seed in range(NUM_CODES)]
     for drawn, sampling in (
         ("greedy", Sampling(temperature=0)),
