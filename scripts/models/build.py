@@ -31,9 +31,10 @@ from safetensors.torch import save as serialized
 import seqvae
 from seqvae.corpus.store import MANIFEST, Corpus
 from seqvae.disk import write_file
+from seqvae.inference.attributes import fit_attributes, measure_movement
 from seqvae.inference.bundle import load_bundle, save_weights
 from seqvae.inference.codec import Codec
-from seqvae.inference.directions import WEIGHTS
+from seqvae.inference.directions import HIDDEN_DIM, WEIGHTS
 from seqvae.inference.evaluation import Evaluation
 from seqvae.inference.mixture import Mixture
 from seqvae.inference.prior import as_mixture, fit_prior_of, load_prior, save_prior
@@ -82,7 +83,7 @@ def build(name: str, recipes: Recipe, sources: Path, work: Path) -> None:
     round_weights(trained, bundle)
     save_prior(prior_of(trained, recipe, corpus), bundle, torch.float16)
     vae = seqvae.load(bundle, "cpu")
-    add_attributes(vae, bundle, corpus, recipe.get("attributes", "network"))
+    add_attributes(vae, bundle, corpus, recipe.get("attributes_dim", HIDDEN_DIM))
     figures = {"test": vae.evaluate(corpus, iw_samples=card.IW_SAMPLES)}
     if recipe.get("clips"):
         figures[recipe["clips"]] = on_clips(vae, bundle, recipe, work / "clips" / name)
@@ -163,9 +164,14 @@ def prior_of(trained: Path, recipe: Recipe, corpus: Corpus) -> Mixture | SlicePr
     return Mixture(weights, mixture.means[kept], mixture.scales[kept])
 
 
-def add_attributes(vae: Any, bundle: Path, corpus: Corpus, method: str) -> None:
-    """Fit the directions of attributes, so that `shift` works at once; in float16, too."""
-    vae.attributes(corpus, method=method, out=bundle)
+def add_attributes(vae: Any, bundle: Path, corpus: Corpus, hidden_dim: int) -> None:
+    """Fit the directions of attributes, so that `shift` works at once; in float16, too.
+
+    `hidden_dim` is the width of their network.
+    """
+    directions = fit_attributes(vae.codec, corpus, hidden_dim=hidden_dim)
+    directions.save(bundle)
+    measure_movement(vae.codec, vae.prior, directions).save(bundle)
     weights = load_file(bundle / WEIGHTS)
     rounded = {name: weight.half() for name, weight in weights.items()}
     write_file(bundle / WEIGHTS, serialized(rounded))

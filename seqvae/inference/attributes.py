@@ -19,7 +19,7 @@ from seqvae.disk import door, read_json, write_file
 from seqvae.errors import InputError
 from seqvae.inference.bundle import fingerprint
 from seqvae.inference.codec import Codec
-from seqvae.inference.directions import FIT, Directions, fit_directions
+from seqvae.inference.directions import FIT, HIDDEN_DIM, Directions, fit_directions
 from seqvae.inference.labels import Labelled, draw_labelled
 from seqvae.inference.measures import measures_of
 from seqvae.inference.prior import Prior
@@ -110,12 +110,13 @@ def fit_attributes(
     *,
     method: str = "network",
     labelled: Labelled | None = None,
+    hidden_dim: int = HIDDEN_DIM,
     seed: int = 0,
 ) -> Directions:
     """Fit the directions of attributes; if none are named, of all that vary.
 
     They are fitted on the training split of the corpus, or else on examples that the user labelled.
-    The labels of either are one more attribute.
+    The labels of either are one more attribute. `hidden_dim` is the width of a network.
 
     Raises:
         InputError: an attribute is unknown or the same everywhere, or none varies.
@@ -132,7 +133,10 @@ def fit_attributes(
         raise InputError(f"no attribute varies in these {num} sequences; give others")
     posterior = codec.posterior(labelled.examples)
     on_cpu = DiagonalGaussian(posterior.mean.cpu(), posterior.log_stddev.cpu())
-    return fit_directions(on_cpu, values, method=method, model=fingerprint(codec.model), seed=seed)
+    return fit_directions(
+        on_cpu, values, method=method, model=fingerprint(codec.model), hidden_dim=hidden_dim,
+        seed=seed,
+    )  # fmt: skip
 
 
 def _values(

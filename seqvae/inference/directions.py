@@ -38,7 +38,7 @@ from seqvae.model.latent import DiagonalGaussian
 ABOUT, WEIGHTS = "attributes.json", "attributes.safetensors"  # in the folder of a run
 FIT = "fit the attributes again"
 METHODS = ("network", "probe", "means")
-HIDDEN_DIM = 128
+HIDDEN_DIM = 256
 STEPS, BATCH_SIZE, LEARNING_RATE = 4000, 512, 3e-3  # of fitting
 PATH_STEPS = 20  # of a path along a gradient
 # An amount of 1 goes at most this part of the prior's radius sqrt(Z), so that an amount of 2, the
@@ -196,9 +196,12 @@ def fit_directions(
     *,
     method: str,
     model: str,
+    hidden_dim: int = HIDDEN_DIM,
     seed: int = 0,
 ) -> Directions:
     """Fit the scores of attributes to the posteriors of N sequences and their values.
+
+    `hidden_dim` is the width of a network.
 
     Raises:
         InputError: the method is unknown, or an attribute is the same everywhere.
@@ -216,7 +219,7 @@ def fit_directions(
     latent_dim = posterior.mean.shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        score = make_score(latent_dim, len(values), method)
+        score = make_score(latent_dim, len(values), method, hidden_dim)
     if method == "means":
         z = posterior.mean
         weight = torch.stack([z[high].mean(0) - z[low].mean(0) for low, high in quarters])

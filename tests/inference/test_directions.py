@@ -126,11 +126,17 @@ def test_quarters_of_what_is_only_yes_or_no() -> None:
 
 
 def test_networks_of_any_width_come_back(tmp_path: Path) -> None:
-    score = make_score(SIZE, 2, "network", 256)  # as wide as they once were
+    score = make_score(SIZE, 2, "network", 64)  # those of some models that ship are narrow
     Directions(("a", "b"), score, (1.0, 1.0), (1.0, 1.0), "network", "one").save(tmp_path)
     again = Directions.load(tmp_path, "one", SIZE)
     z = torch.randn(3, SIZE, generator=torch.Generator().manual_seed(0))
     assert torch.equal(again.score(z), score(z))
+
+
+def test_a_network_has_the_width_that_is_asked_for() -> None:
+    values = {"a": codes().mean[:, 0]}
+    made = fit_directions(codes(), values, method="network", model="one", hidden_dim=8)
+    assert [weight.shape for weight in made.score.parameters()][:3] == [(8, SIZE), (8,), (8, 8)]
 
 
 def test_they_come_back_from_disk_but_not_to_another_model(
