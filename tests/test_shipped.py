@@ -228,14 +228,25 @@ def test_the_accents_that_the_card_of_humanize_2bar_names_are_in_its_examples() 
                 assert mean(loud[True]) > mean(loud[False]), file.name
 
 
+def keeps_to_a_scale(notes: list[pretty_midi.Note]) -> bool:
+    """Whether at least 85 of 100 notes are of one major scale."""
+    classes = Counter(note.pitch % 12 for note in notes)
+    most = max(sum(classes[(tonic + step) % 12] for step in MAJOR) for tonic in range(12))
+    return most >= 0.85 * len(notes)
+
+
+def test_what_the_card_of_piano_2bar_says_of_its_samples_is_so_in_its_examples() -> None:
+    files = sorted((ROOT / "data/examples/piano_2bar").glob("sample_*.mid"))
+    songs = [pretty_midi.PrettyMIDI(str(file)) for file in files]
+    assert [keeps_to_a_scale(song.instruments[0].notes) for song in songs].count(True) == 12
+
+
 def test_what_the_card_of_melody_16bar_says_of_its_samples_is_so_in_its_examples() -> None:
     in_scale, resting = 0, 0
     for file in sorted((ROOT / "data/examples/melody_16bar").glob("sample_*.mid")):
         song = pretty_midi.PrettyMIDI(str(file))
         (line,) = song.instruments
-        classes = Counter(note.pitch % 12 for note in line.notes)
-        most = max(sum(classes[(tonic + step) % 12] for step in MAJOR) for tonic in range(12))
-        in_scale += most >= 0.85 * len(line.notes)
+        in_scale += keeps_to_a_scale(line.notes)
         bars: dict[int, list[tuple[int, int]]] = {number: [] for number in range(16)}
         for note in line.notes:
             step = round(note.start / sixteenth_of(song))
