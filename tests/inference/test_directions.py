@@ -34,7 +34,7 @@ def fitted(method: str) -> Directions:
 @pytest.fixture(scope="module", autouse=True)
 def _fewer_steps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(seqvae.inference.directions, "STEPS", 1500)
+        patch.setattr(seqvae.inference.directions, "STEPS", 1000)
         yield
 
 

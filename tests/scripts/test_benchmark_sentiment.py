@@ -11,6 +11,8 @@ import torch
 from benchmark_sentiment import Judge, kept
 from trained import Trained
 
+from seqvae.inference import directions
+
 
 def test_the_judge_learns_words_and_pairs() -> None:
     good, bad = ["it was good", "not bad at all"], ["it was bad", "not good at all"]
@@ -33,6 +35,7 @@ def test_a_row_is_made(sentences: Trained, monkeypatch: pytest.MonkeyPatch, tmp_
     (tmp_path / "test.txt").write_text("".join(rows[:20]))
     results = tmp_path / "sentiment.json"
     files = [str(tmp_path / name) for name in ("tiny", "train.txt", "test.txt")]
+    monkeypatch.setattr(directions, "STEPS", 300)
     monkeypatch.setattr(sys, "argv", ["benchmark_sentiment.py", *files, "--results", str(results)])
     benchmark_sentiment.main()
     (row,) = json.loads(results.read_text())
