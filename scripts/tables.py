@@ -51,6 +51,8 @@ EVALUATIONS = {  # files of `seqvae evaluate --json`
     "`melody_2bar`": "melody_2bar.json",
     "unseen only": "melody_2bar_unseen.json",
     "`captions`": "captions.json",
+    "`captions_50`": "captions_50.json",
+    "refined": "captions_50_refined.json",
     "`short_yelp`": "short_yelp.json",
 }
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

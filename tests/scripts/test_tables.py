@@ -4,6 +4,7 @@ import copy
 import math
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import benchmark_music
 import pytest
@@ -77,13 +78,14 @@ def test_columns_of_dashes_are_left_out() -> None:
 def test_every_part_of_a_figure_has_a_line_and_unknown_figures_have_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    planted = {file: {"kl": 1.0} for file in tables.EVALUATIONS.values()}
-    planted["captions.json"] = {"overlap": {"intervals": [0.25, 0.5], "durations": [0.75, 1.0]}}
+    planted: dict[str, Any] = {"a.json": {"kl": 1.0}, "b.json": {"overlap": {}}}
+    planted["b.json"]["overlap"] = {"intervals": [0.25, 0.5], "durations": [0.75, 1.0]}
+    monkeypatch.setattr(tables, "EVALUATIONS", {file: file for file in planted})
     monkeypatch.setattr(tables, "read", planted.__getitem__)
     assert tables.evaluations().splitlines()[2:] == [
-        "| `kl` | 1.000 | 1.000 | - | 1.000 |",
-        "| `overlap`, intervals | - | - | 0.250 of 0.500 | - |",
-        "| `overlap`, durations | - | - | 0.750 of 1.000 | - |",
+        "| `kl` | 1.000 | - |",
+        "| `overlap`, intervals | - | 0.250 of 0.500 |",
+        "| `overlap`, durations | - | 0.750 of 1.000 |",
     ]
 
 
