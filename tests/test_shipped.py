@@ -18,11 +18,13 @@ import pytest
 import torch
 import yaml
 from benchmark_humanise import sixteenth_of
+from safetensors.torch import load_file
 
 import seqvae
 from seqvae import cli, shipped
 from seqvae.errors import InputError
 from seqvae.inference import cards, catalogue
+from seqvae.inference.directions import HIDDEN_DIM
 from seqvae.model.config import ModelConfig
 from seqvae.model.vae import SequenceVAE
 from seqvae.tokenizers import make_tokenizer
@@ -161,6 +163,8 @@ def test_models_are_small_and_carry_licence_and_sources() -> None:
         assert not any(written["training"]["data"][place] for place in ("source", "train", "table"))
         recipe = RECIPES["models"][name]
         assert recipe["listening"].strip() in body
+        scores = load_file(bundle / "attributes.safetensors")
+        assert len(scores["0.bias"]) == recipe.get("attributes_dim", HIDDEN_DIM)
         assert (
             cards.usage(name, is_text=recipe["preset"] == "text", use=recipe.get("use", "").strip())
             in body

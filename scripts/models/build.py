@@ -6,8 +6,8 @@ SOURCES holds a folder for each source of models.toml; nothing is fetched. A mis
 with its address, commit and licence. Scores must be MIDI files by then (scores_to_midi.py or
 chorales_to_midi.py SCORES MIDI) and sentences one text file (sentences_of.py). What is trained
 already is not trained again.
-A model goes to data/models/NAME, its sources to data/models/SOURCES.tsv, and some of its test files
-to data/clips.
+A model goes to data/models/NAME, and its sources to data/models/SOURCES.tsv. Its card has figures
+of the test split and of clips in data/clips, which no model was trained on.
 """
 
 import argparse

@@ -27,7 +27,7 @@ from seqvae.errors import InputError
 
 Means = NDArray[np.float32]
 MeansAndModel = tuple[Means, str | None]  # and the fingerprint of their model, where it is known
-SOURCES, MODEL = "sources", "model"
+MODEL = "model"  # the name of its fingerprint in a table
 REMEDY = "give what seqvae encode wrote, or an array of shape (N, Z)"
 ROWS_TOGETHER = 1000  # of a CSV file that are numbers before the next are read
 
@@ -118,7 +118,7 @@ class _Arrays(CodeTable):
                     np.lib.format.write_array_header_1_0(member, header)
                     column.seek(0)
                     shutil.copyfileobj(column, member, 2**20)
-            for name, texts in ((SOURCES, list(self.sources) or [""]), (MODEL, self.model)):
+            for name, texts in (("sources", list(self.sources) or [""]), (MODEL, self.model)):
                 with packed.open(f"{name}.npy", "w") as member:
                     np.lib.format.write_array(member, np.array(texts, np.str_), allow_pickle=False)
 

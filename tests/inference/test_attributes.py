@@ -13,7 +13,13 @@ from trained import Trained
 import seqvae
 from seqvae.errors import InputError
 from seqvae.inference import attributes, directions
-from seqvae.inference.attributes import NUM_MOVED, Movement, measure_movement, varies
+from seqvae.inference.attributes import (
+    NUM_MOVED,
+    Movement,
+    fit_attributes,
+    measure_movement,
+    varies,
+)
 from seqvae.inference.codec import Codec
 from seqvae.inference.directions import Directions, make_score
 from seqvae.inference.mixture import Mixture
@@ -25,6 +31,12 @@ def copy(sentences: Trained, tmp_path: Path) -> TrainedVAE:
     """The model of sentences in a copy of its run."""
     shutil.copytree(sentences.run, tmp_path / "run")
     return seqvae.load(tmp_path / "run")
+
+
+def test_a_network_is_as_wide_as_asked(sentences: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directions, "STEPS", 1)
+    made = fit_attributes(sentences.vae.codec, sentences.corpus, hidden_dim=8)
+    assert next(made.score.parameters()).shape == (8, 4)
 
 
 def test_attributes_are_fitted_measured_and_kept(copy: TrainedVAE, sentences: Trained) -> None:
