@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
@@ -227,11 +228,9 @@ def by_name(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def over_seeds(values: Sequence[float], form: str) -> str:
-    """A figure; of several seeds their mean, and in brackets the lowest and the highest."""
-    mean = format(sum(values) / len(values), form)
-    if len(values) == 1:
-        return mean
-    return f"{mean} ({min(values):{form}} to {max(values):{form}})"
+    """A figure; of seeds that differ their mean, and in brackets the lowest and the highest."""
+    low, high = format(min(values), form), format(max(values), form)
+    return low if low == high else f"{mean(values):{form}} ({low} to {high})"
 
 
 def markdown(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

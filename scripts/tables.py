@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
+from statistics import mean
 from typing import Any, get_type_hints
 
 import benchmark_complete
@@ -40,21 +41,23 @@ import page_against_torch
 import profile_decoding
 import profile_training
 import yaml
-from benchmarking import CONFIGS, ROOT, Row, markdown
+from benchmarking import CONFIGS, ROOT, Row, markdown, over_seeds
 
 from seqvae.inference.evaluation import Evaluation
 from seqvae.tokenizers import TOKENIZERS
 from seqvae.training.config import Config
 
 RESULTS = ROOT / "scripts" / "results"
-EVALUATIONS = {  # files of `seqvae evaluate --json`
-    "`melody_2bar`": "melody_2bar.json",
-    "unseen only": "melody_2bar_unseen.json",
-    "`captions`": "captions.json",
-    "`captions_50`": "captions_50.json",
-    "refined": "captions_50_refined.json",
-    "`short_yelp`": "short_yelp.json",
-}
+EVALUATIONS = {  # files of `seqvae evaluate --json`, one for each seed
+    "`melody_2bar`": ["melody_2bar.json", "melody_2bar_seed1.json", "melody_2bar_seed2.json"],
+    "unseen only": [
+        "melody_2bar_unseen.json", "melody_2bar_unseen_seed1.json", "melody_2bar_unseen_seed2.json",
+    ],
+    "`captions`": ["captions.json"],
+    "`captions_50`": ["captions_50.json"],
+    "refined": ["captions_50_refined.json"],
+    "`short_yelp`": ["short_yelp.json"],
+}  # fmt: skip
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -73,11 +76,14 @@ def rows_of(name: str) -> dict[str, Row]:
 
 def headline() -> str:
     """The five results of the first page."""
-    melody, music, ptb = read("melody_2bar.json"), rows_of("music.json"), rows_of("ptb.json")
-    melody |= {"kl_bits": benchmark_music.bits(melody["kl"])}
+    melodies = [read(file) for file in EVALUATIONS["`melody_2bar`"]]
+    melody = {name: mean(row[name] for row in melodies) for name in
+              ("accuracy_free_running", "accuracy_constant", "kl")}  # fmt: skip
+    melody["kl_bits"] = benchmark_music.bits(melody["kl"])
+    music, ptb = rows_of("music.json"), rows_of("ptb.json")
     path = rows_of("latent.json")["melody_2bar"]["interpolation"]
     halfway = benchmark_latent.NUM_POINTS // 2
-    best, lm = ptb["best"], ptb.get("best_lm", ptb["lm"])
+    big, lm = ptb["big"], ptb["big_lm"]
     lines = [
         ["2 bars of melody, reconstructed", tokens_right(melody),
          f"Magenta: {benchmark_music.PUBLISHED['melody_2bar']}"],
@@ -89,9 +95,8 @@ def headline() -> str:
         ["halfway between two melodies", f"{path['slerp']['nats'][halfway]:.2f} nats per token "
          "(5-gram model)", f"real melodies: {path['nats_of_originals']:.2f}; two melodies mixed "
          f"token by token: {path[benchmark_latent.MIXING]['nats'][halfway]:.2f}"],
-        ["Penn Treebank", f"perplexity {best['iw_ppl']:.1f}, with {best['kl']:.1f} nats in the "
-         "code", f"{'the same' if lm['name'] == 'best_lm' else 'a smaller'} language model without "
-         f"a code: {lm['iw_ppl']:.1f}"],
+        ["Penn Treebank", f"perplexity {big['iw_ppl']:.1f}, with {big['kl']:.1f} nats in the "
+         "code", f"a language model of its size: {lm['iw_ppl']:.1f}"],
     ]  # fmt: skip
     return markdown(["held-out data", "seqvae", "for comparison"], lines)
 
@@ -107,29 +112,39 @@ def tokens_right(row: Row) -> str:
 
 def evaluations() -> str:
     """Every figure of each model that `seqvae evaluate` wrote into a file."""
-    columns = {f"[{title}]({file})": read(file) for title, file in EVALUATIONS.items()}
+    columns = {linked(title, files): list(map(read, files)) for title, files in EVALUATIONS.items()}
     lines = []
     for field in fields(Evaluation):
-        values = [column.get(field.name) for column in columns.values()]
-        parts = dict.fromkeys(part for value in values if isinstance(value, dict) for part in value)
-        for part in parts or [None]:
-            name = f"`{field.name}`" if part is None else f"`{field.name}`, {part}"
-            cells = [value if part is None else (value or {}).get(part) for value in values]
-            lines.append([name, *(figure(field.name, cell) for cell in cells)])
+        name = field.name
+        values = [[row.get(name) for row in rows] for rows in columns.values()]
+        first = [of_seeds[0] for of_seeds in values]
+        parts = dict.fromkeys(part for value in first if isinstance(value, dict) for part in value)
+        if not parts:
+            lines.append([f"`{name}`", *(figure(name, of_seeds) for of_seeds in values)])
+        for part in parts:
+            cells = [[(value or {}).get(part) for value in of_seeds] for of_seeds in values]
+            lines.append([f"`{name}`, {part}", *(figure(name, of_seeds) for of_seeds in cells)])
     return markdown(["figure", *columns], [line for line in lines if set(line[1:]) != {"-"}])
 
 
-def figure(name: str, value: Any) -> str:
-    """A cell."""
-    if value is None:
+def linked(title: str, files: list[str]) -> str:
+    """The head of a column, with the files of its seeds."""
+    if len(files) == 1:
+        return f"[{title}]({files[0]})"
+    return f"{title}, seeds " + ", ".join(f"[{seed}]({file})" for seed, file in enumerate(files))
+
+
+def figure(name: str, values: list[Any]) -> str:
+    """A cell, from the value of each seed."""
+    if None in values:
         return "-"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, list):
-        return " of ".join(figure(name, each) for each in value)
+    if isinstance(values[0], list):
+        return " of ".join(figure(name, list(each)) for each in zip(*values, strict=True))
+    if isinstance(values[0], int):
+        return over_seeds(values, ".1f" if len(set(values)) > 1 else "d")
     if "perplexity" in name or name == "bleu":
-        return f"{value:.1f}"
-    return f"{value:.3f}" if abs(value) < 2 else f"{value:.2f}"
+        return over_seeds(values, ".1f")
+    return over_seeds(values, ".3f" if abs(values[0]) < 2 else ".2f")
 
 
 # Settings

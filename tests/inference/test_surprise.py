@@ -5,6 +5,7 @@ import logging
 import math
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -111,8 +112,8 @@ def test_more_tokens_that_are_tried_gain_no_less(monkeypatch: pytest.MonkeyPatch
     for number in (1, 2, 5):
         monkeypatch.setattr(surprise, "NUM_OTHERS", number)
         every.append(repair_nats(codec, ids))
-    assert (every[0] <= every[1]).all()
-    assert (every[1] <= every[2]).all()
+    for fewer, more in pairwise(every):
+        assert (fewer <= more + 1e-5).all()  # batches of another size round otherwise
     assert every[0].min() >= 0
 
 

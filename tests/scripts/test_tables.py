@@ -1,6 +1,5 @@
 """Tables of the READMEs, on small examples."""
 
-import copy
 import math
 import re
 from dataclasses import dataclass
@@ -62,12 +61,20 @@ def test_a_setting_of_several_kinds_stands_once() -> None:
 
 
 def test_figures_are_rounded_by_kind() -> None:
-    assert tables.figure("num_sequences", 1942) == "1942"
-    assert tables.figure("exact_match", 0.77085) == "0.771"
-    assert tables.figure("iw_word_perplexity", 53.99) == "54.0"
-    assert tables.figure("kl", 36.6173) == "36.62"
-    assert tables.figure("scale_share", [0.5, 0.75]) == "0.500 of 0.750"
-    assert tables.figure("iw_nll", None) == "-"
+    assert tables.figure("num_sequences", [1942]) == "1942"
+    assert tables.figure("exact_match", [0.77085]) == "0.771"
+    assert tables.figure("iw_word_perplexity", [53.99]) == "54.0"
+    assert tables.figure("kl", [36.6173]) == "36.62"
+    assert tables.figure("scale_share", [[0.5, 0.75]]) == "0.500 of 0.750"
+    assert tables.figure("iw_nll", [None]) == "-"
+
+
+def test_figures_of_several_seeds_show_how_far_they_differ() -> None:
+    assert tables.figure("num_sequences", [1942, 1942]) == "1942"
+    assert tables.figure("active_units", [30, 33, 31]) == "31.3 (30.0 to 33.0)"
+    assert tables.figure("kl", [36.0, 35.0]) == "35.50 (35.00 to 36.00)"
+    shares = [[0.5, 0.75], [0.25, 0.75]]
+    assert tables.figure("scale_share", shares) == "0.375 (0.250 to 0.500) of 0.750"
 
 
 def test_columns_of_dashes_are_left_out() -> None:
@@ -78,12 +85,14 @@ def test_columns_of_dashes_are_left_out() -> None:
 def test_every_part_of_a_figure_has_a_line_and_unknown_figures_have_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    planted: dict[str, Any] = {"a.json": {"kl": 1.0}, "b.json": {"overlap": {}}}
-    planted["b.json"]["overlap"] = {"intervals": [0.25, 0.5], "durations": [0.75, 1.0]}
-    monkeypatch.setattr(tables, "EVALUATIONS", {file: file for file in planted})
+    planted: dict[str, Any] = {"a": {"kl": 1.0}, "a1": {"kl": 0.5}, "b": {"overlap": {}}}
+    planted["b"]["overlap"] = {"intervals": [0.25, 0.5], "durations": [0.75, 1.0]}
+    monkeypatch.setattr(tables, "EVALUATIONS", {"`A`": ["a", "a1"], "B": ["b"]})
     monkeypatch.setattr(tables, "read", planted.__getitem__)
-    assert tables.evaluations().splitlines()[2:] == [
-        "| `kl` | 1.000 | - |",
+    head, _, *lines = tables.evaluations().splitlines()
+    assert head == "| figure | `A`, seeds [0](a), [1](a1) | [B](b) |"
+    assert lines == [
+        "| `kl` | 0.750 (0.500 to 1.000) | - |",
         "| `overlap`, intervals | - | 0.250 of 0.500 |",
         "| `overlap`, durations | - | 0.750 of 1.000 |",
     ]
@@ -94,7 +103,9 @@ def path(halfway: float) -> dict[str, list[float]]:
 
 
 PLANTED = {
-    "melody_2bar.json": {"kl": math.log(2) * 10, "accuracy_free_running": 0.111},
+    **{file: {"kl": math.log(2) * bits, "accuracy_free_running": bits / 100,
+              "accuracy_constant": bits / 160}
+       for file, bits in zip(tables.EVALUATIONS["`melody_2bar`"], (5, 10, 18), strict=True)},
     "music.json": [
         {"name": "melody_16bar", "seed": 1, "accuracy_free_running": 0.999, "kl_bits": 999.0},
         {"name": "melody_16bar", "seed": 0, "accuracy_free_running": 0.222, "kl_bits": 20.0},
@@ -103,7 +114,10 @@ PLANTED = {
     ],
     "ptb.json": [
         {"name": "lm", "seed": 0, "iw_ppl": 77.7},
-        {"name": "best", "seed": 0, "iw_ppl": 55.5, "kl": 5.05},
+        {"name": "best", "seed": 0, "iw_ppl": 44.4, "kl": 4.0},
+        {"name": "big_lm", "seed": 0, "iw_ppl": 66.6},
+        {"name": "big", "seed": 1, "iw_ppl": 44.4, "kl": 4.0},
+        {"name": "big", "seed": 0, "iw_ppl": 55.5, "kl": 5.05},
     ],
     "latent.json": [{
         "name": "melody_2bar", "seed": 0, "interpolation": {
@@ -114,20 +128,15 @@ PLANTED = {
 
 
 def test_the_headline_takes_each_figure_from_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    planted = copy.deepcopy(PLANTED)
-    monkeypatch.setattr(tables, "read", planted.__getitem__)
+    monkeypatch.setattr(tables, "read", PLANTED.__getitem__)
     melody, bars, drums, halfway, ptb = tables.headline().splitlines()[2:]
-    assert "0.111 of the tokens right at 10.0 bits" in melody
+    assert "0.110 of the tokens right (constant: 0.069) at 11.0 bits" in melody
     assert "0.222 of the tokens right at 20.0 bits" in bars
     assert bars.endswith("without the hierarchy: 0.333 |")
     assert "0.444 of the tokens right at 40.0 bits" in drums
     assert re.findall(r"\d\.\d\d", halfway) == ["1.66", "0.66", "2.66"]
     assert "perplexity 55.5, with 5.0 nats" in ptb
-    assert ptb.endswith("a smaller language model without a code: 77.7 |")
-    planted["melody_2bar.json"]["accuracy_constant"] = 0.0625
-    assert "0.111 of the tokens right (constant: 0.062) at 10.0 bits" in tables.headline()
-    planted["ptb.json"].append({"name": "best_lm", "seed": 0, "iw_ppl": 66.6})
-    assert tables.headline().endswith("the same language model without a code: 66.6 |")
+    assert ptb.endswith("a language model of its size: 66.6 |")
 
 
 def test_the_remedy_of_a_preset() -> None:
