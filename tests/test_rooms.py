@@ -39,6 +39,11 @@ LIBRARIES = {  # where each may be imported, inside functions too
     "matplotlib": ("exchange/rolls",),
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
+TOP = {
+    ".ci", ".gitignore", "LICENSE", "README.md", "configs", "data", "pyproject.toml", "scripts",
+    "seqvae", "tests",
+}  # fmt: skip
+MAX_BYTES = 2**22  # of a file: the largest are the weights of a shipped model
 
 
 def imports(file: Path) -> set[str]:
@@ -117,3 +122,18 @@ def test_importing_is_fast_because_of_it(statement: str, absent: set[str]) -> No
     code = f"import sys; {statement}; print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not absent & {*out.stdout.split()}
+
+
+def test_git_keeps_the_project_and_nothing_else() -> None:
+    root = PACKAGE.parent
+    if not (root / ".git").exists():
+        pytest.skip("this tree is no checkout")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=root, capture_output=True, check=True)
+    kept = [Path(name) for name in listed.stdout.decode().split("\0") if name]
+    assert {file.parts[0] for file in kept} == TOP
+    large = [
+        file
+        for file in kept
+        if (root / file).is_file() and (root / file).stat().st_size > MAX_BYTES
+    ]
+    assert not large
