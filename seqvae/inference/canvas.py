@@ -26,11 +26,13 @@ from seqvae.music.chord_names import parse_chords
 from seqvae.music.chords import transpose_chords
 from seqvae.music.midi import Original
 from seqvae.music.notes import Notes, Stretch, bars, pitched_notes
+from seqvae.music.scales import suggested_scale
 from seqvae.tokenizers.contract import Example, Ids, MusicTokenizer, Voice
 from seqvae.tokenizers.keys import KeySettings
 from seqvae.tokenizers.windows import WindowSettings, other_metre
 
 MIN_NOTES, MIN_SHARE = 24, 0.03  # of what is kept, that tell which pitch classes it has
+FEW_NOTES = 6  # that suggest a scale
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +184,8 @@ def kept_pitch_classes(
 ) -> NDArray[np.bool_]:
     """The pitch classes of what is given of a window (T, C), rare ones left out: (12,).
 
-    All of them, where few notes are given or the tokenizer writes no lines or notes alone. Codes
+    Few notes do not have all of them: what they have is completed to the scale that they suggest.
+    All pitch classes, where fewer are given or the tokenizer writes no lines or notes alone. Codes
     tell the key less well.
     """
     everything = np.ones(12, np.bool_)
@@ -191,8 +194,9 @@ def kept_pitch_classes(
     kept, num_channels = example.ids.copy(), is_given.shape[1]
     kept[:, :num_channels] *= is_given
     notes = pitched_notes(tokenizer.decode(replace(example, ids=kept)))
-    if len(notes) < MIN_NOTES:
-        return everything
     counts = np.bincount(notes["pitch"] % 12, minlength=12)
-    common: NDArray[np.bool_] = counts >= MIN_SHARE * len(notes)
-    return common
+    common: NDArray[np.bool_] = counts >= max(1, MIN_SHARE * len(notes))
+    if len(notes) >= MIN_NOTES:
+        return common
+    scale = suggested_scale(notes) if len(notes) >= FEW_NOTES else None
+    return everything if scale is None else common | scale.pitch_classes()

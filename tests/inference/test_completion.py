@@ -14,7 +14,7 @@ from trained import band, choir
 
 from seqvae.errors import InputError
 from seqvae.inference import filling
-from seqvae.inference.canvas import Canvas
+from seqvae.inference.canvas import Canvas, kept_pitch_classes
 from seqvae.inference.codec import Codec
 from seqvae.inference.filling import Filler
 from seqvae.inference.mixture import Mixture
@@ -308,6 +308,22 @@ def test_what_is_written_has_the_pitch_classes_of_what_is_kept() -> None:
         assert pitches == {0, 2, 4, 7, 9}
     free = model("melody").complete(midi, fill="5-6", n=5, temperature=1, seed=0, scale="chromatic")
     assert {row[2] % 12 for clip in free for row in rows(clip) - rows(midi)} > pitches
+
+
+@pytest.mark.parametrize(
+    ("num_notes", "expected"),
+    [(24, {2, 6, 7, 11}), (23, {0, 2, 4, 6, 7, 9, 11}), (6, {0, 2, 4, 6, 7, 9, 11}),
+     (5, {*range(12)})],
+)  # fmt: skip
+def test_few_notes_are_completed_to_the_scale_that_they_suggest(
+    num_notes: int, expected: set[int]
+) -> None:
+    starts = 2 * np.arange(num_notes)
+    notes = make_notes(starts, starts + 2, np.array([67, 71, 74, 66])[np.arange(num_notes) % 4])
+    tokenizer: Any = make_tokenizer({"kind": "melody", "num_bars": 4})
+    (example,) = tokenizer.encode(Piece(notes, 4, num_steps=64))
+    kept = kept_pitch_classes(tokenizer, example, np.ones((64, 1), np.bool_))
+    assert {*np.flatnonzero(kept).tolist()} == expected
 
 
 def test_what_is_written_keeps_to_a_scale() -> None:
