@@ -137,6 +137,17 @@ class Codec:
         codes = torch.split(means, [len(windows) for windows in examples])
         return [Clip(windows, z) for windows, z in zip(examples, codes, strict=True)]
 
+    def read_singles(self, inputs: Sequence[Source], coding: Coding = AS_IS) -> list[Clip]:
+        """The same of inputs of which each is one clip.
+
+        Raises:
+            InputError: one of them is a folder, or cannot be read.
+        """
+        if self.tokenizer.modality == "music":
+            for source in inputs:
+                check_is_single(source)
+        return self.read(inputs, coding)
+
     # Tokens <-> codes
 
     def batches(self, sequences: Sequence[Ids]) -> Iterator[Batch]:

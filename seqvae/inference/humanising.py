@@ -187,5 +187,8 @@ def _moved(
     notes["velocity"] = np.clip(notes["velocity"] + louder, 1, NUM_VELOCITIES)
     later = np.rint(how.timing * targets.steps * song.resolution / original.steps_per_quarter)
     later = np.maximum(later, -song.ticks[0])  # nothing sounds before the beginning
-    changed = replace(original, song=replace(song, notes=notes, ticks=song.ticks + later))
+    end = max(song.end_tick, int(song.ticks[1].max(initial=0)))  # of the file, which is to loop
+    ticks = song.ticks + later
+    ticks[1] = np.minimum(ticks[1], end)
+    changed = replace(original, song=replace(song, notes=notes, ticks=ticks, end_tick=end))
     return changed.rewritten(np.ones(len(notes), np.bool_), NO_NOTES, [], 0)

@@ -96,7 +96,19 @@ def _open_folder(tokenizer: MusicTokenizer, folder: str | Path, reading: Reading
     return opened
 
 
+def check_is_single(source: Source) -> None:
+    """Refuse a folder, where a verb takes one clip.
+
+    Raises:
+        InputError: it is a folder, or nothing.
+    """
+    if _is_folder(source):
+        raise InputError(f"{source}: a folder; name one MIDI file of it")
+
+
 def _is_folder(source: Source) -> TypeGuard[str | Path]:
+    if source == "":  # which a path takes for the current folder
+        raise InputError("an input is an empty string; name a MIDI file or a folder")
     return isinstance(source, str | Path) and is_folder(source)
 
 
@@ -198,6 +210,7 @@ def read_clip(
     Raises:
         InputError: the clip cannot be read, or a rule is none.
     """
+    check_is_single(source)
     if not isinstance(source, str | Path):
         from seqvae.music.midi import PrettyMIDI
 

@@ -279,7 +279,7 @@ class TrainedVAE(Estimator):
         Posterior means are joined by the path, tempos by a line; program, key and chords, which
         cannot be averaged, are those of the nearer end.
         """
-        ends = cut_to_shortest(self.codec.read([how.start, how.end], how))
+        ends = cut_to_shortest(self.codec.read_singles([how.start, how.end], how))
         fractions = torch.linspace(0, 1, how.num_steps, device=self.codec.device)
         join = INTERPOLATIONS[how.method]
         windows = zip(ends[0].z, ends[1].z, strict=True)
@@ -311,7 +311,7 @@ class TrainedVAE(Estimator):
         the prior, and so where codes of the prior lie. All windows of a clip move towards the same
         code: what is repeated in it stays repeated.
         """
-        (clip,) = self.codec.read([how.source], how)
+        (clip,) = self.codec.read_singles([how.source], how)
         generator = self.codec.generator(how.seed)
         angle = torch.tensor(how.distance * torch.pi / 2)
         noise = self.prior.sample(how.n, generator)
@@ -339,7 +339,7 @@ class TrainedVAE(Estimator):
     @verb(options.Analogy)
     def analogy(self, how: options.Analogy) -> list[Item]:
         """`a` changed by what distinguishes `c` from `b`: the code a - b + c."""
-        clips = cut_to_shortest(self.codec.read([how.a, how.b, how.c], how))
+        clips = cut_to_shortest(self.codec.read_singles([how.a, how.b, how.c], how))
         first, second, third = (clip.z for clip in clips)
         return self.codec.render([replace(clips[0], z=first - second + third)], how)
 

@@ -40,7 +40,9 @@ def model(*, view: str = "hits", metres: tuple[str, ...] = ("4/4",)) -> TrainedV
     return TrainedVAE(Codec(randomised(SequenceVAE(config, tokenizer.steps), std=1.0), tokenizer))
 
 
-def write(file: Path, hits: list[Hit], *, channel: int = 9, name: str = "kit") -> Path:
+def write(
+    file: Path, hits: list[Hit], *, channel: int = 9, name: str = "kit", length: int = 3
+) -> Path:
     """A file of a kit, and of a melody that nobody asked for."""
     midi = mido.MidiFile(ticks_per_beat=TICKS)
     tune = mido.MidiTrack([
@@ -51,7 +53,7 @@ def write(file: Path, hits: list[Hit], *, channel: int = 9, name: str = "kit") -
     ])  # fmt: skip
     drums = mido.MidiTrack([mido.MetaMessage("track_name", name=name)])
     events = [(tick, 1, pitch, velocity) for tick, pitch, velocity in hits]
-    events += [(tick + 3, 0, pitch, 0) for tick, pitch, _ in hits]
+    events += [(tick + length, 0, pitch, 0) for tick, pitch, _ in hits]
     now = 0
     for tick, is_on, pitch, velocity in sorted(events):
         kind = "note_on" if is_on else "note_off"
@@ -184,6 +186,19 @@ def test_the_hits_of_a_window_are_given_and_found_again() -> None:
     (drawn,) = _played(vae.codec, tokenizer, windows, how, vae.codec.generator(1))
     assert (drawn[..., 0] == ids[..., 0]).all()
     assert not drawn[..., 2:10].any()  # of drums that are not struck
+
+
+def test_a_loop_stays_as_long_as_it_was(tmp_path: Path) -> None:
+    sixteenth = TICKS // 4
+    last = 8 * TICKS - sixteenth
+    file = write(tmp_path / "a.mid", [*PATTERN[:9], (last, KICK, 90)], length=sixteenth)
+    vae, onsets = model(), set()
+    for seed in range(4):
+        (played,) = vae.humanise(file, seed=seed, temperature=1.0)
+        assert isinstance(played, pretty_midi.PrettyMIDI)
+        assert played.time_to_tick(played.get_end_time()) == 8 * TICKS
+        onsets.add(notes(played)[-1][0])
+    assert min(onsets) < last < max(onsets)
 
 
 def test_a_sampler_keeps_its_pitches(tmp_path: Path) -> None:
