@@ -25,7 +25,13 @@ from seqvae.errors import InputError
 from seqvae.inference.bounds import allowed_tokens, pitch_classes_of
 from seqvae.inference.bundle import as_path, bundle_in, load_bundle
 from seqvae.inference.clips import Clip, as_long_as_clip, from_key, in_key, in_style_of
-from seqvae.inference.inputs import Opened, listed_sources, open_inputs, windows_of
+from seqvae.inference.inputs import (
+    Opened,
+    check_is_single,
+    listed_sources,
+    open_inputs,
+    windows_of,
+)
 from seqvae.inference.metrics import unpadded
 from seqvae.inference.options import SEED_END, Coding, Drawing, Reading, Source, check_seed
 from seqvae.inference.refining import refined

@@ -30,7 +30,7 @@ from seqvae.reasons import amount, in_words
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example, MusicTokenizer, TextTokenizer
 from seqvae.tokenizers.keys import in_said_key
-from seqvae.tokenizers.tracks import with_tracks
+from seqvae.tokenizers.tracks import warn_of_unused_rules, with_tracks
 
 LOOKS_LIKE_A_NAME = re.compile(r"\.\w+$|/")  # a word may be the name of a file, too
 MAX_TOLD = 10  # files of a folder that a warning names
@@ -186,6 +186,8 @@ def _clip(tokenizer: MusicTokenizer, source: Source, reading: Reading) -> list[E
         beats = read_beats(_beside(source, reading.beats), reading.beats_metre)
     piece = _piece(tokenizer, source, reading, beats)
     name = name_of(source)
+    if reading.tracks is not None:
+        warn_of_unused_rules(heard, piece, name)
     whole = repeated(piece, tokenizer.window_steps(piece.metres[0]))
     if whole.noted:
         logger.warning("%s: %s", name, in_words(whole.noted))
@@ -218,6 +220,8 @@ def read_clip(
             raise TypeError(f"an input is a {type(source).__name__}; {INPUTS}")
     heard = with_tracks(tokenizer, hearing.tracks)
     piece = _piece(tokenizer, source, hearing)
+    if hearing.tracks is not None:
+        warn_of_unused_rules(heard, piece, name_of(source))
     if piece.noted:
         logger.warning("%s: %s", name_of(source), in_words(piece.noted))
     if not has_grid(piece):

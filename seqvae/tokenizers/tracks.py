@@ -9,7 +9,7 @@ from typing import ClassVar
 from seqvae.errors import InputError
 from seqvae.music.notes import Piece
 from seqvae.music.roles import MAX_CHORD_SHARE, Part, parts_of
-from seqvae.music.track_rules import ROLES, Rule, as_rules, parse_rules
+from seqvae.music.track_rules import PICKS, ROLES, Rule, as_rules, parse_rules
 from seqvae.reasons import Dropped, Reason, in_words
 from seqvae.tokenizers.contract import MusicTokenizer
 
@@ -102,6 +102,18 @@ def with_tracks(tokenizer: MusicTokenizer, rules: str | None) -> MusicTokenizer:
     if not isinstance(tokenizer, TrackSettings):
         raise InputError(f"tracks is {rules!r}; a model of {tokenizer.kind} takes all tracks alike")
     return tokenizer.from_json({**tokenizer.to_json(), "tracks": as_rules(rules)})
+
+
+def warn_of_unused_rules(tokenizer: MusicTokenizer, piece: Piece, name: str) -> None:
+    """Say of which rules no track of a clip is meant: they may be misspelt."""
+    assert isinstance(tokenizer, TrackSettings)
+    for rule in tokenizer.rules:
+        if rule.key in PICKS or rule.key == "file":
+            continue
+        if not any(rule.fits(n, track, piece.name) for n, track in enumerate(piece.tracks)):
+            logger.warning(
+                "%s: no track fits '%s'; seqvae look shows the tracks of a file", name, rule
+            )
 
 
 def named(parts: Sequence[Part]) -> str:

@@ -16,7 +16,8 @@ from seqvae.music.midi.read import IMPOSSIBLE_TEMPO
 from seqvae.music.timing import NO_GRID, OTHER_BEATS, SHORT_NOTES, TRIPLETS
 from seqvae.tokenizers.melody import MelodyTokenizer
 
-CODEC = Codec(tiny_vae(vocab_sizes=(90,), max_steps=16), MelodyTokenizer(num_bars=1))
+TOKENIZER = MelodyTokenizer(num_bars=1)
+CODEC = Codec(tiny_vae(vocab_sizes=(90,), max_steps=16), TOKENIZER)
 
 
 def write_performance(path: Path) -> np.ndarray:
@@ -80,7 +81,7 @@ def test_steps_that_cannot_hold_a_clip_are_said(
     CODEC.windows(path)
     assert caplog.messages == expected
     caplog.clear()
-    read_clip(CODEC.tokenizer, path, Reading())
+    read_clip(TOKENIZER, path, Reading())
     assert caplog.messages == expected
 
 
@@ -161,3 +162,37 @@ def test_of_many_files_that_do_not_fit_some_are_named(
         assert len(CODEC.opened(tmp_path / "clips")) == 1
     assert len(caplog.messages) == 12
     assert caplog.messages[-1] == "  and 5 others"
+
+
+def test_a_rule_that_fits_no_track_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.mid"
+    write_melody(path)
+    rules = "bass: track=9; drums: name=k*; melody: track=1; none: file=b*; melody: highest"
+    told = [
+        f"{path}: no track fits '{rule}'; seqvae look shows the tracks of a file"
+        for rule in ("bass: track=9", "drums: name=k*")
+    ]
+    with caplog.at_level(logging.WARNING):
+        CODEC.windows(path, Reading(tracks=rules))
+    assert caplog.messages == told
+    caplog.clear()
+    read_clip(TOKENIZER, str(path), Reading(tracks=rules))
+    assert caplog.messages == told
+    caplog.clear()
+    CODEC.windows(path)
+    assert not caplog.messages
+
+
+def test_a_folder_or_nothing_is_no_single_clip(tmp_path: Path) -> None:
+    path = str(tmp_path / "a.mid")
+    write_melody(tmp_path / "a.mid")
+    with pytest.raises(InputError, match=r"a folder; name one MIDI file of it"):
+        CODEC.read_singles([path, tmp_path])
+    with pytest.raises(InputError, match=r"a folder; name one MIDI file of it"):
+        read_clip(TOKENIZER, tmp_path, Reading())
+    for read in (CODEC.read, CODEC.read_singles):
+        with pytest.raises(InputError, match="an input is an empty string; name a MIDI file or a"):
+            read([path, ""])
+    assert len(CODEC.read_singles([path, path])) == 2

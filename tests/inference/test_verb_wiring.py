@@ -94,6 +94,22 @@ def test_every_verb_hands_on_how_to_draw(
         assert torch.equal(calls.z[-1], calls.z[-2])
 
 
+@pytest.mark.parametrize(
+    ("verb", "names"),
+    [("vary", ["source"]), ("interpolate", ["start", "end"]), ("analogy", ["a", "b", "c"])],
+)
+def test_a_folder_is_refused_where_a_verb_takes_one_clip(
+    tmp_path: Path, verb: str, names: list[str]
+) -> None:
+    tunes = write_tunes(tmp_path / "tunes", 2)
+    vae = untrained(make_tokenizer({"kind": "melody", "num_bars": 1}))
+    clips: dict[str, Path] = dict.fromkeys(names, sorted(tunes.iterdir())[0])
+    assert getattr(vae, verb)(**clips)
+    for name in names:
+        with pytest.raises(InputError, match="tunes: a folder; name one MIDI file of it"):
+            getattr(vae, verb)(**clips | {name: tunes})
+
+
 def test_narrow_sampling_is_greedy_and_plain_sampling_is_not(sentences: Trained) -> None:
     vae = sentences.vae
     greedy = vae.sample(8, temperature=0, seed=1)
