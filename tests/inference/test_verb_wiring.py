@@ -101,7 +101,8 @@ def test_every_verb_hands_on_how_to_draw(
 def test_a_folder_is_refused_where_a_verb_takes_one_clip(
     tmp_path: Path, verb: str, names: list[str]
 ) -> None:
-    tunes = write_tunes(tmp_path / "tunes", 2)
+    tunes = tmp_path / "tunes"
+    write_tunes(tunes, 2)
     vae = untrained(make_tokenizer({"kind": "melody", "num_bars": 1}))
     clips: dict[str, Path] = dict.fromkeys(names, sorted(tunes.iterdir())[0])
     assert getattr(vae, verb)(**clips)
