@@ -251,7 +251,10 @@ def _piece(
     chords = None
     if hearing.chord_file is not None:
         chords = read_chords(_beside(source, hearing.chord_file))
-    return read_midi(source, tokenizer.steps_per_quarter, beats, chords)
+    piece = read_midi(source, tokenizer.steps_per_quarter, beats, chords)
+    if not len(piece.notes):
+        logger.warning("%s: no notes in it; it is heard as silence", name_of(source))
+    return piece
 
 
 def _beside(source: Source, name: str) -> Path:

@@ -196,3 +196,14 @@ def test_a_folder_or_nothing_is_no_single_clip(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="an input is an empty string; name a MIDI file or a"):
             read([path, ""])
     assert len(CODEC.read_singles([path, path])) == 2
+
+
+def test_a_clip_without_notes_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "silence.mid"
+    pretty_midi.PrettyMIDI().write(str(path))
+    with caplog.at_level(logging.WARNING):
+        CODEC.windows(path)
+        read_clip(TOKENIZER, path, Reading())
+    assert caplog.messages == [f"{path}: no notes in it; it is heard as silence"] * 2
