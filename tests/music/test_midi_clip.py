@@ -12,6 +12,7 @@ import numpy as np
 import pretty_midi
 import pytest
 
+from seqvae.errors import InputError
 from seqvae.music.midi import read_midi, to_pretty_midi, write_clips
 from seqvae.music.notes import Metre, Piece, Tempo, make_notes
 
@@ -142,3 +143,7 @@ def test_files_of_an_earlier_call_are_removed_and_those_of_others_stay(tmp_path:
         "sample_99.mid", "sample_mine.mid", "sample_mine.wav",
     ]  # fmt: skip
     assert read_midi(tmp_path / "sample_00.mid", 4).notes["pitch"].tolist() == [62]
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    with pytest.raises(InputError, match=r"sample_99\.mid: no output of seqvae; move it, or give"):
+        write_clips(clips[1:], tmp_path, ["sample_00", "sample_99"])
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before

@@ -7,6 +7,7 @@ import numpy as np
 import pretty_midi
 
 from seqvae.disk import replaced_file
+from seqvae.errors import InputError
 from seqvae.music.midi.midi_clip import MARK, MidiClip
 from seqvae.music.notes import Piece, bars_end
 
@@ -81,10 +82,16 @@ def write_clips(
 
     The files that an earlier call wrote under names with the same first word are removed, with the
     WAV files beside them. Files of others, which lack the mark of `MidiClip`, stay.
+
+    Raises:
+        InputError: a file of others has one of the names; nothing is written.
     """
     verbs = {name.partition("_")[0] for name in names}
     earlier = [file for verb in verbs for file in folder.glob(f"{verb}_*.mid") if _is_marked(file)]
     paths = [folder / f"{name}.mid" for name in names]
+    for path in paths:
+        if path.exists() and not _is_marked(path):
+            raise InputError(f"{path}: no output of seqvae; move it, or give another --out")
     for clip, path in zip(clips, paths, strict=True):
         with replaced_file(path) as beside:
             clip.write(str(beside))
