@@ -349,7 +349,8 @@ def test_drums_and_chords_are_no_melody() -> None:
         ONE_BAR.encode(merge(chords, drums))
     assert str(caught.value) == (
         "no melody in it: track 1 (chords: 100% of its onsets are chords), "
-        "track 3 (drums: a drum kit); --tracks 'melody: track=1' takes track 1 for it"
+        "track 3 (drums: a drum kit); a polyphonic model, such as piano_2bar, takes chords; "
+        "--tracks 'melody: track=1' takes track 1 for it"
     )
     insisting = MelodyTokenizer(num_bars=1, tracks=("melody: track=1",))
     assert windows_of(insisting.encode(merge(chords, drums)))[0][0] == token(84)
