@@ -231,9 +231,10 @@ def report(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", help="the HTML file; by default report.html in the run")
     chosen = parser.parse_args(arguments)
     from seqvae.inference.bundle import open_corpus
-    from seqvae.pages.report import write_report
+    from seqvae.pages.report import check_is_run, write_report
 
     run = expanded(chosen.run)
+    check_is_run(run)
     corpus = open_corpus(run, expanded(chosen.corpus) if chosen.corpus else None)
     out = expanded(chosen.out or run / "report.html")
     write_report(run, corpus, out)

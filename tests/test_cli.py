@@ -704,8 +704,27 @@ def test_a_corpus_that_was_prepared_again_is_told(
     assert open_corpus(copied, other).folder == other  # a corpus that is named comes first
     assert not caplog.records
     (copied / "config.yaml").unlink()
-    with pytest.raises(InputError, match=r"config.yaml is missing; name a run"):
+    with pytest.raises(InputError, match=r"run: a model without its run has no data; .*--corpus$"):
         open_corpus(copied)
+    with pytest.raises(InputError, match=r"nowhere: no such folder; name a run"):
+        open_corpus(Path("nowhere"))
+
+
+def test_a_report_of_a_model_that_ships_says_that_it_has_no_run(
+    melodies: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """A corpus that is named does not help."""
+    monkeypatch.chdir(tmp_path)
+    for model in ("melody_2bar", melodies.run / "bundle"):
+        for words in ((), ("--corpus", melodies.corpus.folder)):
+            assert run(monkeypatch, "report", model, *words) == 2
+            said = capsys.readouterr().err
+            assert said.startswith(f"seqvae: error: {model}: a model without its run (metrics.csv)")
+            assert "seqvae evaluate --corpus" in said
+    assert run(monkeypatch, "report", "melody_2bars") == 2
+    assert "no such folder; did you mean melody_2bar?" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
 
 
 def test_look_shows_the_tracks_of_files(
