@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import seqvae
-from seqvae.disk import require_folder, write_file
+from seqvae.disk import require_folder, write_file, writing_to
 from seqvae.errors import InputError, shortened, shown
 from seqvae.files import expanded
 from seqvae.inference import options
@@ -31,6 +31,9 @@ from seqvae.verb_flags import A_MODEL, Parser, add_flags, parse
 
 logger = logging.getLogger("seqvae.cli")
 
+NAME_OUT = "name another place with --out"
+NAME_JSON = "name another file with --json"
+NAME_CORPUS = "name another folder with --data.corpus"
 BROKEN_PIPE = 141  # the shell's code for a process whose reader has gone, as `head` does
 
 
@@ -39,7 +42,8 @@ def prepare(arguments: Sequence[str]) -> None:
     config = parse_config("prepare", arguments, VERBS["prepare"].__doc__)[0]
     from seqvae.corpus.prepare import prepare
 
-    prepare(config.data, config.corpus_folder)
+    with writing_to(config.corpus_folder, NAME_CORPUS):
+        prepare(config.data, config.corpus_folder)
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -48,7 +52,10 @@ def train(arguments: Sequence[str]) -> None:
     from seqvae.model.ranks import is_main
     from seqvae.training.train import train
 
-    run = train(config, expanded(chosen["runs"]), resume=chosen["resume"])
+    runs = expanded(chosen["runs"])
+    name_runs = "name another folder with --runs"
+    with writing_to(config.corpus_folder, NAME_CORPUS), writing_to(runs, name_runs):
+        run = train(config, runs, resume=chosen["resume"])
     if is_main():
         print(f"{run}: done; try seqvae evaluate {run}, seqvae sample {run}")
 
@@ -74,9 +81,11 @@ def personal(arguments: Sequence[str]) -> None:
     vae = seqvae.load(base, "cpu")
     _refuse_flags_of_music(vae, options.Reading, chosen)
     _refuse_column_of_text(vae, column)
-    made = make_personal(
-        base, inputs, vae.codec, name, reading=options.Reading(**chosen), column=column, seed=seed
-    )
+    reading = options.Reading(**chosen)
+    with writing_to(expanded(name), "give another --name"):
+        made = make_personal(
+            base, inputs, vae.codec, name, reading=reading, column=column, seed=seed
+        )
     print(made.comparison.table(base, name))
     print(made.told(base, name))
 
@@ -99,7 +108,8 @@ def evaluate(arguments: Sequence[str]) -> None:
             seconds=time.monotonic() - started,
         )
         about = {"split": chosen["split"], **figures.known(), **made}
-        write_file(file, json.dumps(about, indent=2) + "\n")
+        with writing_to(file, NAME_JSON):
+            write_file(file, json.dumps(about, indent=2) + "\n")
 
 
 def encode(arguments: Sequence[str]) -> None:
@@ -127,14 +137,17 @@ def encode(arguments: Sequence[str]) -> None:
     from seqvae.inference.code_table import check_ending
 
     check_ending(out)
-    require_folder(out.parent)
+    with writing_to(out, NAME_OUT):
+        require_folder(out.parent)
     vae = seqvae.load(run)
     _refuse_flags_of_music(vae, options.Reading, chosen)
     _refuse_column_of_text(vae, column)
     from seqvae.inference.encoding import encode_places
 
     coding = options.Coding(**chosen)
-    number = encode_places(vae.codec, inputs, out, coding, column=column, half=precision == "bf16")
+    half = precision == "bf16"
+    with writing_to(out, NAME_OUT):
+        number = encode_places(vae.codec, inputs, out, coding, column=column, half=half)
     print(f"{out}: {number} codes of {vae.model.config.latent_dim} dimensions")
 
 
@@ -220,7 +233,8 @@ def score(arguments: Sequence[str]) -> None:
             print(shown_parts(nats.parts, coloured=coloured))
     if file:
         rows = [{"input": str(name), **asdict(nats)} for nats, name in ranked]
-        write_file(file, json.dumps(rows, indent=2) + "\n")
+        with writing_to(file, NAME_JSON):
+            write_file(file, json.dumps(rows, indent=2) + "\n")
 
 
 def report(arguments: Sequence[str]) -> None:
@@ -231,12 +245,14 @@ def report(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", help="the HTML file; by default report.html in the run")
     chosen = parser.parse_args(arguments)
     from seqvae.inference.bundle import open_corpus
-    from seqvae.pages.report import write_report
+    from seqvae.pages.report import check_is_run, write_report
 
     run = expanded(chosen.run)
+    check_is_run(run)
     corpus = open_corpus(run, expanded(chosen.corpus) if chosen.corpus else None)
     out = expanded(chosen.out or run / "report.html")
-    write_report(run, corpus, out)
+    with writing_to(out, NAME_OUT):
+        write_report(run, corpus, out)
     print(out)
 
 
@@ -260,7 +276,8 @@ def play(arguments: Sequence[str]) -> None:
     run = expanded(chosen.run)
     is_run = bundle_in(run) == run / BUNDLE
     out = expanded(chosen.out or (run / INSTRUMENT if is_run else INSTRUMENT))
-    write_play(run, out)
+    with writing_to(out, NAME_OUT):
+        write_play(run, out)
     print(out)
     if not chosen.no_open:
         webbrowser.open(out.resolve().as_uri())
@@ -291,7 +308,9 @@ def app(arguments: Sequence[str]) -> None:
     if chosen.space:
         from seqvae.serving.space import write_space
 
-        write_space(expanded(chosen.run), expanded(chosen.space))
+        folder = expanded(chosen.space)
+        with writing_to(folder, "name another folder with --space"):
+            write_space(expanded(chosen.run), folder)
         print(chosen.space)
         return
     from seqvae.serving.app import serve
@@ -353,10 +372,11 @@ def import_(arguments: Sequence[str]) -> None:
     parser.add_argument("--out", required=True, metavar="BUNDLE", help="the folder of the bundle")
     chosen = parser.parse_args(arguments)
     out = expanded(chosen.out)
-    require_folder(out.parent)
     from seqvae.exchange.magenta.importing import import_magenta
 
-    import_magenta(expanded(chosen.folder), out)
+    with writing_to(out, NAME_OUT):
+        require_folder(out.parent)
+        import_magenta(expanded(chosen.folder), out)
     print(f"{out}: done; try seqvae sample {out}")
 
 
@@ -368,13 +388,14 @@ def export(arguments: Sequence[str]) -> None:
     parser.add_argument("folder", help="the folder that is written")
     chosen = parser.parse_args(arguments)
     folder = expanded(chosen.folder)
-    require_folder(folder.parent)
     if chosen.program == "onnx":
         from seqvae.exchange.onnx.exporting import export_onnx as write_model
     else:
         from seqvae.exchange.magenta.exporting import export_magenta as write_model
 
-    write_model(expanded(chosen.run), folder)
+    with writing_to(folder, "name another folder"):
+        require_folder(folder.parent)
+        write_model(expanded(chosen.run), folder)
     print(folder)
 
 
@@ -488,7 +509,8 @@ def _file_for(named: str | None, flag: str) -> Path | None:
     file = expanded(named)
     if file.is_dir():
         raise InputError(f"{flag} {named}: a folder; name a file")
-    require_folder(file.parent)
+    with writing_to(file, f"name another file with {flag}"):
+        require_folder(file.parent)
     return file
 
 
@@ -523,7 +545,8 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
         chosen["inputs"] = vae.codec.opened(chosen["inputs"], kind(**chosen))
     folder = expanded(out or "out")
     if out or is_music:
-        require_folder(folder)
+        with writing_to(folder, NAME_OUT):
+            require_folder(folder)
     if kind is options.Decode:
         from seqvae.inference.bundle import fingerprint
         from seqvae.inference.code_table import read_means
@@ -536,12 +559,14 @@ def _generate(kind: type, arguments: Sequence[str]) -> None:
 
         read = [value for name in options.INPUT_FIELDS for value in _as_list(chosen.get(name, []))]
         inputs = [value.source if isinstance(value, Opened) else value for value in read]
-        _write_music(results, kind, inputs, folder, audio=audio)
+        with writing_to(folder, NAME_OUT):
+            _write_music(results, kind, inputs, folder, audio=audio)
         return
     # A model may spell a line break in byte pieces; here a line is an output.
     text = "".join(" ".join(result.splitlines()) + "\n" for result in results)
     if out:
-        write_file(folder / f"{verb}.txt", text)
+        with writing_to(folder, NAME_OUT):
+            write_file(folder / f"{verb}.txt", text)
     print(text, end="")
 
 

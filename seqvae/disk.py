@@ -31,6 +31,7 @@ DAMAGE = (  # what reading a damaged file may raise
     ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError,
     RuntimeError, SyntaxError, TypeError, ValueError, TokenError,
 )  # fmt: skip
+MAX_TRIES = 100  # to make a file in a folder that others may remove
 MAX_NAME = 200  # bytes of a name that a hidden one takes up; most systems allow 255 in all
 
 logger = logging.getLogger(__name__)
@@ -199,6 +200,25 @@ def require_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
+def writing_to(place: Path, remedy: str) -> Iterator[None]:
+    """Let errors of a place that a user named, or of what is in it or above it, say the remedy.
+
+    Raises:
+        InputError: the place cannot be written to.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise
+        named, ours = Path(os.fsdecode(error.filename)).resolve(), place.resolve()
+        if not (named.is_relative_to(ours) or ours.is_relative_to(named)):
+            raise
+        reason = error.strerror or str(error)
+        raise InputError(f"{error.filename}: cannot be written to ({reason}); {remedy}") from error
+
+
+@contextlib.contextmanager
 def naming(place: Path, *stand_ins: Path) -> Iterator[None]:
     """Let errors name this place where they name none, as for a full disk, or a stand-in of it.
 
@@ -286,10 +306,14 @@ def _remove(path: Path) -> None:
 
 def _take(file: Path, place: Path, *, wait: bool) -> int:
     """Create and lock a lock file that says whose it is."""
+    tries = 0
     while True:
         try:
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
         except FileNotFoundError:  # the one before took its empty folder away
+            tries += 1
+            if tries > MAX_TRIES:  # or nothing can be made here, as in /proc
+                raise
             file.parent.mkdir(parents=True, exist_ok=True)
             continue
         try:

@@ -5,8 +5,10 @@ fetched. All of them are data, and nothing of a repository is executed.
 """
 
 import contextlib
+import errno
 import hashlib
 import re
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ FILES = (
 )  # fmt: skip
 MAX_BYTES = 4 * 2**30  # of all files together
 REPOSITORY = re.compile(r"(?P<id>[\w][\w.-]*/[\w][\w.-]*)(?:@(?P<revision>[\w./-]+))?", re.ASCII)
+UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 INSTALL = "pip install 'seqvae[hub]'"
 
 
@@ -82,6 +85,11 @@ def fetched(place: str, how: Hub) -> Path:
     except InputError:
         raise
     except Exception as error:  # of the hub, or of whatever it asks the network with
+        offline = huggingface_hub.errors.OfflineModeIsEnabled
+        if is_of_network(error) and not isinstance(error, offline):
+            raise InputError(
+                f"{place}: no such folder, and the hub could not be asked (no connection)"
+            ) from error
         raise InputError(
             f"{place}: no such folder, and the hub says: {first_line(error)}"
         ) from error
@@ -113,6 +121,15 @@ def _checked(folder: Path) -> Path:
         if blob.name not in (hashlib.sha256(content).hexdigest(), by_git.hexdigest()):
             raise InputError(f"{folder / name}: not what the hub has; delete {folder.parents[1]}")
     return folder
+
+
+def is_of_network(error: BaseException) -> bool:
+    """Whether the hub was not reached: it is an error of the network, or one is behind it."""
+    unreachable = isinstance(error, OSError) and error.errno in UNREACHABLE
+    if unreachable or isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
+        return True
+    behind = error.__cause__ or error.__context__
+    return behind is not None and is_of_network(behind)
 
 
 def first_line(error: Exception) -> str:

@@ -5,7 +5,7 @@ metre 6/8, but neither paths nor other values of a single source, so that reason
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 UNITS = ("file", "window", "track", "line", "note", "byte")  # that may be left out, largest first
@@ -20,6 +20,8 @@ class Reason:
     text: str
     remedy: str = ""
     """The flag that would change it, where there is one."""
+    of_clip: str = field(default="", compare=False)
+    """What else would change it for one clip, which a user may alter."""
 
     def __post_init__(self) -> None:
         """Only known units can be added up."""
@@ -28,6 +30,11 @@ class Reason:
     def __str__(self) -> str:
         """The text, with the remedy in brackets."""
         return f"{self.text} ({self.remedy})" if self.remedy else self.text
+
+    def for_model(self) -> str:
+        """The text, with what takes a clip that a trained model does not."""
+        trained = f"a model trained with {self.remedy} takes it" if self.remedy else ""
+        return "; ".join(filter(None, (self.text, self.of_clip, trained)))
 
 
 Dropped: TypeAlias = Counter[Reason]

@@ -252,7 +252,38 @@ def test_an_output_folder_that_cannot_be_written_is_one_line(
     (tmp_path / "file").write_text("")
     code = run(monkeypatch, "sample", sentences.run, "--out", tmp_path / "file" / "out")
     assert code == 2
-    assert capsys.readouterr().err == f"seqvae: error: {tmp_path}/file/out: Not a directory\n"
+    assert capsys.readouterr().err == (
+        f"seqvae: error: {tmp_path}/file/out: cannot be written to (Not a directory); "
+        "name another place with --out\n"
+    )
+    for verb, flag, words in (
+        ("encode", "--out", ("A man sleeps.",)), ("report", "--out", ()),
+        ("play", "--out", ("--no_open",)), ("score", "--json", ("A man sleeps.",)),
+        ("app", "--space", ()),
+    ):  # fmt: skip
+        file = tmp_path / "file" / {"encode": "a.npz", "score": "a.json"}.get(verb, "a.html")
+        assert run(monkeypatch, verb, sentences.run, *words, flag, file) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"seqvae: error: {tmp_path}/file")
+        assert ": cannot be written to (Not a directory); name another " in said
+        assert said.endswith(f" with {flag}\n")
+    assert run(monkeypatch, "export", "onnx", sentences.run, tmp_path / "file" / "x") == 2
+    assert (
+        "cannot be written to (Not a directory); name another folder\n" in capsys.readouterr().err
+    )
+    sources = ("--data.source", sentences.source)
+    for verb, flag in (
+        ("prepare", "--data.corpus"),
+        ("train", "--data.corpus"),
+        ("train", "--runs"),
+    ):
+        config = ("--init_from", sentences.run, *sources, "--name", "x", flag, tmp_path / "file/x")
+        monkeypatch.chdir(tmp_path)
+        assert run(monkeypatch, verb, *config) == 2
+        said = capsys.readouterr().err
+        assert f"(Not a directory); name another folder with {flag}\n" in said
+    assert run(monkeypatch, "personal", sentences.run, sentences.source, "--name", "file/x") == 2
+    assert "(Not a directory); give another --name\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -326,7 +357,11 @@ def test_a_full_disk_is_one_line_with_the_path(
         assert message in caplog.text
     else:
         assert code == 2
-        assert printed.err == f"seqvae: error: {file.format(tmp_path)}: File too large\n"
+        place = file.format(tmp_path)
+        assert printed.err.startswith(
+            f"seqvae: error: {place}: cannot be written to (File too large); name another "
+        )
+        assert printed.err.endswith(f" with {flags[-1]}\n")
 
 
 @pytest.mark.parametrize("arguments", [["sample"], ["report"], ["evaluate"]], ids=str)
@@ -340,8 +375,9 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_the_work(
                   "evaluate": ("--json", "f.json")}[arguments[0]]  # fmt: skip
     assert run(monkeypatch, *arguments, melodies.run, flag, tmp_path / file) == 2
     folder = tmp_path / "out" if arguments == ["sample"] else tmp_path
-    message = f"seqvae: error: {folder}: Permission denied\n"
-    assert capsys.readouterr().err == message
+    said = capsys.readouterr().err
+    assert said.startswith(f"seqvae: error: {folder}: cannot be written to (Permission denied); ")
+    assert said.endswith(f" with {flag}\n")
 
 
 def test_bad_midi_for_interpolate_names_file_and_reason(
@@ -704,8 +740,27 @@ def test_a_corpus_that_was_prepared_again_is_told(
     assert open_corpus(copied, other).folder == other  # a corpus that is named comes first
     assert not caplog.records
     (copied / "config.yaml").unlink()
-    with pytest.raises(InputError, match=r"config.yaml is missing; name a run"):
+    with pytest.raises(InputError, match=r"run: a model without its run has no data; .*--corpus$"):
         open_corpus(copied)
+    with pytest.raises(InputError, match=r"nowhere: no such folder; name a run"):
+        open_corpus(Path("nowhere"))
+
+
+def test_a_report_of_a_model_that_ships_says_that_it_has_no_run(
+    melodies: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """A corpus that is named does not help."""
+    monkeypatch.chdir(tmp_path)
+    for model in ("melody_2bar", melodies.run / "bundle"):
+        for words in ((), ("--corpus", melodies.corpus.folder)):
+            assert run(monkeypatch, "report", model, *words) == 2
+            said = capsys.readouterr().err
+            assert said.startswith(f"seqvae: error: {model}: a model without its run (metrics.csv)")
+            assert "seqvae evaluate --corpus" in said
+    assert run(monkeypatch, "report", "melody_2bars") == 2
+    assert "no such folder; did you mean melody_2bar?" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
 
 
 def test_look_shows_the_tracks_of_files(

@@ -21,6 +21,7 @@ from seqvae.disk import (
     replaced_folder,
     require_folder,
     write_file,
+    writing_to,
 )
 from seqvae.errors import InputError
 
@@ -219,6 +220,38 @@ def test_a_folder_that_cannot_be_written_to_is_named_before_the_work(
     monkeypatch.setattr(os, "access", lambda path, how: False)
     with pytest.raises(PermissionError, match="a/b'"):
         require_folder(tmp_path / "a/b")
+
+
+def test_where_no_lock_can_be_made_nobody_tries_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in /proc, where a folder is that holds nothing new."""
+
+    asked: list[Path] = []
+
+    def opened(file: Path, *_: int) -> int:
+        asked.append(file)
+        assert len(asked) < 1000
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
+
+    monkeypatch.setattr(os, "open", opened)
+    with pytest.raises(FileNotFoundError, match=r"place'$"), only_writer(tmp_path / "place"):
+        pass
+
+
+def test_an_error_of_a_place_that_is_written_to_says_the_remedy(tmp_path: Path) -> None:
+    place = tmp_path / "folder/out.txt"
+    for named in (place, place.parent, place / "below"):
+        error = OSError(errno.EACCES, "Denied", str(named))
+        with (
+            pytest.raises(InputError, match=rf"^{named}: cannot be written to \(Denied\); help$"),
+            writing_to(place, "help"),
+        ):
+            raise error
+    for other in (OSError(errno.EACCES, "Denied", str(tmp_path / "read.mid")), BrokenPipeError()):
+        with pytest.raises(OSError) as caught, writing_to(place, "help"):  # noqa: PT011
+            raise other
+        assert caught.value is other
 
 
 def test_errors_that_name_another_file_keep_its_name(tmp_path: Path) -> None:

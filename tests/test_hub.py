@@ -1,7 +1,9 @@
 """Models by `owner/name`: from a cache that stays as it is, or from the hub, which is checked."""
 
+import errno
 import hashlib
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import huggingface_hub
 import pytest
+from huggingface_hub.errors import OfflineModeIsEnabled
 from trained import Trained
 
 import seqvae
@@ -202,6 +205,13 @@ def test_files_without_links_are_taken_as_they_are(cache: Path) -> None:
     assert seqvae.load("ann/beats", "cpu", cache_dir=cache).sample(1, seed=0)
 
 
+def behind(error: Exception) -> Exception:
+    """What a library of the network makes of an error of the system."""
+    wrapped = Exception("of a library")
+    wrapped.__cause__ = error
+    return wrapped
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -218,7 +228,23 @@ def test_files_without_links_are_taken_as_they_are(cache: Path) -> None:
         (lambda fake: fake.sizes.update({"model.safetensors": 2**40}), "at most 4294967296 are"),
         (
             lambda fake: setattr(fake, "refusal", ConnectionError("\n  no route\nto host")),
-            "no such folder, and the hub says: no route",
+            r"no such folder, and the hub could not be asked \(no connection\)$",
+        ),
+        (
+            lambda fake: setattr(fake, "refusal", behind(socket.gaierror(-2, "not known"))),
+            r"no such folder, and the hub could not be asked \(no connection\)$",
+        ),
+        (
+            lambda fake: setattr(fake, "refusal", behind(OSError(errno.ENETUNREACH, "net"))),
+            r"no such folder, and the hub could not be asked \(no connection\)$",
+        ),
+        (
+            lambda fake: setattr(fake, "refusal", OSError(errno.ENOSPC, "No space left")),
+            r"the hub says: .*No space left$",
+        ),
+        (
+            lambda fake: setattr(fake, "refusal", OfflineModeIsEnabled("unset HF_HUB_OFFLINE")),
+            r"the hub says: unset HF_HUB_OFFLINE$",
         ),
         (
             lambda fake: setattr(fake, "refusal", Exception()),

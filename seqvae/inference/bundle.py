@@ -44,6 +44,10 @@ BUNDLE = "bundle"  # its folder in a run
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 RUN_CONFIG = "config.yaml"  # the settings of a run
 COPY = "copy the bundle again"
+NO_DATA = (
+    "a model without its run has no data; let seqvae prepare --init_from this model read some, and "
+    "name it with --corpus"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -85,13 +89,14 @@ def open_corpus(run: Path, folder: Path | None = None) -> Corpus:
     A warning says so if the corpus was prepared again since.
 
     Raises:
-        InputError: there is no such corpus, or no run that names one.
+        InputError: there is no such corpus or model, or no run that names a corpus.
     """
     if folder is not None:
         return Corpus(folder)
     config_file = run / RUN_CONFIG
     if not config_file.is_file():
-        raise InputError(f"{config_file} is missing; name a run, or the corpus with --corpus")
+        find_model(run)  # or else there is none
+        raise InputError(f"{run}: {NO_DATA}")
     with door(config_file, "name the corpus with --corpus", yaml.YAMLError):
         config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
         name = fields_of(config, {"name": str, "data": dict[str, Any]})["name"]

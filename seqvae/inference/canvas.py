@@ -60,8 +60,7 @@ class Canvas:
         """
         assert isinstance(tokenizer, WindowSettings)
         if str(stretch.metre) not in tokenizer.metres:
-            reason = other_metre(stretch.metre, tokenizer)
-            raise InputError(f"{reason.text}; the model takes {' or '.join(tokenizer.metres)}")
+            raise InputError(other_metre(stretch.metre, tokenizer).for_model())
         bar = tokenizer.bar_steps(stretch.metre)
         length = stretch.end_step - stretch.start_step
         num_bars = max(-(-length // bar), tokenizer.num_bars)

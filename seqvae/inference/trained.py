@@ -29,6 +29,7 @@ from seqvae.inference import options
 from seqvae.inference.attributes import Movement, fit_attributes, measure_movement
 from seqvae.inference.bundle import (
     BUNDLE,
+    NO_DATA,
     as_path,
     bundle_in,
     check_tokens,
@@ -477,10 +478,7 @@ class TrainedVAE(Estimator):
         if not isinstance(corpus, Corpus):
             folder = None if corpus is None else as_path(corpus)
             if folder is None and self.run is None:
-                raise InputError(
-                    f"{self.bundle or 'this model'}: a model without its run has no data; let "
-                    "seqvae prepare --init_from this model read some, and name it with --corpus"
-                )
+                raise InputError(f"{self.bundle or 'this model'}: {NO_DATA}")
             corpus = open_corpus(self.run or Path(), folder)
         check_tokens(corpus, self.tokenizer)
         return corpus

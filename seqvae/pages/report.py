@@ -18,6 +18,7 @@ from seqvae.corpus.store import Corpus
 from seqvae.disk import require_folder, write_file
 from seqvae.errors import InputError
 from seqvae.inference.attributes import Movement
+from seqvae.inference.bundle import CONFIG, bundle_in
 from seqvae.inference.measures import measures_of
 from seqvae.inference.trained import TrainedVAE
 from seqvae.model.config import Sampling
@@ -30,7 +31,7 @@ from seqvae.pages.metric_table import metric_table
 from seqvae.pages.page import INSTRUMENT, Data, fill, plain
 from seqvae.pages.plane import Plane, fit_plane
 from seqvae.tokenizers.contract import Example
-from seqvae.training.checkpoint import read_metrics
+from seqvae.training.checkpoint import METRICS, read_metrics
 
 TEMPLATE = "report.html"
 MAX_BYTES = 5_000_000  # of a page
@@ -70,6 +71,22 @@ def write_report(run: Path, corpus: Corpus, out: Path) -> None:
     data = gather(vae, corpus, history=read_metrics(run, CURVES), title=run.resolve().name)
     data["instrument"] = INSTRUMENT if (out.parent / INSTRUMENT).is_file() else None
     write_file(out, page_within(MAX_BYTES, data))
+
+
+def check_is_run(place: Path) -> None:
+    """Refuse a model that has no run, before a corpus is asked for.
+
+    Raises:
+        InputError: it has none, or there is no such model.
+    """
+    if (place / METRICS).is_file():
+        return
+    if not (bundle_in(place) / CONFIG).is_file():
+        raise InputError(f"{place}: no run ({METRICS} is missing)")
+    raise InputError(
+        f"{place}: a model without its run ({METRICS}), which a report is about; seqvae evaluate "
+        "--corpus prints its figures, and seqvae play plays it"
+    )
 
 
 def gather(vae: TrainedVAE, corpus: Corpus, *, history: list[dict[str, float]], title: str) -> Data:

@@ -181,7 +181,8 @@ def line_roll(line: Notes, span: Span, min_pitch: int, max_pitch: int) -> Roll:
 def out_of_range(min_pitch: int, max_pitch: int) -> Reason:
     """Why a window is left out that holds a higher or a lower note."""
     remedy = "--data.tokenizer.min_pitch, --data.tokenizer.max_pitch"
-    return Reason("window", f"a note outside {min_pitch}..{max_pitch}", remedy)
+    text = f"a note outside {min_pitch}..{max_pitch}"
+    return Reason("window", text, remedy, "transposing the clip into this range helps")
 
 
 def line_notes(

@@ -44,7 +44,7 @@ from seqvae.tokenizers.grid import (
     taken_steps,
 )
 from seqvae.tokenizers.keys import KeySettings
-from seqvae.tokenizers.tracks import TrackSettings, named
+from seqvae.tokenizers.tracks import TAKES, TrackSettings, named
 from seqvae.tokenizers.windows import (
     Span,
     Windows,
@@ -159,7 +159,10 @@ class PolyphonyTokenizer(KeySettings, TrackSettings, GridSettings, MusicTokenize
         dropped, parts = Dropped(), self.parts(piece)
         taken = [part for part in parts if self.takes(part)]
         if parts and not taken:
-            raise InputError(f"no {self.kind} in it: {named(parts)}; drums need {PROGRAMS} true")
+            raise InputError(
+                f"no {self.kind} in it: {named(parts)}; {TAKES['drums']}, and so does a polyphonic "
+                f"one trained with {PROGRAMS} true"
+            )
         notes = self._notes(piece, taken, dropped)
         cut = partial(self._cut, self._table(notes, piece.end_step), last_ends(notes, piece))
         cut = partial(cut, self.conditions(piece))

@@ -24,6 +24,10 @@ NOT_TAKEN = {
 }
 NOT_DRUMS = Reason("track", "not drums", FLAG)
 MAX_NAMED = 3  # tracks in one message
+TAKES = {  # models that ship, by the role of a track that others do not take
+    "drums": "a model of drums, such as drums_2bar, takes drums",
+    "chords": "a polyphonic model, such as piano_2bar, takes chords",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +87,13 @@ class TrackSettings:
         """The error of a clip that has notes, but none for this representation."""
         if any(map(self.takes, parts)):
             return InputError(f"no {self.kind} in it: {in_words(notes)}")
-        role, number = self.roles[0], parts[0].number + 1
-        return InputError(
-            f"no {self.kind} in it: {named(parts)}; "
-            f"--tracks '{role if role in ROLES else 'melody'}: track={number}' "
-            f"takes track {number} for it"
-        )
+        nearest = next((part for part in parts if part.role != "drums"), parts[0])
+        said = [f"no {self.kind} in it: {named(parts)}", *filter(None, [TAKES.get(nearest.role)])]
+        if not nearest.notes["is_drum"].any():  # whose pitches make no line
+            role, number = self.roles[0], nearest.number + 1
+            rule = f"{role if role in ROLES else 'melody'}: track={number}"
+            said.append(f"--tracks '{rule}' takes track {number} for it")
+        return InputError("; ".join(said))
 
 
 def with_tracks(tokenizer: MusicTokenizer, rules: str | None) -> MusicTokenizer:

@@ -113,9 +113,15 @@ class WindowSettings:
         return self.num_bars * self.steps_per_bar
 
     def bar_steps(self, metre: Metre) -> int:
-        """Steps of the model's bar for a metre; of the longest for metres that are not taken."""
-        number = self.bar_numbers.get(str(metre))
-        return self.steps_per_bar if number is None else self.model_bars[number]
+        """Steps of the model's bar for a metre.
+
+        For one that is not taken, those of the bar that it would have; of the longest if that is
+        no whole number.
+        """
+        own = steps_per_bar(metre, self.steps_per_quarter)
+        if own is None:
+            return self.steps_per_bar
+        return next((bar for bar in self.model_bars if bar % own == 0), own)
 
     def window_steps(self, metre: Metre) -> int:
         """Steps of a piece of this metre in a window."""
@@ -283,11 +289,11 @@ def _clip_starts(
         start, stretch = candidate.start_step, candidate.stretch
         if (start < free_from) if bar is None else (candidate.number != bar):
             continue
+        free_from = min(start + settings.window_steps(stretch.metre), stretch.end_step)
         if str(stretch.metre) not in settings.metres:
             dropped[other_metre(stretch.metre, settings)] += 1
             continue
         starts.setdefault(stretch, []).append(start)
-        free_from = min(start + settings.window_steps(stretch.metre), stretch.end_step)
     return starts
 
 
@@ -297,9 +303,7 @@ def _why_no_window(
     reason = main_reason(dropped)
     if reason is None:
         return f"bar is {bar}; it has bars 1 to {len(all_bars)}"
-    if reason in {other_metre(candidate.stretch.metre, settings) for candidate in all_bars}:
-        return f"{reason.text}; the model takes {' or '.join(settings.metres)}"
-    return reason.text
+    return reason.for_model()
 
 
 def window_piece(settings: WindowSettings, notes: Notes, qpm: float, bar_number: int = 0) -> Piece:
@@ -345,10 +349,15 @@ def _usable(
 
 def other_metre(metre: Metre, settings: WindowSettings) -> Reason:
     """Why a window is left out whose metre is none of the model's."""
-    if steps_per_bar(metre, settings.steps_per_quarter) is None:
-        return Reason("window", f"metre {metre}, whose bar is no whole number of steps")
     remedy = f"--data.tokenizer.metres {','.join([*settings.metres, str(metre)])}"
-    return Reason("window", f"metre {metre}", remedy)
+    taken = f"the model takes {' or '.join(settings.metres)}"
+    if steps_per_bar(metre, settings.steps_per_quarter) is not None:
+        return Reason("window", f"metre {metre}", remedy, taken)
+    quarter = 4 * metre.numerator  # bar = quarter * steps_per_quarter / denominator
+    missing = metre.denominator // math.gcd(quarter * settings.steps_per_quarter, metre.denominator)
+    remedy += f" --data.tokenizer.steps_per_quarter {missing * settings.steps_per_quarter}"
+    text = f"metre {metre}, whose bar is no whole number of steps"
+    return Reason("window", text, remedy, taken)
 
 
 def taken_bars(

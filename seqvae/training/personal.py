@@ -72,15 +72,26 @@ class Comparison:
         width = max(map(len, rows))
         lines = [f"{label:<{width}} {nats:9.2f}" for label, nats in rows.items()]
         lines[1] += f"  likelier: {self.num_likelier} of {amount(self.num_clips, 'clip')}"
-        return "\n".join([f"{'each clip held out in turn':<{width}} nats/clip", *lines])
+        head = f"{'each clip held out in turn':<{width}} nats/clip, lower is better"
+        return "\n".join([head, *lines, *filter(None, [self.warning(name)])])
 
     def markdown(self, base: str, name: str) -> str:
         """The same as a table of Markdown."""
-        return f"""| -log p(x), each clip held out in turn | nats per clip |
+        table = f"""| -log p(x), each clip held out in turn | nats per clip, lower is better |
 |---|---|
 | {base} | {self.base:.2f} |
 | {name} | {self.personal:.2f} |
 | the same network from scratch | {self.scratch:.2f} |"""
+        return "\n\n".join([table, *filter(None, [self.warning(name)])])
+
+    def warning(self, name: str) -> str:
+        """A line for clips that the base is of no help with."""
+        if self.scratch >= self.personal:
+            return ""
+        return (
+            f"from scratch beats {name}: for these clips, a model that seqvae train makes of them "
+            "alone is likely to be better"
+        )
 
 
 @dataclass(frozen=True, eq=False)

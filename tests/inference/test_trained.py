@@ -148,7 +148,7 @@ def test_unusable_inputs_name_the_reason(
 ) -> None:
     waltz = to_pretty_midi(scale(4, Metre(0, 3, 4)))
     waltz.write(str(tmp_path / "waltz.mid"))
-    with pytest.raises(InputError, match=r"waltz.mid: no usable window: metre 3/4; the model"):
+    with pytest.raises(InputError, match=r"waltz.mid: no usable window: metre 3/4; .* takes it$"):
         melodies.vae.interpolate(tmp_path / "waltz.mid", to_pretty_midi(scale(2)))
     with pytest.raises(InputError, match="bar is 9; it has bars 1 to 4"):
         melodies.vae.reconstruct([to_pretty_midi(scale(4))], bar=9)

@@ -7,9 +7,10 @@ import pytest
 
 from seqvae.errors import InputError
 from seqvae.music.notes import Notes, Piece, Track, make_notes, sort_notes
-from seqvae.tokenizers import TOKENIZERS, make_tokenizer
+from seqvae.shipped import models
+from seqvae.tokenizers import TOKENIZERS, load_tokenizer, make_tokenizer
 from seqvae.tokenizers.contract import MusicTokenizer
-from seqvae.tokenizers.tracks import TrackSettings, with_tracks
+from seqvae.tokenizers.tracks import TAKES, TrackSettings, with_tracks
 
 MUSIC = [kind for kind, made in TOKENIZERS.items() if made.modality == "music"]
 KICK, SNARE, HAT, OPEN_HAT = 1, 2, 4, 8
@@ -58,6 +59,34 @@ def test_what_a_clip_loses_is_said_in_one_line(
         assert [name for name in ("Lead", "Bass", "Drums", "Strings") if f"'{name}' (" in message
                 ] == left_out  # fmt: skip
         assert len(message) < 300
+
+
+CHORDS = np.concatenate([line(60 + high, 0) for high in (0, 4, 7)])
+
+
+@pytest.mark.parametrize("kind", ["melody", "voices", "polyphony"])
+def test_for_a_clip_of_drums_alone_another_model_is_named(kind: str) -> None:
+    kit = line(36, 0)
+    kit["is_drum"] = True
+    with pytest.raises(InputError, match=f"no {kind} in it") as caught:
+        tokenizer(kind).encode(piece(("", kit), channel=10))
+    assert "; a model of drums, such as drums_2bar, takes drums" in str(caught.value)
+    assert "--tracks" not in str(caught.value)  # that would make a melody of keys of a kit
+    if kind == "melody":  # but a name may mislead
+        with pytest.raises(InputError, match=r"takes drums; --tracks 'melody: track=1' takes"):
+            tokenizer(kind).encode(piece(("Drums", line(36, 0))))
+
+
+@pytest.mark.parametrize("kind", ["melody", "trio"])
+def test_for_a_clip_of_chords_alone_another_model_is_named(kind: str) -> None:
+    with pytest.raises(InputError, match=r"such as piano_2bar, takes chords; --tracks 'melody: "):
+        tokenizer(kind).encode(piece(("", CHORDS)))
+
+
+def test_the_models_that_take_other_tracks_ship() -> None:
+    for role, kind in (("drums", "drums"), ("chords", "polyphony")):
+        (name,) = {*models()} & {*TAKES[role].replace(",", "").split()}
+        assert load_tokenizer(models()[name]).kind == kind
 
 
 def test_notes_of_chords_and_strange_drums_are_said_too(caplog: pytest.LogCaptureFixture) -> None:

@@ -100,6 +100,31 @@ def test_windows_know_their_length_and_where_their_metre_ends() -> None:
     }  # a window for each part
 
 
+@pytest.mark.parametrize(
+    ("num_bars", "of_training", "of_clip"), [(2, 1, "1 window"), (4, 3, "2 windows")]
+)
+def test_as_many_windows_of_another_metre_are_left_out_as_it_would_have(
+    num_bars: int, of_training: int, of_clip: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In training they begin at each bar; of a clip they lie end to end."""
+    notes = make_notes([0, 32 + 12 * num_bars - 1], [16, 32 + 12 * num_bars], 60)
+    changing = Piece(notes, 4, (Metre(0, 4, 4), Metre(32, 3, 4)))
+    extraction = extract_windows(Settings(), changing, [where], Dropped())
+    assert extraction.dropped == {other_metre(Metre(0, 3, 4), Settings()): of_training}
+    assert len(encode_windows(Settings(), changing, where, None)) == 1
+    assert caplog.messages == [f"the clip: left out: {of_clip}: metre 3/4"]
+
+
+def test_the_remedy_for_a_bar_that_is_no_whole_number_of_steps_makes_it_one() -> None:
+    settings = Settings(metres=("4/4",))
+    reason = other_metre(Metre(0, 3, 64), settings)
+    assert reason.text == "metre 3/64, whose bar is no whole number of steps"
+    assert reason.remedy == (
+        "--data.tokenizer.metres 4/4,3/64 --data.tokenizer.steps_per_quarter 16"
+    )
+    assert Settings(metres=("4/4", "3/64"), steps_per_quarter=16).model_bars == (64, 3)
+
+
 def test_a_piece_gives_so_many_windows_spread_over_it() -> None:
     whole = piece(401)
     settings = Settings(max_windows=40)

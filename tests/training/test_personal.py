@@ -108,6 +108,20 @@ def test_what_is_told_of_a_clip_was_chosen_by_others() -> None:
     assert told.num_likelier == 0
     assert told.num_clips == 4
     assert "likelier: 0 of 4 clips" in told.table("drums_2bar", "mine")
+    assert told.table("drums_2bar", "mine").splitlines()[0].endswith(" nats/clip, lower is better")
+
+
+def test_that_a_model_from_scratch_is_better_is_said() -> None:
+    clips = {"num_clips": 4, "base": 8.0, "num_likelier": 4}
+    better, worse = (
+        personal.Comparison(personal=6.0, scratch=scratch, **clips)  # type: ignore[arg-type]
+        for scratch in (5.9, 6.0)
+    )
+    for told in (better.table("base", "mine"), better.markdown("base", "mine")):
+        assert told.splitlines()[-1].startswith("from scratch beats mine: ")
+        assert "lower is better" in told
+    assert len(worse.table("base", "mine").splitlines()) == 4
+    assert "beats" not in worse.table("base", "mine") + worse.markdown("base", "mine")
 
 
 # The verb
