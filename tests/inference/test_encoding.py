@@ -21,7 +21,7 @@ from seqvae.corpus import encodings
 from seqvae.corpus.lines import read_stream
 from seqvae.errors import InputError
 from seqvae.inference import encoding
-from seqvae.inference.code_table import new_table, read_means
+from seqvae.inference.code_table import new_table, read_codes, read_means
 from seqvae.inference.codec import Codec
 from seqvae.inference.encoding import encode_in_order, encode_places
 from seqvae.inference.options import Coding
@@ -240,9 +240,9 @@ def test_a_stream_is_read_block_by_block() -> None:
         ("codes.npz", b"PK", "damaged"),
         ("codes.npy", b"", "damaged"),
         ("codes.csv", b"", "damaged"),
-        ("codes.csv", b"mean_0,mean_2\n1,2\n", "damaged (no 'mean_0 to mean_1')"),
-        ("codes.csv", b"x,y\n1,2\n", "damaged (no 'mean_0')"),
-        ("codes.csv", b"mean_0,mean_1\n1,b\n", "damaged (could not convert"),
+        ("codes.csv", b"mean_0,mean_2\n1,2\n", "damaged (no column 'mean_1')"),
+        ("codes.csv", b"x,y\n1,2\n", "damaged (no column 'mean_0')"),
+        ("codes.csv", b"mean_0,mean_1\n1,b\n", "line 2: mean_1 is 'b', which is no number"),
         ("codes.csv", b"mean_0,mean_1\n1\n", "damaged (line 2 ends before its means do)"),
         ("codes.csv", b"mean_0,mean_1\n1,1e300\n", "row 0, counted from 0, holds a number that"),
         ("codes.csv", b"mean_0,mean_1\n", "codes of shape (0, 2); this model takes (N, 2)"),
@@ -262,6 +262,55 @@ def test_what_is_no_table_of_codes(
     assert str(caught.value).startswith(f"{file}: ")
     assert reason in str(caught.value)
     assert len(str(caught.value)) <= 300
+
+
+def test_a_folder_is_no_table_of_codes(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a folder; name a file in it"):
+        read_means(tmp_path, 2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"ids": [1, 2, 3]}, r"means of shape \(2, 2\), but ids of shape \(3,\)"),
+        ({"source": [0]}, r"means of shape \(2, 2\), but source of shape \(1,\)"),
+        ({"source": [0, 2]}, "source holds numbers outside of the 2 of sources"),
+    ],
+    ids=str,
+)
+def test_arrays_that_do_not_fit_together(
+    tmp_path: Path, changed: dict[str, list[int]], reason: str
+) -> None:
+    arrays = {"ids": [1, 2], "source": [0, 1], "sources": ["a", "b"]} | changed
+    np.savez(tmp_path / "codes.npz", means=np.zeros((2, 2)), **arrays)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=reason):
+        read_means(tmp_path / "codes.npz", 2)
+
+
+@pytest.mark.parametrize("ending", ["npz", "csv", "parquet"])
+def test_a_table_says_what_its_codes_are_of(tmp_path: Path, ending: str) -> None:
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    file, codes = tmp_path / f"codes.{ending}", np.ones((2, 2), np.float32)
+    with new_table(file, 2, "m") as table:
+        table.add("b, c", np.array([3, 7]), codes, codes)
+        table.add("a", np.array([1, 2]), 2 * codes, codes)
+    means, of = read_codes(file)
+    assert means[:, 0].tolist() == [1, 1, 2, 2]
+    assert of.ids.tolist() == [3, 7, 1, 2]
+    assert [of.sources[number] for number in of.source] == ["b, c", "b, c", "a", "a"]
+    with pytest.raises(InputError, match=r"codes of shape \(4, 2\); this model takes \(N, 3\)"):
+        read_codes(file, 3)
+
+
+def test_a_table_that_does_not_say_what_its_codes_are_of(tmp_path: Path) -> None:
+    np.save(tmp_path / "z.npy", np.zeros((2, 2)))
+    with pytest.raises(InputError, match="does not say what its codes are of"):
+        read_codes(tmp_path / "z.npy")
+    (tmp_path / "z.csv").write_text("source,id,mean_0\na,1.5,0\n")
+    assert read_means(tmp_path / "z.csv", 1).tolist() == [[0]]
+    with pytest.raises(InputError, match="an id is no whole number"):
+        read_codes(tmp_path / "z.csv")
 
 
 def test_codes_of_another_model_are_refused(
