@@ -8,7 +8,6 @@ at once.
 import codecs
 import difflib
 import io
-import json
 import logging
 import math
 import os
@@ -21,9 +20,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import seqvae
-from seqvae.disk import require_folder, write_file
+from seqvae.disk import require_folder, write_file, write_json
 from seqvae.errors import InputError, shortened, shown
-from seqvae.files import expanded
+from seqvae.files import expanded, refuse_input
 from seqvae.inference import options
 from seqvae.stops import exit_code, on_signal, stop
 from seqvae.training.flags import parse_config
@@ -99,7 +98,7 @@ def evaluate(arguments: Sequence[str]) -> None:
             seconds=time.monotonic() - started,
         )
         about = {"split": chosen["split"], **figures.known(), **made}
-        write_file(file, json.dumps(about, indent=2) + "\n")
+        write_json(file, about)
 
 
 def encode(arguments: Sequence[str]) -> None:
@@ -205,6 +204,8 @@ def score(arguments: Sequence[str]) -> None:
     vae = seqvae.load(run)
     _refuse_flags_of_music(vae, options.Score, chosen)
     chosen["inputs"] = vae.codec.sources(_with_piped(vae, chosen["inputs"]))
+    if file and vae.tokenizer.modality == "music":
+        refuse_input(file, "--json", chosen["inputs"])
     ranked = least_likely_first(vae.score(**chosen), chosen["inputs"])
     event = "token" if vae.tokenizer.modality == "text" else "note"
     print(f"nats/{event:<7} nats/step")
@@ -220,7 +221,7 @@ def score(arguments: Sequence[str]) -> None:
             print(shown_parts(nats.parts, coloured=coloured))
     if file:
         rows = [{"input": str(name), **asdict(nats)} for nats, name in ranked]
-        write_file(file, json.dumps(rows, indent=2) + "\n")
+        write_json(file, rows)
 
 
 def report(arguments: Sequence[str]) -> None:
@@ -486,6 +487,8 @@ def _file_for(named: str | None, flag: str) -> Path | None:
     if named is None:
         return None
     file = expanded(named)
+    if named == "-":
+        raise InputError(f"{flag} -: name a file; standard output has the table")
     if file.is_dir():
         raise InputError(f"{flag} {named}: a folder; name a file")
     require_folder(file.parent)

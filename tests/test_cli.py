@@ -674,6 +674,29 @@ def test_what_cannot_be_read_has_no_rank(
     assert last.split() == ["-", "-", str(junk)]
 
 
+def test_json_knows_no_infinity(
+    melodies: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    file, junk = min(melodies.source.glob("*.mid")), tmp_path / "junk.mid"
+    junk.write_bytes(b"no music")
+    out = tmp_path / "scores.json"
+    assert run(monkeypatch, "score", melodies.run, junk, file, "--json", out) == 0
+    text = out.read_text()
+    fine, broken = json.loads(text, parse_constant=pytest.fail)
+    assert fine["per_event"] > 0
+    assert fine["reason"] is None
+    assert (broken["per_event"], broken["per_step"]) == (None, None)
+    assert broken["reason"].startswith(f"{junk}: not a MIDI file")
+    (tmp_path / "link.json").symlink_to(junk)
+    for name in (junk, tmp_path / "link.json"):
+        assert run(monkeypatch, "score", melodies.run, tmp_path, "--json", name) == 2
+        assert f"--json {name}: one of the inputs" in capsys.readouterr().err
+    assert junk.read_bytes() == b"no music"
+    assert run(monkeypatch, "score", melodies.run, file, "--json", "-") == 2
+    assert "--json -: name a file; standard output has the table" in capsys.readouterr().err
+
+
 def test_nats_per_note_stand_before_nats_per_step(
     melodies: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

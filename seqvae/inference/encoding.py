@@ -10,7 +10,7 @@ Axes: N rows, T steps, C channels, Z latent.
 import io
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from seqvae.corpus.store import ABOUT, Corpus, Split
 from seqvae.corpus.survey import INVALID_BYTES
 from seqvae.corpus.texts import UNKNOWN
 from seqvae.errors import InputError
-from seqvae.files import expanded, find_files
+from seqvae.files import expanded, find_files, refuse_input
 from seqvae.inference.bundle import check_tokens, fingerprint
 from seqvae.inference.code_table import new_table
 from seqvae.inference.codec import Codec
@@ -53,7 +53,7 @@ class Rows(NamedTuple):
 
 def encode_places(
     codec: Codec,
-    places: Iterable[str],
+    places: Sequence[str],
     out: Path,
     coding: Coding,
     *,
@@ -66,11 +66,16 @@ def encode_places(
     What is left out is told in a warning for each source. `half` computes in bfloat16.
 
     Raises:
-        InputError: a place holds nothing that the model takes, or the model has no code.
+        InputError: a place holds nothing that the model takes, the model has no code, or the table
+            would take the place of an input.
     """
     latent_dim = codec.model.config.latent_dim
     if not latent_dim:
         raise InputError("this model is a language model (latent_dim 0): it has no code")
+
+    for place in places if out.exists() else ():
+        if place != PIPE and corpus_in(place) is None:
+            refuse_input(out, "--out", find_files(place, suffixes_of(codec.tokenizer)).files)
 
     def encoded(rows: Rows) -> tuple[Rows, DiagonalGaussian]:
         with torch.autocast(codec.device.type, torch.bfloat16, enabled=half):  # of this thread
@@ -109,15 +114,22 @@ def encode_in_order(codec: Codec, sequences: list[Ids], refine: int = 0) -> Diag
 
 def rows_in(codec: Codec, place: str, reading: Reading, column: str | None) -> Iterator[Rows]:
     """What a place holds, in the order of files and time; a warning tells what is left out."""
-    folder, _, split = place.rpartition(":")
-    for name, splits in ((folder, [split]), (place, ["train", "valid", "test"])):
-        if name and (expanded(name) / ABOUT).is_file():
-            yield from _rows_of_corpus(codec, Corpus(expanded(name)), splits)
-            return
-    if codec.tokenizer.modality == "text":
+    if (found := corpus_in(place)) is not None:
+        folder, splits = found
+        yield from _rows_of_corpus(codec, Corpus(folder), splits)
+    elif codec.tokenizer.modality == "text":
         yield from _rows_of_texts(codec.tokenizer, place, DataConfig(column=column))
     else:
         yield from _rows_of_music(codec, place, reading)
+
+
+def corpus_in(place: str) -> tuple[Path, list[str]] | None:
+    """The folder of a prepared corpus, and the splits of it that a place names."""
+    folder, _, split = place.rpartition(":")
+    for name, splits in ((folder, [split]), (place, ["train", "valid", "test"])):
+        if name and (expanded(name) / ABOUT).is_file():
+            return expanded(name), splits
+    return None
 
 
 def _rows_of_corpus(codec: Codec, corpus: Corpus, splits: list[str]) -> Iterator[Rows]:

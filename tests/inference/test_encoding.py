@@ -370,6 +370,25 @@ def test_mistakes_are_one_line(
     assert not (tmp_path / "c.npz").exists()
 
 
+def test_an_input_is_not_written_over(sentences: Trained, tmp_path: Path) -> None:
+    folder, codec = tmp_path / "texts", sentences.vae.codec
+    folder.mkdir()
+    table = folder / "rev.csv"
+    table.write_text("text,n\n" + "".join(f"{line},1\n" for line in LINES))
+    link = tmp_path / "link.csv"
+    link.symlink_to(table)
+    before = table.read_bytes()
+    for place, out in (
+        (table, table), (table, folder / ".." / "texts" / "rev.csv"), (table, link),
+        (folder, table), (folder / "*.csv", table), (link, table),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=f"--out {out}: one of the inputs"):
+            encode_places(codec, ["-", str(place)], out, Coding(), column="text")
+    assert table.read_bytes() == before
+    assert encode_places(codec, [str(table)], tmp_path / "b.csv", Coding(), column="text") == 3
+    assert encode_places(codec, [str(table)], tmp_path / "b.csv", Coding(), column="text") == 3
+
+
 def test_a_language_model_has_no_codes(tmp_path: Path) -> None:
     words = WordTokenizer().train(["a b c"])
     codec = Codec(tiny_vae(latent_dim=0, vocab_sizes=(5,), eos_id=0), words)
