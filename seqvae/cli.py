@@ -24,6 +24,7 @@ from seqvae.disk import require_folder, write_file, write_json
 from seqvae.errors import InputError, shortened, shown
 from seqvae.files import expanded, refuse_input
 from seqvae.inference import options
+from seqvae.reasons import amount
 from seqvae.stops import exit_code, on_signal, stop
 from seqvae.training.flags import parse_config
 from seqvae.verb_flags import A_MODEL, Parser, add_flags, parse
@@ -115,6 +116,7 @@ def encode(arguments: Sequence[str]) -> None:
         help="the table: .npz (arrays means, log_stddevs, ids, source, sources), .csv or .parquet",
     )  # fmt: skip
     parser.add_argument("--column", help="column of the text in tables: its name, or its number")
+    parser.add_argument("--encoding", help="of texts that are not UTF-8, such as cp1252")
     parser.add_argument(
         "--precision", choices=("fp32", "bf16"), default="fp32",
         help="fp32, or bf16, which is faster if the hardware supports it (default fp32)",
@@ -123,6 +125,7 @@ def encode(arguments: Sequence[str]) -> None:
     chosen = vars(parser.parse_args(arguments))
     run, out, inputs = chosen.pop("run"), expanded(chosen.pop("out")), chosen.pop("inputs")
     column, precision = chosen.pop("column"), chosen.pop("precision")
+    encoding = chosen.pop("encoding")
     from seqvae.inference.code_table import check_ending
 
     check_ending(out)
@@ -130,11 +133,16 @@ def encode(arguments: Sequence[str]) -> None:
     vae = seqvae.load(run)
     _refuse_flags_of_music(vae, options.Reading, chosen)
     _refuse_column_of_text(vae, column)
+    if encoding is not None and vae.tokenizer.modality == "music":
+        raise InputError("--encoding is for texts; this model takes music")
     from seqvae.inference.encoding import encode_places
 
     coding = options.Coding(**chosen)
-    number = encode_places(vae.codec, inputs, out, coding, column=column, half=precision == "bf16")
-    print(f"{out}: {number} codes of {vae.model.config.latent_dim} dimensions")
+    number = encode_places(
+        vae.codec, inputs, out, coding, column=column, encoding=encoding, half=precision == "bf16"
+    )
+    codes = amount(number, "code")
+    print(f"{out}: {codes} of {amount(vae.model.config.latent_dim, 'dimension')}")
 
 
 def decode(arguments: Sequence[str]) -> None:
@@ -495,13 +503,13 @@ def _file_for(named: str | None, flag: str) -> Path | None:
     return file
 
 
-def _with_piped(vae: Any, inputs: list[str]) -> list[str]:
+def _with_piped(vae: Any, inputs: list[str]) -> list[Any]:
     """Inputs; those of a model of text with the lines on standard input in the place of `-`."""
     if vae.tokenizer.modality == "music" or "-" not in inputs:
         return inputs
-    from seqvae.inference.encoding import piped_blocks
+    from seqvae.inference.encoding import piped_sentences
 
-    lines = [line for block in piped_blocks() for line in block.lines]
+    lines = piped_sentences(vae.tokenizer)
     return [text for each in inputs for text in (lines if each == "-" else [each])]
 
 

@@ -27,6 +27,7 @@ from seqvae.inference.encoding import encode_in_order, encode_places
 from seqvae.inference.options import Coding
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.tokenizers.contract import Ids
+from seqvae.tokenizers.symbols import SymbolTokenizer
 from seqvae.tokenizers.words import WordTokenizer
 
 LINES = ["A man sees a boat.", "The girl wants music.", "Two dogs draw old trees."]
@@ -387,6 +388,81 @@ def test_an_input_is_not_written_over(sentences: Trained, tmp_path: Path) -> Non
     assert table.read_bytes() == before
     assert encode_places(codec, [str(table)], tmp_path / "b.csv", Coding(), column="text") == 3
     assert encode_places(codec, [str(table)], tmp_path / "b.csv", Coding(), column="text") == 3
+
+
+def test_a_text_of_another_encoding_is_refused(
+    sentences: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    file, out = tmp_path / "latin.txt", tmp_path / "codes.npz"
+    text = "\n".join(f"La ma\u00f1ana {number}." for number in range(4)).encode("latin-1")
+    file.write_bytes(text)
+    for place in (str(file), "-"):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text)))
+        with pytest.raises(SystemExit) as left:
+            called(monkeypatch, "encode", sentences.run, place, "--out", out)
+        assert left.value.code == 2
+        told = "4 of 4 lines are not UTF-8, or have NUL; they look like cp1252: give --encoding"
+        assert told in capsys.readouterr().err
+        assert not out.exists()
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text)))
+        words = ("encode", sentences.run, place, "--out", out, "--encoding", "latin-1")
+        called(monkeypatch, *words)
+        lines = text.decode("latin-1").split("\n")
+        expected = sentences.vae.encode(lines).mean.numpy()
+        np.testing.assert_allclose(read_means(out, 4), expected, atol=1e-6)
+        out.unlink()
+
+
+def test_what_does_not_fit_in_a_folder_is_left_out(
+    sentences: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    codec, folder, out = sentences.vae.codec, tmp_path / "mixed", tmp_path / "codes.npz"
+    folder.mkdir()
+    (folder / "a.txt").write_text(LINES[0])
+    (folder / "bin.txt").write_bytes(bytes(range(256)))
+    (folder / "empty.txt").touch()
+    (folder / "rev.csv").write_text(f'n,text\n1,"{LINES[1]}"\n')
+    for place in (str(folder), str(folder / "*")):
+        caplog.clear()
+        assert encode_places(codec, [place], out, Coding()) == 1
+        first, *reasons = caplog.messages
+        assert first == f"{place}: 3 of 4 files left out"
+        assert len(reasons) == 3
+        assert "bin.txt: no text" in reasons[0]
+        assert reasons[1] == f"  {folder / 'empty.txt'}: no line of text"
+        assert "name the one that holds the text by --column" in reasons[2]
+        assert encode_places(codec, [place], out, Coding(), column="text") == 2
+        expected = sentences.vae.encode(LINES[:2]).mean.numpy()
+        np.testing.assert_allclose(read_means(out, 4), expected, atol=1e-6)
+    with pytest.raises(InputError, match=r"bin\.txt: no text"):
+        encode_places(codec, [str(folder), str(folder / "bin.txt")], out, Coding())
+    for name in ("a.txt", "rev.csv"):
+        (folder / name).unlink()
+    with pytest.raises(InputError, match=r"mixed: none of 2 files fits: .*bin\.txt: no text"):
+        encode_places(codec, [str(folder)], out, Coding())
+
+
+def test_columns_are_not_of_standard_input(sentences: Trained, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="without the columns that --column is for"):
+        encode_places(sentences.vae.codec, ["-"], tmp_path / "c.npz", Coding(), column="text")
+
+
+def test_symbols_outside_the_alphabet_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    symbols = SymbolTokenizer().train(["CCO", "CNO"])
+    size = len(symbols.alphabet)
+    codec = Codec(tiny_vae(vocab_sizes=(size,), eos_id=0), symbols)
+    file = tmp_path / "lines.txt"
+    file.write_text("CCO\nCXX\nXY\nabdef\n")
+    assert encode_places(codec, [str(file)], tmp_path / "c.npz", Coding()) == 1
+    first, second = caplog.messages
+    assert first == f"{file}: 3 lines: a symbol that no training line has"
+    assert second == (
+        "  the symbols, and in how many lines: 'X' (2), 'Y' (1), 'a' (1), 'b' (1), 'd' (1), ...; "
+        "a model trained with --data.tokenizer.unknown keep would take them"
+    )
 
 
 def test_a_language_model_has_no_codes(tmp_path: Path) -> None:
