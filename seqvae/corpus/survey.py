@@ -58,11 +58,16 @@ class _Invalid:
 
 
 def survey(
-    path: Path, data: DataConfig, *, digested: bool = False, flags: str = "--data."
+    path: Path,
+    data: DataConfig,
+    *,
+    digested: bool = False,
+    column_flag: str = "--data.column",
+    encoding_flag: str | None = "--data.encoding",
 ) -> Survey:
     """Read a source once; invalid bytes are reported. It may be `digested`, which takes longer.
 
-    The names of flags in messages begin with `flags`.
+    Messages name these flags; there may be none for the encoding.
 
     Raises:
         InputError: it cannot be read, is no text, is of another encoding, or is a table and the
@@ -72,7 +77,7 @@ def survey(
     lengths, head = list[int](), list[str]()
     dropped, labels = Dropped(), Labels()
     digest, digest_of_labels = hashlib.blake2b(), hashlib.blake2b()
-    for block in read_blocks(path, data, f"{flags}column"):
+    for block in read_blocks(path, data, column_flag):
         num_all += block.num_lines
         num_lines += len(block.lines)
         head += block.lines[: HEAD_LINES - len(head)]
@@ -87,7 +92,7 @@ def survey(
             invalid.add(block.invalid)
     _check_rows(path, dropped[ODD_ROW], num_all)
     if invalid.num:
-        _check_encoding(path, invalid, num_all, data.encoding, f"{flags}encoding")
+        _check_encoding(path, invalid, num_all, data.encoding, encoding_flag)
     noted = Dropped({INVALID_BYTES: invalid.num} if invalid.num else {})
     digests = digest.digest() + digest_of_labels.digest()
     shortest, longest = lengths or (0, 0)
@@ -142,8 +147,8 @@ def _check_encoding(
     of = encoding or "UTF-8"
     if invalid.num > MAX_INVALID_SHARE * num_lines:
         raise InputError(
-            f"{source}: {invalid.num} of {num_lines} lines are not {of}, or have NUL{looks}"
-            + ("" if likely else f"; {others}")
+            f"{source}: {invalid.num} of {num_lines} lines are not {of}, or have NUL"
+            + (looks if likely else f"; {others}")
         )
     logger.warning(
         "%s: invalid %s or NUL in %s, the first is line %d; the bytes were replaced by "

@@ -94,7 +94,9 @@ def encode_places(
     ):
         for place in places:
             before = table.num_rows
-            found = rows_in(codec, place, coding, column, encoding)
+            found = rows_in(
+                codec, place, coding, column, encoding=encoding, encoding_flag="--encoding"
+            )
             for rows, posterior in in_parallel(encoded, found) if on_cpu else map(encoded, found):
                 ids = np.array(rows.ids, np.int64)
                 means, spreads = posterior.mean.float(), posterior.log_stddev.float()
@@ -123,9 +125,13 @@ def rows_in(
     place: str,
     reading: Reading,
     column: str | None = None,
+    *,
     encoding: str | None = None,
+    encoding_flag: str | None = None,
 ) -> Iterator[Rows]:
     """What a place holds, in the order of files and time; a warning tells what is left out.
+
+    `encoding_flag` is what the verb calls its `encoding`, if it has one.
 
     Raises:
         InputError: a file that is named cannot be read, or none of a folder or a glob.
@@ -135,7 +141,7 @@ def rows_in(
         yield from _rows_of_corpus(codec, Corpus(folder), splits)
     elif codec.tokenizer.modality == "text":
         yield from _rows_of_texts(
-            codec.tokenizer, place, DataConfig(column=column, encoding=encoding)
+            codec.tokenizer, place, DataConfig(column=column, encoding=encoding), encoding_flag
         )
     else:
         yield from _rows_of_music(codec, place, reading)
@@ -163,7 +169,9 @@ def _rows_of_corpus(codec: Codec, corpus: Corpus, splits: list[str]) -> Iterator
             yield Rows(f"{corpus.folder}:{name}", [n + 1 for n in numbers], sequences)
 
 
-def _rows_of_texts(tokenizer: TextTokenizer, place: str, data: DataConfig) -> Iterator[Rows]:
+def _rows_of_texts(
+    tokenizer: TextTokenizer, place: str, data: DataConfig, encoding_flag: str | None
+) -> Iterator[Rows]:
     """The lines of a file of text, of those of a folder, or of standard input."""
     if place == PIPE:
         if data.column is not None:
@@ -171,14 +179,15 @@ def _rows_of_texts(tokenizer: TextTokenizer, place: str, data: DataConfig) -> It
                 f"{PIPED}: lines of text, without the columns that --column is for; give the table "
                 "as a file"
             )
-        blocks = checked(PIPED, piped_blocks(data.encoding), data.encoding, "--encoding")
+        blocks = checked(PIPED, piped_blocks(data.encoding), data.encoding, encoding_flag)
         yield from _rows_of_blocks(tokenizer, PIPED, blocks)
         return
 
     def rows_of(file: Path) -> Iterator[Rows]:
         is_text = file != expanded(place) and open_table(file, data.encoding) is None
         of_file = replace(data, column=None) if is_text else data  # of a table beside it
-        if survey(file, of_file, flags="--").num_lines or is_file(place):
+        found = survey(file, of_file, column_flag="--column", encoding_flag=encoding_flag)
+        if found.num_lines or is_file(place):
             return _rows_of_blocks(tokenizer, str(file), read_blocks(file, of_file, "--column"))
         raise InputError(f"{file}: no line of text")
 
