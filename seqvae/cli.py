@@ -8,7 +8,6 @@ at once.
 import codecs
 import difflib
 import io
-import json
 import logging
 import math
 import os
@@ -21,10 +20,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import seqvae
-from seqvae.disk import require_folder, write_file, writing_to
+from seqvae.disk import require_folder, write_file, write_json, writing_to
 from seqvae.errors import InputError, shortened, shown
-from seqvae.files import expanded
+from seqvae.files import expanded, refuse_input
 from seqvae.inference import options
+from seqvae.reasons import amount
 from seqvae.stops import exit_code, on_signal, stop
 from seqvae.training.flags import parse_config
 from seqvae.verb_flags import A_MODEL, Parser, add_flags, parse
@@ -109,7 +109,7 @@ def evaluate(arguments: Sequence[str]) -> None:
         )
         about = {"split": chosen["split"], **figures.known(), **made}
         with writing_to(file, NAME_JSON):
-            write_file(file, json.dumps(about, indent=2) + "\n")
+            write_json(file, about)
 
 
 def encode(arguments: Sequence[str]) -> None:
@@ -126,6 +126,7 @@ def encode(arguments: Sequence[str]) -> None:
         help="the table: .npz (arrays means, log_stddevs, ids, source, sources), .csv or .parquet",
     )  # fmt: skip
     parser.add_argument("--column", help="column of the text in tables: its name, or its number")
+    parser.add_argument("--encoding", help="of texts that are not UTF-8, such as cp1252")
     parser.add_argument(
         "--precision", choices=("fp32", "bf16"), default="fp32",
         help="fp32, or bf16, which is faster if the hardware supports it (default fp32)",
@@ -134,6 +135,7 @@ def encode(arguments: Sequence[str]) -> None:
     chosen = vars(parser.parse_args(arguments))
     run, out, inputs = chosen.pop("run"), expanded(chosen.pop("out")), chosen.pop("inputs")
     column, precision = chosen.pop("column"), chosen.pop("precision")
+    encoding = chosen.pop("encoding")
     from seqvae.inference.code_table import check_ending
 
     check_ending(out)
@@ -142,13 +144,18 @@ def encode(arguments: Sequence[str]) -> None:
     vae = seqvae.load(run)
     _refuse_flags_of_music(vae, options.Reading, chosen)
     _refuse_column_of_text(vae, column)
+    if encoding is not None and vae.tokenizer.modality == "music":
+        raise InputError("--encoding is for texts; this model takes music")
     from seqvae.inference.encoding import encode_places
 
     coding = options.Coding(**chosen)
     half = precision == "bf16"
     with writing_to(out, NAME_OUT):
-        number = encode_places(vae.codec, inputs, out, coding, column=column, half=half)
-    print(f"{out}: {number} codes of {vae.model.config.latent_dim} dimensions")
+        number = encode_places(
+            vae.codec, inputs, out, coding, column=column, encoding=encoding, half=half
+        )
+    codes = amount(number, "code")
+    print(f"{out}: {codes} of {amount(vae.model.config.latent_dim, 'dimension')}")
 
 
 def decode(arguments: Sequence[str]) -> None:
@@ -218,6 +225,8 @@ def score(arguments: Sequence[str]) -> None:
     vae = seqvae.load(run)
     _refuse_flags_of_music(vae, options.Score, chosen)
     chosen["inputs"] = vae.codec.sources(_with_piped(vae, chosen["inputs"]))
+    if file and vae.tokenizer.modality == "music":
+        refuse_input(file, "--json", chosen["inputs"])
     ranked = least_likely_first(vae.score(**chosen), chosen["inputs"])
     event = "token" if vae.tokenizer.modality == "text" else "note"
     print(f"nats/{event:<7} nats/step")
@@ -234,7 +243,7 @@ def score(arguments: Sequence[str]) -> None:
     if file:
         rows = [{"input": str(name), **asdict(nats)} for nats, name in ranked]
         with writing_to(file, NAME_JSON):
-            write_file(file, json.dumps(rows, indent=2) + "\n")
+            write_json(file, rows)
 
 
 def report(arguments: Sequence[str]) -> None:
@@ -507,6 +516,8 @@ def _file_for(named: str | None, flag: str) -> Path | None:
     if named is None:
         return None
     file = expanded(named)
+    if named == "-":
+        raise InputError(f"{flag} -: name a file; standard output has the table")
     if file.is_dir():
         raise InputError(f"{flag} {named}: a folder; name a file")
     with writing_to(file, f"name another file with {flag}"):
@@ -514,13 +525,13 @@ def _file_for(named: str | None, flag: str) -> Path | None:
     return file
 
 
-def _with_piped(vae: Any, inputs: list[str]) -> list[str]:
+def _with_piped(vae: Any, inputs: list[str]) -> list[Any]:
     """Inputs; those of a model of text with the lines on standard input in the place of `-`."""
     if vae.tokenizer.modality == "music" or "-" not in inputs:
         return inputs
-    from seqvae.inference.encoding import piped_blocks
+    from seqvae.inference.encoding import piped_sentences
 
-    lines = [line for block in piped_blocks() for line in block.lines]
+    lines = piped_sentences(vae.tokenizer)
     return [text for each in inputs for text in (lines if each == "-" else [each])]
 
 

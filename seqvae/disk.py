@@ -9,6 +9,7 @@ import contextlib
 import errno
 import json
 import logging
+import math
 import os
 import secrets
 import shutil
@@ -49,6 +50,23 @@ def write_file(file: Path, content: str | bytes) -> None:
         beside.write_bytes(
             content.encode(errors="surrogateescape") if isinstance(content, str) else content
         )
+
+
+def write_json(file: Path, value: Any) -> None:
+    """Write JSON. Numbers that are not finite, which it has no words for, are null.
+
+    Raises:
+        OSError: it cannot be written; the error names the file.
+    """
+    write_file(file, json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @contextlib.contextmanager

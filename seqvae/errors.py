@@ -3,14 +3,17 @@
 First their types are checked, then their ranges.
 """
 
+import contextlib
 import functools
 import math
 import operator
 import os
+import sys
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 MAX_MESSAGE = 300  # characters
@@ -27,6 +30,25 @@ class InputError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(shortened(message))
+
+
+@contextlib.contextmanager
+def in_one_line() -> Iterator[None]:
+    """Around a script: users' mistakes end as one line and exit code 2, like those of a verb.
+
+    Raises:
+        SystemExit: there was one.
+    """
+    try:
+        yield
+    except InputError as error:
+        message = str(error)
+    except OSError as error:
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    else:
+        return
+    print(f"{Path(sys.argv[0]).name}: error: {shortened(message)}", file=sys.stderr)
+    sys.exit(2)
 
 
 def shortened(message: str) -> str:

@@ -3,7 +3,7 @@
 import glob
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,6 +77,16 @@ def find_files(place: str, suffixes: Collection[str]) -> Found:
         raise InputError(f"{place}: no such file or folder, and no file matches it as a glob")
     literal = next((i for i, part in enumerate(path.parts) if glob.has_magic(part)), 0)
     return _among(matches, literal, suffixes)
+
+
+def refuse_input(out: Path, flag: str, inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Refuse to write over a file that is read, whatever it is called there.
+
+    Raises:
+        InputError: `out`, which `flag` names, is one of the inputs.
+    """
+    if out.exists() and any(is_file(file) and out.samefile(expanded(file)) for file in inputs):
+        raise InputError(f"{flag} {out}: one of the inputs, which would be lost; name another file")
 
 
 def _among(matches: list[Path], literal: int, suffixes: Collection[str]) -> Found:

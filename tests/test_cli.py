@@ -28,6 +28,7 @@ from seqvae.corpus.store import Corpus
 from seqvae.errors import InputError
 from seqvae.inference import options
 from seqvae.inference.bundle import open_corpus
+from seqvae.inference.inputs import Opened, sentence
 from seqvae.inference.provenance import commit
 from seqvae.music.midi import read_midi, to_pretty_midi
 from seqvae.music.notes import Piece, make_notes
@@ -698,6 +699,41 @@ def test_lines_on_standard_input_are_inputs_of_a_model_of_text(
     assert "no inputs" in capsys.readouterr().err
 
 
+def test_lines_on_standard_input_that_do_not_fit_are_left_out(
+    sentences: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    def piped(*lines: str, encoding: str = "utf-8") -> None:
+        text = "\n".join(lines).encode(encoding)
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text)))
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "note.txt").touch()  # a line is no name of a file
+    fine, long = ["A man likes the sea.", "note.txt"], "long " * 40
+    piped(fine[0], "", long, fine[1], *[long] * 11)
+    assert run(monkeypatch, "reconstruct", sentences.run, "-") == 0
+    assert capsys.readouterr().out.splitlines() == sentences.vae.reconstruct(
+        [fine[0], Opened(fine[1], [sentence(sentences.vae.tokenizer, fine[1])])]
+    )
+    first, second, *others = caplog.messages
+    assert first == "standard input: 12 of 14 lines left out"
+    assert second.startswith("  line 3: 'long long")
+    assert len(others) == 10
+    assert others[-1] == "  and 2 others"
+    piped(fine[0], long)
+    assert run(monkeypatch, "score", sentences.run, "-", "--json", "s.json") == 0
+    (row,) = json.loads(Path("s.json").read_text(encoding="utf-8"))
+    assert row["input"] == fine[0]
+    piped(long)
+    assert run(monkeypatch, "reconstruct", sentences.run, "-") == 2
+    assert "standard input: none of 1 line fits: line 1: 'long" in capsys.readouterr().err
+    piped("Une caf\u00e9 d\u00e9j\u00e0 l\u00e0.", encoding="latin-1")
+    assert run(monkeypatch, "reconstruct", sentences.run, "-") == 2
+    assert "they look like cp1252: convert them to UTF-8" in capsys.readouterr().err
+    assert run(monkeypatch, "reconstruct", sentences.run, "note.txt") == 2
+    assert "or those of a file, a line each, by - < note.txt" in capsys.readouterr().err
+
+
 def test_what_cannot_be_read_has_no_rank(
     melodies: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -708,6 +744,29 @@ def test_what_cannot_be_read_has_no_rank(
     _, first, last = capsys.readouterr().out.splitlines()
     assert first.endswith(str(file))
     assert last.split() == ["-", "-", str(junk)]
+
+
+def test_json_knows_no_infinity(
+    melodies: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    file, junk = min(melodies.source.glob("*.mid")), tmp_path / "junk.mid"
+    junk.write_bytes(b"no music")
+    out = tmp_path / "scores.json"
+    assert run(monkeypatch, "score", melodies.run, junk, file, "--json", out) == 0
+    text = out.read_text()
+    fine, broken = json.loads(text, parse_constant=pytest.fail)
+    assert fine["per_event"] > 0
+    assert fine["reason"] is None
+    assert (broken["per_event"], broken["per_step"]) == (None, None)
+    assert broken["reason"].startswith(f"{junk}: not a MIDI file")
+    (tmp_path / "link.json").symlink_to(junk)
+    for name in (junk, tmp_path / "link.json"):
+        assert run(monkeypatch, "score", melodies.run, tmp_path, "--json", name) == 2
+        assert f"--json {name}: one of the inputs" in capsys.readouterr().err
+    assert junk.read_bytes() == b"no music"
+    assert run(monkeypatch, "score", melodies.run, file, "--json", "-") == 2
+    assert "--json -: name a file; standard output has the table" in capsys.readouterr().err
 
 
 def test_nats_per_note_stand_before_nats_per_step(

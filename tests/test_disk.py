@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import json
 import os
 import signal
 import threading
@@ -22,6 +23,7 @@ from seqvae.disk import (
     require_folder,
     write_file,
     writing_to,
+    write_json,
 )
 from seqvae.errors import InputError
 
@@ -47,6 +49,14 @@ def child(work: str, place: Path) -> Iterator[int]:
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+def test_numbers_that_json_has_no_words_for_are_null(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"a": [1.5, (float("nan"), -float("inf"))], "b": "Infinity"})
+    assert json.loads((tmp_path / "a.json").read_text()) == {
+        "a": [1.5, [None, None]],
+        "b": "Infinity",
+    }
 
 
 def test_a_file_is_replaced_and_its_folder_is_made(tmp_path: Path) -> None:

@@ -7,13 +7,17 @@ A prior is anything with `sample(n, generator)` and `log_prob(z)`.
 """
 
 import argparse
+from pathlib import Path
 
-import numpy as np
 import torch
 from sklearn.neighbors import KernelDensity
 from torch import Tensor
 
 import seqvae
+from seqvae.errors import InputError, in_one_line
+from seqvae.inference.bundle import fingerprint
+from seqvae.inference.code_table import read_means
+from seqvae.reasons import amount
 
 
 class KernelPrior:
@@ -35,21 +39,25 @@ class KernelPrior:
         return torch.from_numpy(self.density.score_samples(z.numpy()))
 
 
+@in_one_line()
 def main() -> None:
     """Fit the density and sample from it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", help="a run or a bundle")
-    parser.add_argument("codes", help="what seqvae encode wrote (.npz)")
+    parser.add_argument("codes", help="what seqvae encode wrote")
     parser.add_argument("-n", type=int, default=5, help="number of samples")
     parser.add_argument("--width", type=float, default=0.3, help="of the Gaussians")
     chosen = parser.parse_args()
-    with np.load(chosen.codes) as table:
-        prior = KernelPrior(torch.from_numpy(table["means"]), chosen.width)
+    if not 0 < chosen.width < float("inf"):
+        raise InputError(f"--width {chosen.width}: it must be above 0")
     vae = seqvae.load(chosen.run, device="cpu")
-    vae.prior = prior
+    means = read_means(Path(chosen.codes), vae.model.config.latent_dim, fingerprint(vae.model))
+    vae.prior = prior = KernelPrior(torch.from_numpy(means), chosen.width)
+    texts = vae.sample(chosen.n, seed=0)
     nats = -prior.log_prob(prior.sample(100, torch.Generator().manual_seed(0))).mean()
-    print(f"{chosen.n} samples from a density of {len(prior.codes)} codes ({nats:.1f} nats):")
-    for text in vae.sample(chosen.n, seed=0):
+    of = f"{amount(len(means), 'code')} ({nats:.1f} nats)"
+    print(f"{amount(len(texts), 'sample')} from a density of {of}:")
+    for text in texts:
         print("  " + " ".join(text.splitlines()))
 
 

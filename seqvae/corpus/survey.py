@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,9 +10,9 @@ from seqvae.corpus.config import DataConfig
 from seqvae.corpus.encodings import likely_encoding
 from seqvae.corpus.labels import Labels
 from seqvae.corpus.line_split import hashes_of
-from seqvae.corpus.lines import ODD_ROW, read_blocks
+from seqvae.corpus.lines import ODD_ROW, Block, read_blocks
 from seqvae.errors import InputError
-from seqvae.reasons import Dropped, Reason
+from seqvae.reasons import Dropped, Reason, amount
 
 INVALID_BYTES = Reason("line", "invalid bytes, replaced by U+FFFD", "--data.encoding")
 MAX_INVALID_SHARE = 0.1  # of lines, in a file that is taken to be of its encoding
@@ -56,8 +57,17 @@ class _Invalid:
         self.sample += [line for _, line in lines[: NUM_SAMPLED - len(self.sample)]]
 
 
-def survey(path: Path, data: DataConfig, *, digested: bool = False) -> Survey:
+def survey(
+    path: Path,
+    data: DataConfig,
+    *,
+    digested: bool = False,
+    column_flag: str = "--data.column",
+    encoding_flag: str | None = "--data.encoding",
+) -> Survey:
     """Read a source once; invalid bytes are reported. It may be `digested`, which takes longer.
+
+    Messages name these flags; there may be none for the encoding.
 
     Raises:
         InputError: it cannot be read, is no text, is of another encoding, or is a table and the
@@ -67,7 +77,7 @@ def survey(path: Path, data: DataConfig, *, digested: bool = False) -> Survey:
     lengths, head = list[int](), list[str]()
     dropped, labels = Dropped(), Labels()
     digest, digest_of_labels = hashlib.blake2b(), hashlib.blake2b()
-    for block in read_blocks(path, data):
+    for block in read_blocks(path, data, column_flag):
         num_all += block.num_lines
         num_lines += len(block.lines)
         head += block.lines[: HEAD_LINES - len(head)]
@@ -82,7 +92,7 @@ def survey(path: Path, data: DataConfig, *, digested: bool = False) -> Survey:
             invalid.add(block.invalid)
     _check_rows(path, dropped[ODD_ROW], num_all)
     if invalid.num:
-        _check_encoding(path, invalid, num_all, data.encoding)
+        _check_encoding(path, invalid, num_all, data.encoding, encoding_flag)
     noted = Dropped({INVALID_BYTES: invalid.num} if invalid.num else {})
     digests = digest.digest() + digest_of_labels.digest()
     shortest, longest = lengths or (0, 0)
@@ -98,21 +108,49 @@ def _check_rows(path: Path, num_odd: int, num_rows: int) -> None:
         )
 
 
-def _check_encoding(path: Path, invalid: _Invalid, num_lines: int, encoding: str | None) -> None:
+def checked(
+    source: str, blocks: Iterable[Block], encoding: str | None = None, flag: str | None = None
+) -> Iterator[Block]:
+    """The blocks of a stream; at its end invalid bytes are reported.
+
+    `flag` is the one that names the encoding, if there is one.
+
+    Raises:
+        InputError: many lines are of another encoding.
+    """
+    num_all, invalid = 0, _Invalid()
+    for block in blocks:
+        num_all += block.num_lines
+        if block.invalid:
+            invalid.add(block.invalid)
+        yield block
+    if invalid.num:
+        _check_encoding(source, invalid, num_all, encoding, flag)
+
+
+def _check_encoding(
+    source: Path | str,
+    invalid: _Invalid,
+    num_lines: int,
+    encoding: str | None,
+    flag: str | None,
+) -> None:
     """Report lines that are not of the encoding, or refuse the file if there are many.
 
     Raises:
         InputError: there are many.
     """
     likely = None if encoding else likely_encoding(invalid.sample)
-    looks = f"; they look like {likely}: give --data.encoding {likely}" if likely else ""
+    mend = f"give {flag} {likely}" if flag else "convert them to UTF-8"
+    looks = f"; they look like {likely}: {mend}" if likely else ""
+    others = f"give their encoding by {flag}, or convert them" if flag else "convert them to UTF-8"
     of = encoding or "UTF-8"
     if invalid.num > MAX_INVALID_SHARE * num_lines:
         raise InputError(
-            f"{path}: {invalid.num} of {num_lines} lines are not {of}, or have NUL{looks}"
-            + ("" if likely else "; give their encoding by --data.encoding, or convert the file")
+            f"{source}: {invalid.num} of {num_lines} lines are not {of}, or have NUL"
+            + (looks if likely else f"; {others}")
         )
     logger.warning(
-        "%s: invalid %s or NUL in %d lines, the first is line %d; the bytes were replaced by "
-        "U+FFFD%s", path, of, invalid.num, invalid.first, looks,
+        "%s: invalid %s or NUL in %s, the first is line %d; the bytes were replaced by "
+        "U+FFFD%s", source, of, amount(invalid.num, "line"), invalid.first, looks,
     )  # fmt: skip

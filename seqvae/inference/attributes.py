@@ -24,6 +24,7 @@ from seqvae.inference.labels import Labelled, draw_labelled
 from seqvae.inference.measures import measures_of
 from seqvae.inference.prior import Prior
 from seqvae.model.latent import DiagonalGaussian
+from seqvae.reasons import amount
 from seqvae.tokenizers.contract import Ids
 
 FILE = "movement.json"  # beside the directions
@@ -130,7 +131,7 @@ def fit_attributes(
     values = _values(codec, labelled, names)
     if not values:
         num = len(labelled.examples)
-        raise InputError(f"no attribute varies in these {num} sequences; give others")
+        raise InputError(f"no attribute varies in {amount(num, 'sequence')}; give others")
     posterior = codec.posterior(labelled.examples)
     on_cpu = DiagonalGaussian(posterior.mean.cpu(), posterior.log_stddev.cpu())
     return fit_directions(

@@ -12,6 +12,7 @@ import yaml
 
 from seqvae.disk import door, fields_of
 from seqvae.inference.options import field_docs
+from seqvae.reasons import amount
 
 if TYPE_CHECKING:  # cards are read where torch is not needed
     from seqvae.inference.evaluation import Evaluation
@@ -105,7 +106,7 @@ def card_of_run(
     body = f"""# {name}
 
 A sequence VAE of {kind}, trained with seqvae: {num_parameters:,} parameters, and a latent code of
-{latent_dim} dimensions.
+{amount(latent_dim, "dimension")}.
 
 {usage("bundle", is_text=modality == "text")}
 

@@ -14,7 +14,9 @@ import shutil
 import tempfile
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,12 +25,12 @@ from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
 
 from seqvae.disk import door, replaced_file
-from seqvae.errors import InputError
+from seqvae.errors import InputError, shown
 
 Means = NDArray[np.float32]
-MeansAndModel = tuple[Means, str | None]  # and the fingerprint of their model, where it is known
 MODEL = "model"  # the name of its fingerprint in a table
 REMEDY = "give what seqvae encode wrote, or an array of shape (N, Z)"
+ORIGINS = ("ids", "source")  # arrays that say what each row is of
 ROWS_TOGETHER = 1000  # of a CSV file that are numbers before the next are read
 
 
@@ -177,7 +179,27 @@ def _names(latent_dim: int) -> list[str]:
     ]  # fmt: skip
 
 
-@np.errstate(over="ignore")  # too large a number is infinite, and refused
+@dataclass(frozen=True, eq=False)
+class Origins:
+    """What each code of a table is of."""
+
+    ids: Int64[np.ndarray, " N"]
+    """Its number in its source, counted from 1."""
+    source: Int64[np.ndarray, " N"]
+    """Its source: the number of that in `sources`."""
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """What a file holds."""
+
+    means: Means
+    model: str | None = None
+    """The fingerprint of their model, where it is known."""
+    origins: Origins | None = None
+
+
 def read_means(file: Path, latent_dim: int, model: str | None = None) -> Float32[np.ndarray, "N Z"]:
     """The means of a table of codes, or the only array of a file of NumPy's.
 
@@ -187,19 +209,47 @@ def read_means(file: Path, latent_dim: int, model: str | None = None) -> Float32
         InputError: there is no such file, it is damaged or of another kind, or its codes are of
             another model.
     """
-    readers = {".npz": _means_of_arrays, ".npy": _means_of_array}
-    readers |= {".csv": _means_of_csv, ".parquet": _means_of_parquet}
+    return _read(file, latent_dim, model, whole=False).means
+
+
+def read_codes(
+    file: Path, latent_dim: int | None = None, model: str | None = None
+) -> tuple[Float32[np.ndarray, "N Z"], Origins]:
+    """The means of a table of codes, and what each is of.
+
+    `latent_dim` and `model` are those of the model that they must be of; None takes any.
+
+    Raises:
+        InputError: as for `read_means`; or the table does not say what its codes are of.
+    """
+    table = _read(file, latent_dim, model, whole=True)
+    if table.origins is None:
+        raise InputError(f"{file}: does not say what its codes are of; encode the inputs again")
+    return table.means, table.origins
+
+
+@np.errstate(over="ignore")  # too large a number is infinite, and refused
+def _read(file: Path, latent_dim: int | None, model: str | None, *, whole: bool) -> _Table:
+    """A table of codes; the `whole` of it has ids and sources, too, where it holds them."""
+    readers: dict[str, Callable[[Path, bool], _Table]] = {
+        ".npz": _read_arrays, ".npy": _read_array, ".csv": _read_csv, ".parquet": _read_parquet,
+    }  # fmt: skip
+    if file.is_dir():
+        raise InputError(f"{file}: a folder; name a file in it: {REMEDY}")
     if not file.is_file():
         raise InputError(f"{file}: no such file; {REMEDY}")
     if file.suffix.lower() not in readers:
         raise InputError(f"{file}: it must end in {', '.join(readers)}")
+    if file.suffix.lower() == ".parquet":
+        _parquet()
     with door(file, REMEDY, zipfile.BadZipFile, csv.Error):
-        means, made_by = readers[file.suffix.lower()](file)
-    if means.ndim != 2 or means.shape[1] != latent_dim or not len(means):
-        raise InputError(
-            f"{file}: codes of shape {means.shape}; this model takes (N, {latent_dim})"
-        )
-    if None not in (made_by, model) and made_by != model:
+        table = readers[file.suffix.lower()](file, whole)
+    means = table.means
+    if means.ndim != 2 or latent_dim not in (None, means.shape[1]) or not len(means):
+        wanted = "N, Z" if latent_dim is None else f"N, {latent_dim}"
+        taker = "a table of codes is" if latent_dim is None else "this model takes"
+        raise InputError(f"{file}: codes of shape {means.shape}; {taker} ({wanted})")
+    if None not in (table.model, model) and table.model != model:
         raise InputError(
             f"{file}: codes of another model, or of this one before its weights changed; encode "
             "the inputs again with this one, or give the means alone (.npy)"
@@ -207,62 +257,114 @@ def read_means(file: Path, latent_dim: int, model: str | None = None) -> Float32
     if not (finite := np.isfinite(means).all(1)).all():
         row = int(np.flatnonzero(~finite)[0])
         raise InputError(f"{file}: row {row}, counted from 0, holds a number that is not finite")
-    return means
+    return table
 
 
-def _means_of_arrays(file: Path) -> MeansAndModel:
+def _read_arrays(file: Path, _whole: bool) -> _Table:
     with np.load(file, allow_pickle=False) as arrays:
         names = list(arrays)
         if "means" not in names and len(names) != 1:
             raise KeyError("means")
         means = _real(arrays["means" if "means" in names else names[0]])
-        return means, str(arrays[MODEL]) if MODEL in names else None
+        model = str(arrays[MODEL]) if MODEL in names else None
+        if "means" not in names or not {"ids", "source", "sources"} <= {*names}:
+            return _Table(means, model)
+        ids, source = (arrays[name].astype(np.int64, casting="same_kind") for name in ORIGINS)
+        sources = tuple(map(str, arrays["sources"].tolist()))
+    for name, column in zip(ORIGINS, (ids, source), strict=True):
+        if column.shape != means.shape[:1]:
+            raise ValueError(f"means of shape {means.shape}, but {name} of shape {column.shape}")
+    if len(source) and not 0 <= source.min() <= source.max() < len(sources):
+        raise ValueError(f"source holds numbers outside of the {len(sources)} of sources")
+    return _Table(means, model, Origins(ids, source, sources))
 
 
-def _means_of_array(file: Path) -> MeansAndModel:
-    return _real(np.load(file, allow_pickle=False)), None
+def _read_array(file: Path, _whole: bool) -> _Table:
+    return _Table(_real(np.load(file, allow_pickle=False)))
 
 
-def _real(array: NDArray[Any]) -> Means:
+def _real(numbers: NDArray[Any]) -> Means:
     """An array of numbers; complex ones and text are refused."""
-    return array.astype(np.float32, casting="same_kind")
+    return numbers.astype(np.float32, casting="same_kind")
 
 
-def _means_of_csv(file: Path) -> MeansAndModel:
+def _read_csv(file: Path, whole: bool) -> _Table:
     with file.open(encoding="utf-8", newline="") as stream:
         rows = csv.reader(stream)
-        columns = _mean_columns(next(rows, []))
-        parts = [np.empty((0, len(columns)), np.float32)]
-        some: list[list[str]] = []
+        names = next(rows, [])
+        means = _mean_columns(names)
+        whole = whole and {"source", "id"} <= {*names}
+        columns = [*means, names.index("id")] if whole else means
+        at = names.index("source") if whole else 0
+        numbers: dict[str, int] = {}
+        source, parts = array("q"), [np.empty((0, len(columns)))]
+        some: list[tuple[int, list[str]]] = []
         for row in rows:
-            if len(row) <= max(columns):
+            if len(row) <= max(*columns, at):
                 raise ValueError(f"line {rows.line_num} ends before its means do")
-            some.append([row[column] for column in columns])
+            some.append((rows.line_num, [row[column] for column in columns]))
+            if whole:
+                source.append(numbers.setdefault(row[at], len(numbers)))
             if len(some) == ROWS_TOGETHER:
-                parts.append(np.array(some, np.float32))
+                parts.append(_numbers_in(some, [names[column] for column in columns]))
                 some = []
-        rest = np.array(some, np.float32).reshape(-1, len(columns))
-        return np.concatenate([*parts, rest]), None
+        parts.append(_numbers_in(some, [names[column] for column in columns]))
+    read = np.concatenate(parts)
+    table = _Table(read[:, : len(means)].astype(np.float32))
+    if not whole:
+        return table
+    if not (read[:, -1] == (ids := read[:, -1].astype(np.int64))).all():
+        raise ValueError("an id is no whole number")
+    return replace(table, origins=Origins(ids, np.array(source, np.int64), tuple(numbers)))
 
 
-def _means_of_parquet(file: Path) -> MeansAndModel:
+def _numbers_in(lines: list[tuple[int, list[str]]], names: list[str]) -> NDArray[np.float64]:
+    """The numbers in some cells of lines, which have numbers themselves.
+
+    Raises:
+        ValueError: a cell holds none.
+    """
+    try:
+        return np.array([cells for _, cells in lines], np.float64).reshape(-1, len(names))
+    except ValueError:
+        for line, cells in lines:
+            for name, cell in zip(names, cells, strict=True):
+                try:
+                    float(cell)
+                except ValueError:
+                    reason = f"line {line}: {name} is {shown(cell)}, which is no number"
+                    raise ValueError(reason) from None
+        raise
+
+
+def _read_parquet(file: Path, whole: bool) -> _Table:
     pyarrow, parquet = _parquet()
     try:
         table = parquet.read_table(file)
         names = table.column_names
         columns = [table.column(names[i]).to_numpy() for i in _mean_columns(names)]
+        model = (table.schema.metadata or {}).get(MODEL.encode())
+        means = np.stack(columns, axis=1).astype(np.float32)
+        read = _Table(means, model and model.decode())
+        if not whole or not {"source", "id"} <= {*names}:
+            return read
+        ids = table.column("id").to_numpy().astype(np.int64)
+        of_rows = table.column("source").to_pylist()
     except pyarrow.ArrowException as error:
         raise ValueError(str(error)) from error
-    model = (table.schema.metadata or {}).get(MODEL.encode())
-    return np.stack(columns, axis=1).astype(np.float32), model and model.decode()
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(of_rows))}
+    source = np.array([numbers[name] for name in of_rows], np.int64)
+    return replace(read, origins=Origins(ids, source, tuple(map(str, numbers))))
 
 
 def _mean_columns(names: list[str]) -> list[int]:
-    """The columns `mean_0`, `mean_1` and so on, in this order."""
-    count = sum(name.startswith("mean_") for name in names)
-    if not count:
-        raise KeyError("mean_0")
-    try:
-        return [names.index(f"mean_{number}") for number in range(count)]
-    except ValueError as error:
-        raise KeyError(f"mean_0 to mean_{count - 1}") from error
+    """The columns `mean_0`, `mean_1` and so on, in this order.
+
+    Raises:
+        ValueError: one of them is missing.
+    """
+    wanted = [f"mean_{i}" for i in range(max(1, sum(name.startswith("mean_") for name in names)))]
+    for name in wanted:
+        if name not in names:
+            raise ValueError(f"no column {name!r}")
+    return [*map(names.index, wanted)]

@@ -57,6 +57,10 @@ class Opened:
     source: Source
     windows: list[Example]
 
+    def __str__(self) -> str:
+        """What messages call it."""
+        return name_of(self.source)
+
 
 def open_inputs(
     tokenizer: AnyTokenizer, inputs: Source | Sequence[Source], reading: Reading
@@ -68,7 +72,9 @@ def open_inputs(
     """
     opened: list[Opened] = []
     for source in as_inputs(inputs):
-        if tokenizer.modality == "text" or not _is_folder(source):
+        if isinstance(source, Opened):
+            opened.append(source)
+        elif tokenizer.modality == "text" or not _is_folder(source):
             opened.append(Opened(source, windows_of(tokenizer, source, reading)))
         else:
             opened += _open_folder(tokenizer, source, reading)
@@ -87,13 +93,18 @@ def _open_folder(tokenizer: MusicTokenizer, folder: str | Path, reading: Reading
             reasons.append(str(error))
     if not opened:
         raise InputError(f"{folder}: none of {amount(len(files), 'file')} fits: {reasons[0]}")
+    tell_left_out(folder, reasons, len(files), "file")
+    return opened
+
+
+def tell_left_out(source: str | Path, reasons: Sequence[str], number: int, unit: str) -> None:
+    """Warn of what is left out of so many files or lines of a source, and why."""
     if reasons:
-        logger.warning("%s: %d of %s left out", folder, len(reasons), amount(len(files), "file"))
+        logger.warning("%s: %d of %s left out", source, len(reasons), amount(number, unit))
         for reason in reasons[:MAX_TOLD]:
             logger.warning("  %s", reason)
         if len(reasons) > MAX_TOLD:
             logger.warning("  and %s", amount(len(reasons) - MAX_TOLD, "other"))
-    return opened
 
 
 def check_is_single(source: Source) -> None:
@@ -147,7 +158,10 @@ def _sentence(tokenizer: TextTokenizer, source: Source) -> Example:
     if not isinstance(source, str):
         raise InputError(f"{source!r}: this model takes text")
     if LOOKS_LIKE_A_NAME.search(source) and is_file(source):
-        raise InputError(f"{source}: a file; this model takes sentences, each in quotes")
+        raise InputError(
+            f"{source}: a file; this model takes sentences, each in quotes, or those of a file, a "
+            f"line each, by - < {source}"
+        )
     return sentence(tokenizer, source)
 
 

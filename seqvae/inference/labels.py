@@ -17,6 +17,7 @@ from seqvae.errors import InputError
 from seqvae.files import expanded
 from seqvae.inference.codec import Codec
 from seqvae.inference.prior import augmented, drawn
+from seqvae.reasons import amount
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example
 
@@ -74,7 +75,9 @@ def read_labels(
         places += [place] * len(windows)
     if wrong:
         shown = ", ".join(wrong[:3])[:MAX_SHOWN] + ("..." if len(wrong) > 3 else "")
-        raise InputError(f"{file}: {len(wrong)} of {num_rows} lines cannot be used: {shown}")
+        raise InputError(
+            f"{file}: {len(wrong)} of {amount(num_rows, 'line')} cannot be used: {shown}"
+        )
     if not labels:
         raise InputError(f"{file}: no labels; a line has a label, a tab, and a sentence or file")
     values = as_numbers(labels, lambda index: f"{file}: {places[index]}")

@@ -193,7 +193,8 @@ class Reconstruct(Coding, Drawing):
 
     inputs: Source | Sequence[Source] = field(kw_only=False)
     """Sentences, or MIDI files. On the command line, - stands for the lines on standard input,
-    each a sentence."""
+    each a sentence. Empty lines and those that do not fit are left out, with a warning that says
+    which; the others stay in order."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,7 +337,8 @@ class Shift(Coding, Drawing):
 
     inputs: Source | Sequence[Source] = field(kw_only=False)
     """Sentences, or MIDI files. On the command line, - stands for the lines on standard input,
-    each a sentence."""
+    each a sentence. Empty lines and those that do not fit are left out, with a warning that says
+    which; the others stay in order."""
     attribute: str
     """Name of an attribute that was fitted by `seqvae attributes`; `seqvae look RUN` lists them."""
     amount: float = 1.0
@@ -390,7 +392,8 @@ class Score(Reading):
 
     inputs: Source | Sequence[Source] = field(kw_only=False)
     """Sentences, or MIDI files. On the command line, - stands for the lines on standard input,
-    each a sentence."""
+    each a sentence. Empty lines and those that do not fit are left out, with a warning that says
+    which; the others stay in order."""
     iw_samples: int = 20
     """Draws of z per window in the importance-weighted likelihood; 1 gives the evidence bound."""
     where: bool = False

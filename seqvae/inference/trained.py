@@ -79,6 +79,8 @@ class Score:
     """Per note, or per token of a text."""
     parts: tuple[Part, ...] = ()
     """Its tokens or beats, if `where` asks for them."""
+    reason: str | None = None
+    """Why it cannot be read."""
 
 
 def least_likely_first(scores: Iterable[Score], inputs: Iterable[T]) -> list[tuple[Score, T]]:
@@ -419,21 +421,24 @@ class TrainedVAE(Estimator):
             )
         sources = self.codec.sources(how.inputs)
         examples: list[list[Example]] = []
+        reasons: list[str | None] = []
         for source in sources:
             try:
                 examples.append(self.codec.windows(source, how))
+                reasons.append(None)
             except InputError as error:
                 logger.warning("%s", error)
                 examples.append([])
+                reasons.append(str(error))
         ids = [window.ids for windows in examples for window in windows]
         nats = iter(sequence_nats(self.codec, ids, how.iw_samples, seed=how.seed))
         scores = []
-        for source, windows in zip(sources, examples, strict=True):
+        for source, windows, reason in zip(sources, examples, reasons, strict=True):
             total = sum(next(nats) for _ in windows)
             steps = sum(len(window.ids) for window in windows)
             events = sum(self.codec.num_events(window.ids) for window in windows)
             if not steps:
-                scores.append(Score(math.inf, math.inf))
+                scores.append(Score(math.inf, math.inf, reason=reason))
                 continue
             given = source.source if isinstance(source, Opened) else source
             parts = parts_of(self.codec, windows, how, str(given)) if how.where else []

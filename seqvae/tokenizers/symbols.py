@@ -145,14 +145,18 @@ class SymbolTokenizer(TextTokenizer):
         """
         ids = super().encode(text)
         if not len(ids):
-            unknown = next(symbol for symbol in self.spellings(text) if symbol not in self._ids)
-            unknown = unknown.strip() or unknown  # a word without the space before it
+            unknown = self.unknown_in(text)[0]
             raise InputError(
                 f"{shown(text)}: {shown(unknown)} is not in the alphabet of the model "
                 f"({len(self.alphabet)} symbols); one trained with data.tokenizer.unknown keep "
                 "would take it"
             )
         return ids
+
+    def unknown_in(self, text: str) -> list[str]:
+        """The symbols of a line that are outside the alphabet, each once; a word has no space."""
+        unknown = (symbol for symbol in self.spellings(text) if symbol not in self._ids)
+        return list(dict.fromkeys(symbol.strip() or symbol for symbol in unknown))
 
     def decode(self, ids: Ids) -> str:
         """The symbols joined; whatever follows the end is ignored."""

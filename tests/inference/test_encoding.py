@@ -21,12 +21,13 @@ from seqvae.corpus import encodings
 from seqvae.corpus.lines import read_stream
 from seqvae.errors import InputError
 from seqvae.inference import encoding
-from seqvae.inference.code_table import new_table, read_means
+from seqvae.inference.code_table import new_table, read_codes, read_means
 from seqvae.inference.codec import Codec
 from seqvae.inference.encoding import encode_in_order, encode_places
 from seqvae.inference.options import Coding
 from seqvae.model.latent import DiagonalGaussian
 from seqvae.tokenizers.contract import Ids
+from seqvae.tokenizers.symbols import SymbolTokenizer
 from seqvae.tokenizers.words import WordTokenizer
 
 LINES = ["A man sees a boat.", "The girl wants music.", "Two dogs draw old trees."]
@@ -240,9 +241,9 @@ def test_a_stream_is_read_block_by_block() -> None:
         ("codes.npz", b"PK", "damaged"),
         ("codes.npy", b"", "damaged"),
         ("codes.csv", b"", "damaged"),
-        ("codes.csv", b"mean_0,mean_2\n1,2\n", "damaged (no 'mean_0 to mean_1')"),
-        ("codes.csv", b"x,y\n1,2\n", "damaged (no 'mean_0')"),
-        ("codes.csv", b"mean_0,mean_1\n1,b\n", "damaged (could not convert"),
+        ("codes.csv", b"mean_0,mean_2\n1,2\n", "damaged (no column 'mean_1')"),
+        ("codes.csv", b"x,y\n1,2\n", "damaged (no column 'mean_0')"),
+        ("codes.csv", b"mean_0,mean_1\n1,b\n", "line 2: mean_1 is 'b', which is no number"),
         ("codes.csv", b"mean_0,mean_1\n1\n", "damaged (line 2 ends before its means do)"),
         ("codes.csv", b"mean_0,mean_1\n1,1e300\n", "row 0, counted from 0, holds a number that"),
         ("codes.csv", b"mean_0,mean_1\n", "codes of shape (0, 2); this model takes (N, 2)"),
@@ -262,6 +263,55 @@ def test_what_is_no_table_of_codes(
     assert str(caught.value).startswith(f"{file}: ")
     assert reason in str(caught.value)
     assert len(str(caught.value)) <= 300
+
+
+def test_a_folder_is_no_table_of_codes(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a folder; name a file in it"):
+        read_means(tmp_path, 2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"ids": [1, 2, 3]}, r"means of shape \(2, 2\), but ids of shape \(3,\)"),
+        ({"source": [0]}, r"means of shape \(2, 2\), but source of shape \(1,\)"),
+        ({"source": [0, 2]}, "source holds numbers outside of the 2 of sources"),
+    ],
+    ids=str,
+)
+def test_arrays_that_do_not_fit_together(
+    tmp_path: Path, changed: dict[str, list[int]], reason: str
+) -> None:
+    arrays = {"ids": [1, 2], "source": [0, 1], "sources": ["a", "b"]} | changed
+    np.savez(tmp_path / "codes.npz", means=np.zeros((2, 2)), **arrays)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=reason):
+        read_means(tmp_path / "codes.npz", 2)
+
+
+@pytest.mark.parametrize("ending", ["npz", "csv", "parquet"])
+def test_a_table_says_what_its_codes_are_of(tmp_path: Path, ending: str) -> None:
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    file, codes = tmp_path / f"codes.{ending}", np.ones((2, 2), np.float32)
+    with new_table(file, 2, "m") as table:
+        table.add("b, c", np.array([3, 7]), codes, codes)
+        table.add("a", np.array([1, 2]), 2 * codes, codes)
+    means, of = read_codes(file)
+    assert means[:, 0].tolist() == [1, 1, 2, 2]
+    assert of.ids.tolist() == [3, 7, 1, 2]
+    assert [of.sources[number] for number in of.source] == ["b, c", "b, c", "a", "a"]
+    with pytest.raises(InputError, match=r"codes of shape \(4, 2\); this model takes \(N, 3\)"):
+        read_codes(file, 3)
+
+
+def test_a_table_that_does_not_say_what_its_codes_are_of(tmp_path: Path) -> None:
+    np.save(tmp_path / "z.npy", np.zeros((2, 2)))
+    with pytest.raises(InputError, match="does not say what its codes are of"):
+        read_codes(tmp_path / "z.npy")
+    (tmp_path / "z.csv").write_text("source,id,mean_0\na,1.5,0\n")
+    assert read_means(tmp_path / "z.csv", 1).tolist() == [[0]]
+    with pytest.raises(InputError, match="an id is no whole number"):
+        read_codes(tmp_path / "z.csv")
 
 
 def test_codes_of_another_model_are_refused(
@@ -319,6 +369,100 @@ def test_mistakes_are_one_line(
     assert left.value.code == 2
     assert reason in capsys.readouterr().err
     assert not (tmp_path / "c.npz").exists()
+
+
+def test_an_input_is_not_written_over(sentences: Trained, tmp_path: Path) -> None:
+    folder, codec = tmp_path / "texts", sentences.vae.codec
+    folder.mkdir()
+    table = folder / "rev.csv"
+    table.write_text("text,n\n" + "".join(f"{line},1\n" for line in LINES))
+    link = tmp_path / "link.csv"
+    link.symlink_to(table)
+    before = table.read_bytes()
+    for place, out in (
+        (table, table), (table, folder / ".." / "texts" / "rev.csv"), (table, link),
+        (folder, table), (folder / "*.csv", table), (link, table),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=f"--out {out}: one of the inputs"):
+            encode_places(codec, ["-", str(place)], out, Coding(), column="text")
+    assert table.read_bytes() == before
+    assert encode_places(codec, [str(table)], tmp_path / "b.csv", Coding(), column="text") == 3
+    assert encode_places(codec, [str(table)], tmp_path / "b.csv", Coding(), column="text") == 3
+
+
+def test_a_text_of_another_encoding_is_refused(
+    sentences: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    file, out = tmp_path / "latin.txt", tmp_path / "codes.npz"
+    text = "\n".join(f"La ma\u00f1ana {number}." for number in range(4)).encode("latin-1")
+    file.write_bytes(text)
+    for place in (str(file), "-"):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text)))
+        with pytest.raises(SystemExit) as left:
+            called(monkeypatch, "encode", sentences.run, place, "--out", out)
+        assert left.value.code == 2
+        told = "4 of 4 lines are not UTF-8, or have NUL; they look like cp1252: give --encoding"
+        assert told in capsys.readouterr().err
+        assert not out.exists()
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text)))
+        words = ("encode", sentences.run, place, "--out", out, "--encoding", "latin-1")
+        called(monkeypatch, *words)
+        lines = text.decode("latin-1").split("\n")
+        expected = sentences.vae.encode(lines).mean.numpy()
+        np.testing.assert_allclose(read_means(out, 4), expected, atol=1e-6)
+        out.unlink()
+
+
+def test_what_does_not_fit_in_a_folder_is_left_out(
+    sentences: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    codec, folder, out = sentences.vae.codec, tmp_path / "mixed", tmp_path / "codes.npz"
+    folder.mkdir()
+    (folder / "a.txt").write_text(LINES[0])
+    (folder / "bin.txt").write_bytes(bytes(range(256)))
+    (folder / "empty.txt").touch()
+    (folder / "rev.csv").write_text(f'n,text\n1,"{LINES[1]}"\n')
+    for place in (str(folder), str(folder / "*")):
+        caplog.clear()
+        assert encode_places(codec, [place], out, Coding()) == 1
+        first, *reasons = caplog.messages
+        assert first == f"{place}: 3 of 4 files left out"
+        assert len(reasons) == 3
+        assert "bin.txt: no text" in reasons[0]
+        assert reasons[1] == f"  {folder / 'empty.txt'}: no line of text"
+        assert "name the one that holds the text by --column" in reasons[2]
+        assert encode_places(codec, [place], out, Coding(), column="text") == 2
+        expected = sentences.vae.encode(LINES[:2]).mean.numpy()
+        np.testing.assert_allclose(read_means(out, 4), expected, atol=1e-6)
+    with pytest.raises(InputError, match=r"bin\.txt: no text"):
+        encode_places(codec, [str(folder), str(folder / "bin.txt")], out, Coding())
+    for name in ("a.txt", "rev.csv"):
+        (folder / name).unlink()
+    with pytest.raises(InputError, match=r"mixed: none of 2 files fits: .*bin\.txt: no text"):
+        encode_places(codec, [str(folder)], out, Coding())
+
+
+def test_columns_are_not_of_standard_input(sentences: Trained, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="without the columns that --column is for"):
+        encode_places(sentences.vae.codec, ["-"], tmp_path / "c.npz", Coding(), column="text")
+
+
+def test_symbols_outside_the_alphabet_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    symbols = SymbolTokenizer().train(["CCO", "CNO"])
+    size = len(symbols.alphabet)
+    codec = Codec(tiny_vae(vocab_sizes=(size,), eos_id=0), symbols)
+    file = tmp_path / "lines.txt"
+    file.write_text("CCO\nCXX\nXY\nabdef\n")
+    assert encode_places(codec, [str(file)], tmp_path / "c.npz", Coding()) == 1
+    first, second = caplog.messages
+    assert first == f"{file}: 3 lines: a symbol that no training line has"
+    assert second == (
+        "  the symbols, and in how many lines: 'X' (2), 'Y' (1), 'a' (1), 'b' (1), 'd' (1), ...; "
+        "a model trained with --data.tokenizer.unknown keep would take them"
+    )
 
 
 def test_a_language_model_has_no_codes(tmp_path: Path) -> None:

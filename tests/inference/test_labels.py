@@ -60,7 +60,7 @@ def test_lines_and_tables_have_labels(
         ("a.tsv", "label\ttext\n1\tA man.\n0\tA dog.\n", (), "line 1: the label is 'label', but o"),
         ("a.tsv", "1\tA man.\n1\tA dog.\n", (), "line 1: all 2 labels are '1'; they tell nothing"),
         ("a.tsv", "", (), "no labels; a line has a label, a tab, and"),
-        ("a.tsv", "A man.\n", (), r"1 of 1 lines cannot be used: line 1 \(no tab\)"),
+        ("a.tsv", "A man.\n", (), r"1 of 1 line cannot be used: line 1 \(no tab\)"),
         ("a.csv", "text,mood\nA man.,1\n", (), "a CSV table with the columns text, mood; name"),
         ("a.csv", "text,mood\nA man.,1\n", ("text", "joy"), "no column 'joy'; it is a CSV table"),
         (
@@ -138,7 +138,7 @@ def test_attributes_that_do_not_vary_are_one_line(sentences: Trained) -> None:
     codec = sentences.vae.codec
     (example,) = codec.windows("A man likes the sea.")
     same = Labelled("mood", [example] * 3, None)
-    with pytest.raises(InputError, match="no attribute varies in these 3 sequences; give others"):
+    with pytest.raises(InputError, match="no attribute varies in 3 sequences; give others"):
         fit_attributes(codec, None, labelled=same)
     constant = dataclasses.replace(same, values=torch.ones(3))
     with pytest.raises(InputError, match="attribute mood: it is 1 in the whole corpus"):

@@ -48,6 +48,12 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
 # What is read
 
 
+def test_lines_of_another_encoding_are_refused(sentences: Trained, lines: str) -> None:
+    Path(lines).write_bytes("".join(MINE).replace("e", "\u00e9").encode("latin-1"))
+    with pytest.raises(InputError, match="they look like cp1252: convert them to UTF-8"):
+        read_clips(sentences.vae.codec, [lines], AS_IS)
+
+
 def test_clips_are_read_once_each(
     sentences: Trained, lines: str, caplog: pytest.LogCaptureFixture
 ) -> None:
