@@ -56,7 +56,8 @@ from seqvae.model.config import Sampling
 from seqvae.model.latent import INTERPOLATIONS, DiagonalGaussian, weighted
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.notes import Piece
-from seqvae.shipped import tell_which_model
+from seqvae.reasons import amount
+from seqvae.shipped import models, tell_which_model
 from seqvae.tokenizers import IMPORTED, AnyTokenizer
 from seqvae.tokenizers.contract import Example
 
@@ -130,6 +131,13 @@ class TrainedVAE(Estimator):
             bundle=bundle,
             run=folder if folder / BUNDLE == bundle else None,
         )
+
+    def __repr__(self) -> str:
+        place = self.run or self.bundle or "not saved"
+        if isinstance(place, Path) and models().get(place.name) == place:
+            place = place.name
+        dimensions = amount(self.model.config.latent_dim, "dimension")
+        return f"{type(self).__name__}({place}, {self.tokenizer.kind}, {dimensions})"
 
     @property
     def model(self) -> SequenceVAE:
