@@ -56,6 +56,13 @@ def test_names_of_presets_and_models_work_in_any_folder() -> None:
     assert len(vae.sample(2, seed=1)) == 2
 
 
+@pytest.mark.parametrize("preset", shipped.presets())
+def test_no_two_names_share_a_corpus(preset: str) -> None:
+    """Another run of the same preset must not replace the corpus of the first."""
+    folders = {parse_config("prepare", [preset, "--name", n])[0].corpus_folder for n in ("a", "b")}
+    assert folders == {Path("corpora/a"), Path("corpora/b")}
+
+
 def test_a_file_or_folder_of_that_name_wins_and_says_so(
     elsewhere: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -133,11 +133,17 @@ class TrainedVAE(Estimator):
         )
 
     def __repr__(self) -> str:
-        place = self.run or self.bundle or "not saved"
-        if isinstance(place, Path) and models().get(place.name) == place:
-            place = place.name
         dimensions = amount(self.model.config.latent_dim, "dimension")
+        place = self._place or "not saved"
         return f"{type(self).__name__}({place}, {self.tokenizer.kind}, {dimensions})"
+
+    @property
+    def _place(self) -> str | None:
+        """What `load` takes: a folder, or the name of a model that ships."""
+        place = self.run or self.bundle
+        if place is not None and models().get(place.name) == place:
+            return place.name
+        return None if place is None else str(place)
 
     @property
     def model(self) -> SequenceVAE:
@@ -490,7 +496,7 @@ class TrainedVAE(Estimator):
                     "seqvae prepare --init_from this model read some, and name it with --corpus"
                 )
             corpus = open_corpus(self.run or Path(), folder)
-        check_tokens(corpus, self.tokenizer)
+        check_tokens(corpus, self.tokenizer, self._place or "MODEL")
         return corpus
 
     def _saved_directions(self) -> Directions:
