@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from seqvae.corpus.config import DataConfig
@@ -56,8 +56,12 @@ class _Invalid:
         self.sample += [line for _, line in lines[: NUM_SAMPLED - len(self.sample)]]
 
 
-def survey(path: Path, data: DataConfig, *, digested: bool = False) -> Survey:
+def survey(
+    path: Path, data: DataConfig, *, digested: bool = False, section: str = "data."
+) -> Survey:
     """Read a source once; invalid bytes are reported. It may be `digested`, which takes longer.
+
+    `section` precedes the names of settings in messages.
 
     Raises:
         InputError: it cannot be read, is no text, is of another encoding, or is a table and the
@@ -67,7 +71,7 @@ def survey(path: Path, data: DataConfig, *, digested: bool = False) -> Survey:
     lengths, head = list[int](), list[str]()
     dropped, labels = Dropped(), Labels()
     digest, digest_of_labels = hashlib.blake2b(), hashlib.blake2b()
-    for block in read_blocks(path, data):
+    for block in read_blocks(path, data, f"--{section}column"):
         num_all += block.num_lines
         num_lines += len(block.lines)
         head += block.lines[: HEAD_LINES - len(head)]
@@ -82,8 +86,9 @@ def survey(path: Path, data: DataConfig, *, digested: bool = False) -> Survey:
             invalid.add(block.invalid)
     _check_rows(path, dropped[ODD_ROW], num_all)
     if invalid.num:
-        _check_encoding(path, invalid, num_all, data.encoding)
-    noted = Dropped({INVALID_BYTES: invalid.num} if invalid.num else {})
+        _check_encoding(path, invalid, num_all, data.encoding, f"--{section}encoding")
+    of_bytes = replace(INVALID_BYTES, remedy=f"--{section}encoding")
+    noted = Dropped({of_bytes: invalid.num} if invalid.num else {})
     digests = digest.digest() + digest_of_labels.digest()
     shortest, longest = lengths or (0, 0)
     return Survey(num_lines, (shortest, longest), head, digests, labels, dropped, noted)
@@ -98,19 +103,21 @@ def _check_rows(path: Path, num_odd: int, num_rows: int) -> None:
         )
 
 
-def _check_encoding(path: Path, invalid: _Invalid, num_lines: int, encoding: str | None) -> None:
+def _check_encoding(
+    path: Path, invalid: _Invalid, num_lines: int, encoding: str | None, flag: str
+) -> None:
     """Report lines that are not of the encoding, or refuse the file if there are many.
 
     Raises:
         InputError: there are many.
     """
     likely = None if encoding else likely_encoding(invalid.sample)
-    looks = f"; they look like {likely}: give --data.encoding {likely}" if likely else ""
+    looks = f"; they look like {likely}: give {flag} {likely}" if likely else ""
     of = encoding or "UTF-8"
     if invalid.num > MAX_INVALID_SHARE * num_lines:
         raise InputError(
             f"{path}: {invalid.num} of {num_lines} lines are not {of}, or have NUL{looks}"
-            + ("" if likely else "; give their encoding by --data.encoding, or convert the file")
+            + ("" if likely else f"; give their encoding by {flag}, or convert the file")
         )
     logger.warning(
         "%s: invalid %s or NUL in %d lines, the first is line %d; the bytes were replaced by "
