@@ -88,8 +88,13 @@ def test_an_unknown_name_is_refused_with_the_command_that_lists_names() -> None:
     Path("runs/xyz").mkdir(parents=True)
     with pytest.raises(InputError, match=r"xyz: no such folder; did you mean runs.xyz\?"):
         seqvae.load("xyz")
-    with pytest.raises(InputError, match=r"drums_3bar: .*seqvae presets lists them"):
-        parse_config("train", ["drums_3bar"])
+    for name, guess in {"drums_3bar": "drums_2bar", "texxt": "text", "c/text.yaml": "text"}.items():
+        message = rf"{name}: .*seqvae presets lists them.*; did you mean {guess}\?"
+        with pytest.raises(InputError, match=message):
+            parse_config("train", [name])
+    Path("songs").mkdir()
+    with pytest.raises(InputError, match="songs: a folder; name a preset here, and data by --data"):
+        parse_config("train", ["songs"])
 
 
 def test_look_takes_the_names_too(elsewhere: Path) -> None:
