@@ -18,12 +18,20 @@ __version__ = "0.1.0"
 
 
 def look(
-    file: str | Path, preset: str | Path | None = None, tracks: str | None = None
+    file: str | Path,
+    preset: str | Path | None = None,
+    tracks: str | None = None,
+    *,
+    column: str | None = None,
+    encoding: str | None = None,
 ) -> "Look | TextLook":
-    """What a file holds, and how a model of a preset, or of any kind, hears its tracks."""
+    """What a file holds, and how a model of a preset, or of any kind, hears its tracks.
+
+    Of a table it shows the text in a column.
+    """
     from seqvae.corpus.look import look_at
 
-    return look_at(file, preset, tracks)
+    return look_at(file, preset, tracks, column=column, encoding=encoding)
 
 
 def load(

@@ -196,6 +196,9 @@ def in_words(hint: Any) -> str:
     if origin is Literal:
         return f"one of {', '.join(inner)}"
     if origin in (tuple, list, Sequence):
+        if get_origin(inner[0]) is Literal:
+            choices = get_args(inner[0])
+            return f"a list such as [{choices[0]}], of {', '.join(choices)}"
         return f"a list of {in_words(inner[0])}"
     if origin is dict:
         return "a mapping"

@@ -49,8 +49,14 @@ def find_preset(place: str | Path) -> Path:
         if shipped is not None:
             logger.info("%s: taking the file here, not the preset that ships", place)
         return path
+    if is_folder(path):
+        raise InputError(f"{place}: a folder; name a preset here, and data by --data.source")
     if shipped is None:
-        raise InputError(f"{place}: no such config file, and no preset (seqvae presets lists them)")
+        close = difflib.get_close_matches(path.stem, presets(), n=1)
+        guess = f"; did you mean {close[0]}?" if close else ""
+        raise InputError(
+            f"{place}: no such config file, and no preset (seqvae presets lists them){guess}"
+        )
     return shipped
 
 

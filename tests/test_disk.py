@@ -22,8 +22,8 @@ from seqvae.disk import (
     replaced_folder,
     require_folder,
     write_file,
-    writing_to,
     write_json,
+    writing_to,
 )
 from seqvae.errors import InputError
 

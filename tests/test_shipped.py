@@ -56,6 +56,13 @@ def test_names_of_presets_and_models_work_in_any_folder() -> None:
     assert len(vae.sample(2, seed=1)) == 2
 
 
+@pytest.mark.parametrize("preset", shipped.presets())
+def test_no_two_names_share_a_corpus(preset: str) -> None:
+    """Another run of the same preset must not replace the corpus of the first."""
+    folders = {parse_config("prepare", [preset, "--name", n])[0].corpus_folder for n in ("a", "b")}
+    assert folders == {Path("corpora/a"), Path("corpora/b")}
+
+
 def test_a_file_or_folder_of_that_name_wins_and_says_so(
     elsewhere: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -81,8 +88,13 @@ def test_an_unknown_name_is_refused_with_the_command_that_lists_names() -> None:
     Path("runs/xyz").mkdir(parents=True)
     with pytest.raises(InputError, match=r"xyz: no such folder; did you mean runs.xyz\?"):
         seqvae.load("xyz")
-    with pytest.raises(InputError, match=r"drums_3bar: .*seqvae presets lists them"):
-        parse_config("train", ["drums_3bar"])
+    for name, guess in {"drums_3bar": "drums_2bar", "texxt": "text", "c/text.yaml": "text"}.items():
+        message = rf"{name}: .*seqvae presets lists them.*; did you mean {guess}\?"
+        with pytest.raises(InputError, match=message):
+            parse_config("train", [name])
+    Path("songs").mkdir()
+    with pytest.raises(InputError, match="songs: a folder; name a preset here, and data by --data"):
+        parse_config("train", ["songs"])
 
 
 def test_look_takes_the_names_too(elsewhere: Path) -> None:

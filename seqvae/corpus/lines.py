@@ -63,7 +63,7 @@ def read_blocks(path: Path, data: DataConfig, flag: str = "--data.column") -> It
         yield from map(_block_of_rows, _together(table.read(columns)))
         return
     if table is not None:
-        raise InputError(f"{path}: {table}; name the one that holds the text by {flag}")
+        raise InputError(f"{path}: {table}; name the column of the text by {table.by(flag)}")
     with open_blocks(path, data.encoding) as blocks:
         yield from _numbered(blocks)
 

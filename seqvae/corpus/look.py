@@ -9,6 +9,7 @@ import yaml
 
 from seqvae.corpus.config import DataConfig
 from seqvae.corpus.scores import extract_file
+from seqvae.corpus.sources import find_texts
 from seqvae.corpus.survey import Survey, survey
 from seqvae.errors import InputError
 from seqvae.files import expanded, is_folder
@@ -92,6 +93,8 @@ def look_at(
     tracks: str | None = None,
     beats: str | None = None,
     beats_metre: str | None = None,
+    column: str | None = None,
+    encoding: str | None = None,
 ) -> Look | TextLook:
     """What a file holds, and what a model of this preset, or of any kind, would take of it.
 
@@ -105,7 +108,16 @@ def look_at(
     if preset is None and is_text(path):
         tokenizers = {}
     if not tokenizers:
-        return TextLook(path, survey(path, DataConfig()))
+        found = survey(
+            path,
+            DataConfig(column=column, encoding=encoding),
+            column_flag="--column",
+            encoding_flag="--encoding",
+        )
+        if not found.num_lines:
+            why = main_reason(found.dropped)
+            raise InputError(f"{path}: no lines: {why.text if why else 'the file is empty'}")
+        return TextLook(path, found)
     return _look_at_music(path, tokenizers, preset, tracks, beats, beats_metre)
 
 
@@ -143,7 +155,7 @@ def is_text(path: Path) -> bool:
 
 
 def files_in(places: Iterable[str | Path]) -> list[Path]:
-    """The files among places, and the MIDI files of folders.
+    """The files among places, and the MIDI files of folders, or else their files of text.
 
     Raises:
         InputError: a folder holds none.
@@ -151,9 +163,11 @@ def files_in(places: Iterable[str | Path]) -> list[Path]:
     files: list[Path] = []
     for place in places:
         path = expanded(place)
-        found = find_midi(path) if is_folder(path) else [path]
+        found = (find_midi(path) or find_texts(path)) if is_folder(path) else [path]
         if not found:
-            raise InputError(f"{place}: the folder holds no MIDI files")
+            raise InputError(
+                f"{place}: the folder holds no MIDI files and no texts; name the files"
+            )
         files += found
     return files
 

@@ -47,7 +47,11 @@ def prepare(data: DataConfig, folder: Path) -> Corpus:
             # Another process may have made it while this one waited.
             corpus = _unchanged_corpus(folder, fingerprint, tell=True)
             if corpus is None:
-                return _made(data, folder, tokenizer, sources, fingerprint, digests)
+                replaces = _is_readable(folder)
+                corpus = _made(data, folder, tokenizer, sources, fingerprint, digests)
+                if replaces:
+                    logger.warning("%s: a corpus of other sources or settings was replaced", folder)
+                return corpus
     remove_leftovers(folder.resolve())
     if digests.has_new:
         with contextlib.suppress(OSError):  # they only save time
@@ -148,11 +152,16 @@ def _unchanged_corpus(folder: Path, fingerprint: str, *, tell: bool = False) -> 
         if tell:
             logger.warning("%s", error)  # it is about to be prepared again
         return None
-    if corpus.fingerprint == fingerprint:
-        return corpus
-    if tell:
-        logger.warning("%s: made from other sources or settings; it is replaced", folder)
-    return None
+    return corpus if corpus.fingerprint == fingerprint else None
+
+
+def _is_readable(folder: Path) -> bool:
+    """Whether there is a corpus that a new one replaces; a damaged one is told before."""
+    try:
+        Corpus(folder)
+    except InputError:
+        return False
+    return True
 
 
 def _describe(corpus: Corpus) -> str:

@@ -26,6 +26,8 @@ from seqvae.tokenizers.keys import KeySettings
 
 SPLIT_NAMES = {"train": "train", "validation": "valid", "valid": "valid", "test": "test"}
 TEXT_SUFFIXES = (".txt", ".text", ".md")
+PLAIN = (*TEXT_SUFFIXES, *TABLE_SUFFIXES)
+NAMES_OF_TEXTS = (*PLAIN, *(name + packed for name in PLAIN for packed in COMPRESSED_SUFFIXES))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +75,7 @@ def find_sources(data: DataConfig, tokenizer: AnyTokenizer) -> Sources:
         files: list[Path] = []
         for place in [named] if isinstance(named, str) else named or []:
             found = find_files(place, suffixes_of(tokenizer))
-            files += _of_one_kind(place, found, data, tokenizer)
+            files += _of_one_kind(place, found, data, tokenizer, f"--data.{split}")
             sources.passed_over.update(found.passed_over)
         sources.splits[split] = list(dict.fromkeys(files))
     return sources
@@ -83,11 +85,17 @@ def suffixes_of(tokenizer: AnyTokenizer) -> tuple[str, ...]:
     """How the names of data end."""
     if tokenizer.modality == "music":
         return tuple(MIDI_SUFFIXES)
-    plain = (*TEXT_SUFFIXES, *TABLE_SUFFIXES)
-    return (*plain, *(name + packed for name in plain for packed in COMPRESSED_SUFFIXES))
+    return NAMES_OF_TEXTS
 
 
-def _of_one_kind(place: str, found: Found, data: DataConfig, tokenizer: AnyTokenizer) -> list[Path]:
+def find_texts(folder: Path) -> list[Path]:
+    """The texts and tables in a folder and its subfolders, sorted."""
+    return find_files(str(folder), NAMES_OF_TEXTS).files
+
+
+def _of_one_kind(
+    place: str, found: Found, data: DataConfig, tokenizer: AnyTokenizer, flag: str
+) -> list[Path]:
     """The files of a place; of texts and tables those that the settings are for.
 
     Raises:
@@ -105,8 +113,16 @@ def _of_one_kind(place: str, found: Found, data: DataConfig, tokenizer: AnyToken
     if not files:
         known = ", ".join(sorted(MIDI_SUFFIXES if kind == "MIDI" else TEXT_SUFFIXES))
         others = f"; it holds {in_words(found.passed_over)}" if found.passed_over else ""
+        if kind == "text" and (suffix := _most_frequent_suffix(found.passed_over)):
+            folders = "" if any(expanded(place).glob(suffix)) else "**/"
+            others += f"; if that is text, {flag} '{place.rstrip('/')}/{folders}{suffix}' reads it"
         raise InputError(f"{place}: holds no {kind} files (named {known}){others}")
     return files
+
+
+def _most_frequent_suffix(passed_over: Counter[str]) -> str | None:
+    """That of most files that were passed over, as a glob."""
+    return next((why for why, _ in passed_over.most_common() if why.startswith("*.")), None)
 
 
 def in_words(passed_over: Counter[str]) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from seqvae.corpus.config import DataConfig
@@ -93,7 +93,8 @@ def survey(
     _check_rows(path, dropped[ODD_ROW], num_all)
     if invalid.num:
         _check_encoding(path, invalid, num_all, data.encoding, encoding_flag)
-    noted = Dropped({INVALID_BYTES: invalid.num} if invalid.num else {})
+    of_bytes = replace(INVALID_BYTES, remedy=encoding_flag or "")
+    noted = Dropped({of_bytes: invalid.num} if invalid.num else {})
     digests = digest.digest() + digest_of_labels.digest()
     shortest, longest = lengths or (0, 0)
     return Survey(num_lines, (shortest, longest), head, digests, labels, dropped, noted)

@@ -21,6 +21,7 @@ KINDS = {
 }  # fmt: skip
 TABLE_SUFFIXES = tuple(KINDS)
 DELIMITERS = ",;\t|"
+MAX_NAME = 30  # characters of the name of a column; what is longer is data
 NUM_HEAD_LINES = 30  # that tell what a file is
 HEADER = re.compile(r'"?[\w.-]+"?([,;|]"?[\w.-]+"?)+')  # in a file that is not named like a table
 HEADER_NAMES = frozenset({  # one of which tells a header from a row of data
@@ -42,11 +43,26 @@ class Table:
     """The columns, or the cells of the first row where there is no header."""
     rows: Rows
 
+    @property
+    def has_header(self) -> bool:
+        """Whether the first row looks like names; sentences are none."""
+        if self.kind not in ("CSV", "TSV"):
+            return True
+        return not any(" " in name.strip() or len(name) > MAX_NAME for name in self.names)
+
+    def by(self, flag: str) -> str:
+        """How `flag` names a column."""
+        if self.has_header:
+            return flag
+        plain = "; in plain text, put spaces for its tabs" if self.kind == "TSV" else ""
+        return f"{flag}, by its name or, without a header, by its number, such as 1{plain}"
+
     def __str__(self) -> str:
         """What it is, for messages."""
         shown = ", ".join(name if len(name) <= 24 else f"{name[:21]}..." for name in self.names[:6])
         more = ", ..." if len(self.names) > 6 else ""
-        return f"a {self.kind} table with the columns {shown}{more}"
+        head = "with the columns" if self.has_header else "that begins with the row"
+        return f"a {self.kind} table {head} {shown}{more}"
 
     def read(self, columns: Sequence[str]) -> Iterator[tuple[int, list[str] | None]]:
         """The line of each row, and its text in some columns; None if its length is another one.

@@ -172,6 +172,8 @@ class Encoded(NamedTuple):
     num_lines: int
     num_refused: int
     """Lines that the tokenizer does not take."""
+    noted: Dropped
+    """What may be no data, among the lines that are taken."""
     packed: dict[str, Packed]
     """The sequences of each split, without those lines, and without those that are too long."""
 
@@ -181,15 +183,17 @@ def encode_lines(block: Lines, tokenizer: TextTokenizer) -> Encoded:
     tokens = tokenizer.encode_lines(block.lines)
     lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
     splits = _splits_of(block.lines, block.split)
+    fits = (lengths > 0) & (lengths <= tokenizer.max_steps)
     packed = {}
     for number, split in enumerate(SPLITS):
-        chosen = (splits == number) & (lengths > 0) & (lengths <= tokenizer.max_steps)
+        chosen = (splits == number) & fits
         if chosen.any():
             steps = chain.from_iterable(compress(tokens, chosen.tolist()))
             flat = np.fromiter(steps, tokenizer.token_type, lengths[chosen].sum())
             labels = block.labels[chosen] if len(block.labels) else block.labels
             packed[split] = pack(flat[:, None], lengths[chosen], labels)
-    return Encoded(block.path, len(tokens), int((lengths == 0).sum()), packed)
+    noted = tokenizer.oddities(compress(block.lines, fits.tolist()))
+    return Encoded(block.path, len(tokens), int((lengths == 0).sum()), noted, packed)
 
 
 def _encode(
@@ -214,9 +218,11 @@ def _encode(
     spools = {split: Spool(folder, trained, f"spool.{split}") for split in SPLITS}
     num_lines, num_refused = Counter[Path](), Counter[Path]()
     taken = {path: Counter[str]() for path in surveys}
+    noted = {path: Dropped(found.noted) for path, found in surveys.items()}
     for encoded in _encoded(divided, surveys, trained, data):
         num_lines[encoded.path] += encoded.num_lines
         num_refused[encoded.path] += encoded.num_refused
+        noted[encoded.path].update(encoded.noted)
         for split, packed in encoded.packed.items():
             taken[encoded.path][split] += len(spools[split].add_packed(packed))
     text = f"longer than {trained.max_steps} tokens"
@@ -230,7 +236,9 @@ def _encode(
         why = main_reason(dropped)
         reason = why.text if why and not taken[path] else None
         in_order_of_splits = {split: taken[path][split] for split in SPLITS if taken[path][split]}
-        rows[path] = replace(rows[path], taken=in_order_of_splits, dropped=dropped, reason=reason)
+        rows[path] = replace(
+            rows[path], taken=in_order_of_splits, dropped=dropped, noted=noted[path], reason=reason
+        )
     chosen = {split: Chosen(spool, range(len(spool))) for split, spool in spools.items()}
     return chosen, [*rows.values()]
 

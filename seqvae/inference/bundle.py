@@ -116,16 +116,16 @@ def open_corpus(run: Path, folder: Path | None = None) -> Corpus:
     return corpus
 
 
-def check_tokens(corpus: Corpus, tokenizer: AnyTokenizer) -> None:
-    """Refuse a corpus whose tokens are not those of a model.
+def check_tokens(corpus: Corpus, tokenizer: AnyTokenizer, model: object = "MODEL") -> None:
+    """Refuse a corpus whose tokens are not those of a model, which the remedy names.
 
     Raises:
         InputError: it was prepared with another tokenizer.
     """
     if corpus.tokenizer.of_tokens() != tokenizer.of_tokens():
         raise InputError(
-            f"{corpus.folder}: prepared with another tokenizer than the model's; prepare it with "
-            "--init_from"
+            f"{corpus.folder}: prepared with another tokenizer than the model's; seqvae prepare "
+            f"--init_from {model} --data.source FILES --data.corpus FOLDER makes one for it"
         )
 
 

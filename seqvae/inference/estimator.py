@@ -43,6 +43,12 @@ class Estimator(ABC):
         means = [clip.z.mean(0) for clip in self.codec.read(inputs)]
         return np.stack([mean.cpu().numpy() for mean in means])
 
+    def fit_transform(
+        self, inputs: Source | Sequence[Source], labels: Any = None
+    ) -> Float32[np.ndarray, "N Z"]:
+        """The same as `transform`."""
+        return self.transform(inputs)
+
     def inverse_transform(self, codes: Codes) -> list[Item]:
         """The most likely output for each code (N, Z); a clip is one window long.
 

@@ -1,5 +1,6 @@
 """Files of labels: sentences or MIDI files, each with a number or one of two words."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,10 @@ from seqvae.reasons import amount
 from seqvae.tokenizers import AnyTokenizer
 from seqvae.tokenizers.contract import Example
 
-MAX_SHOWN = 180  # characters about lines that cannot be used
+MAX_UNUSABLE_SHARE = 0.5  # of the lines of a file that is still taken
+MAX_SHOWN = 5  # places of lines that cannot be used
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,35 +57,45 @@ def read_labels(
 
     A line holds a label, a tab, and a sentence or the name of a MIDI file beside the file; or the
     file is a table with such columns. Labels are numbers, or exactly two words; the alphabetically
-    later word is the positive class.
+    later word is the positive class. Lines that cannot be used are left out, with a warning.
 
     Raises:
-        InputError: the file cannot be read, or lines of it cannot be used; it says which.
+        InputError: the file cannot be read, or half of its lines cannot be used; it says which.
     """
     examples: list[Example] = []
     labels: list[str] = []
     places: list[str] = []
-    wrong: list[str] = []
+    wrong: list[tuple[str, str]] = []
     num_rows = 0
     for place, cells in _rows(file, column, label_column):
         num_rows += 1
         try:
             windows = _windows(codec, file, cells)
         except InputError as error:
-            wrong.append(f"{place} ({error})")
+            wrong.append((place, str(error)))
             continue
         examples += windows
         labels += [cells[0]] * len(windows)
         places += [place] * len(windows)
     if wrong:
-        shown = ", ".join(wrong[:3])[:MAX_SHOWN] + ("..." if len(wrong) > 3 else "")
-        raise InputError(
-            f"{file}: {len(wrong)} of {amount(num_rows, 'line')} cannot be used: {shown}"
-        )
+        said = f"{file}: {len(wrong)} of {amount(num_rows, 'line')} cannot be used: {_told(wrong)}"
+        if len(wrong) >= MAX_UNUSABLE_SHARE * num_rows:
+            raise InputError(f"{said}; mend them, or leave them out")
+        logger.warning("%s; they are left out", said)
     if not labels:
         raise InputError(f"{file}: no labels; a line has a label, a tab, and a sentence or file")
     values = as_numbers(labels, lambda index: f"{file}: {places[index]}")
     return Labelled(file.stem, examples, torch.tensor(values))
+
+
+def _told(wrong: list[tuple[str, str]]) -> str:
+    """Why the first line cannot be used, and which others there are."""
+    (place, reason), *others = wrong
+    told = f"{place} ({reason})"
+    if others:
+        places = ", ".join(place for place, _ in others[: MAX_SHOWN - 1])
+        told += f", and {places}" + ", ..." * (len(wrong) > MAX_SHOWN)
+    return told
 
 
 def _rows(

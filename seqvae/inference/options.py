@@ -129,7 +129,7 @@ class Look:
     """Show what files hold, how each track of MIDI files is heard, and what a model can shift."""
 
     files: Sequence[str | Path] = field(kw_only=False)
-    """MIDI files, folders of them, files of text, or models, whose attributes are listed."""
+    """MIDI files, files of text, folders of either, or models, whose attributes are listed."""
     preset: str | Path | None = None
     """How a model of this config, run, bundle, corpus or kind (melody, drums, groove, trio,
     voices, polyphony) hears them; by default how one of each kind does."""
@@ -140,6 +140,10 @@ class Look:
     """Name of the beat file beside each MIDI file; {stem} stands for the name of the MIDI file."""
     beats_metre: str | None = None
     """Metre of beat files that do not say which beats are downbeats, such as 4/4."""
+    column: str | None = None
+    """The column of the text in tables: its name, or its number."""
+    encoding: str | None = None
+    """Encoding of texts, such as cp1252; by default UTF-8."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,7 +57,8 @@ from seqvae.model.config import Sampling
 from seqvae.model.latent import INTERPOLATIONS, DiagonalGaussian, weighted
 from seqvae.model.vae import SequenceVAE
 from seqvae.music.notes import Piece
-from seqvae.shipped import tell_which_model
+from seqvae.reasons import amount
+from seqvae.shipped import models, tell_which_model
 from seqvae.tokenizers import IMPORTED, AnyTokenizer
 from seqvae.tokenizers.contract import Example
 
@@ -133,6 +134,19 @@ class TrainedVAE(Estimator):
             bundle=bundle,
             run=folder if folder / BUNDLE == bundle else None,
         )
+
+    def __repr__(self) -> str:
+        dimensions = amount(self.model.config.latent_dim, "dimension")
+        place = self._place or "not saved"
+        return f"{type(self).__name__}({place}, {self.tokenizer.kind}, {dimensions})"
+
+    @property
+    def _place(self) -> str | None:
+        """What `load` takes: a folder, or the name of a model that ships."""
+        place = self.run or self.bundle
+        if place is not None and models().get(place.name) == place:
+            return place.name
+        return None if place is None else str(place)
 
     @property
     def model(self) -> SequenceVAE:
@@ -485,7 +499,7 @@ class TrainedVAE(Estimator):
             if folder is None and self.run is None:
                 raise InputError(f"{self.bundle or 'this model'}: {NO_DATA}")
             corpus = open_corpus(self.run or Path(), folder)
-        check_tokens(corpus, self.tokenizer)
+        check_tokens(corpus, self.tokenizer, self._place or "MODEL")
         return corpus
 
     def _saved_directions(self) -> Directions:

@@ -120,9 +120,19 @@ def normalisation(config: ModelConfig) -> nn.Module:
     return NormalisedMeans(config.latent_dim, config.bn_gamma)
 
 
+def unchanged(x: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
+    """The log-stddev itself; a function with a name, as below, so that models can be pickled."""
+    return x
+
+
+def log_softplus(x: Float[Tensor, "B Z"]) -> Float[Tensor, "B Z"]:
+    """The log-stddev of a stddev that is softplus(x)."""
+    return softplus(x).log()
+
+
 LOG_STDDEVS: dict[str, Callable[[Tensor], Tensor]] = {
-    "exp": lambda x: x,
-    "softplus": lambda x: softplus(x).log(),
+    "exp": unchanged,
+    "softplus": log_softplus,
 }
 """What the last layer says of the log-stddev."""
 

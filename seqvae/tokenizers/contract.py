@@ -205,6 +205,10 @@ class TextTokenizer(Tokenizer):
     def decode(self, ids: Ids) -> str:
         """The text of tokens; whatever follows the end token is ignored."""
 
+    def oddities(self, lines: Iterable[str]) -> Dropped:
+        """What in these lines may be no data, though it is learned as such."""
+        return Dropped()
+
     def spellings(self, text: str) -> list[str]:
         """What each token of a text stands for there, without the end; joined they are the text."""
         ids = self.encode(text)

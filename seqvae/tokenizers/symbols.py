@@ -16,11 +16,20 @@ from typing import Any, ClassVar
 
 from seqvae.errors import InputError, at_least, at_most, one_of, shown
 from seqvae.model.config import MAX_VOCABULARY
+from seqvae.reasons import Dropped, Reason
 from seqvae.tokenizers.contract import Ids, TextTokenizer, from_plain
 
 EOS, UNK = 0, 1
 UNK_SYMBOL = "\ufffd"  # U+FFFD stands for what cannot be shown
 PATTERNS = {"characters": r"[\s\S]", "brackets": r"\[[^\[\]]*\]"}
+FASTA_HEADER = Reason(
+    "line", "begins with >, as headers of FASTA do, and is learned as a sequence", "remove it"
+)
+WHITE_SPACE = Reason(
+    "line",
+    "holds white space, which is learned though no match of the pattern has any",
+    "remove names beside sequences",
+)
 MAX_TYPES = 1_000_000  # symbols that are counted at a time
 
 
@@ -136,6 +145,21 @@ class SymbolTokenizer(TextTokenizer):
         ids, refused = self._ids, 0 if self.unknown == "refuse" else UNK
         found = ([ids.get(symbol, refused) for symbol in self.spellings(line)] for line in lines)
         return [[] if EOS in tokens else [*tokens, EOS] for tokens in found]
+
+    def oddities(self, lines: Iterable[str]) -> Dropped:
+        """Lines that begin as the headers of FASTA do, and those with what may be a name beside.
+
+        White space is odd where a pattern has been chosen that it is no part of.
+        """
+        space = re.match(self.expression, " ")
+        may_have_spaces = space is not None and space[0] == " "
+        counts = Dropped()
+        for line in lines:
+            if line.startswith(">"):
+                counts[FASTA_HEADER] += 1
+            elif not may_have_spaces and len(line.split()) > 1:
+                counts[WHITE_SPACE] += 1
+        return counts
 
     def encode(self, text: str) -> Ids:
         """The symbols (T, 1) of a line, ended by `eos_id`.

@@ -57,12 +57,18 @@ def collapse_warning(figures: Evaluation, config: Config, *, too_short: bool = F
     if too_short:
         return (
             f"the code says nothing yet: {state}; so few steps teach little: "
-            "try another --name with a greater --trainer.max_epochs"
+            f"try another --name with a greater --trainer.{limit(config)}"
         )
     return (
         f"the posterior is collapsing: {state}, so the decoder ignores z; "
         f"try another --name with {remedy(config)}"
     )
+
+
+def limit(config: Config) -> str:
+    """The setting that ends the run."""
+    others = ("max_steps", "max_minutes")
+    return next((n for n in others if getattr(config.trainer, n) is not None), "max_epochs")
 
 
 def remedy(config: Config) -> str:

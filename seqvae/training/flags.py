@@ -7,10 +7,12 @@ import argparse
 import difflib
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
+
+import yaml
 
 from seqvae.errors import SHOWN, InputError, in_words
 from seqvae.shipped import find_preset
@@ -66,7 +68,8 @@ def parse_config(
         raise InputError(f"give a preset or a config, such as seqvae {verb} melody_2bar")
     if not words[0].startswith("-"):
         words.insert(0, "--config")
-    words = _with_base(_with_settings(words))
+    others = {action.dest for action in parser._actions if "." not in action.dest}
+    words = _with_base(_with_settings(words, others - {"help"}))
     words, places = _without_places(words)
     try:
         parsed = parser.parse_args(words)
@@ -82,19 +85,31 @@ def parse_config(
     return Config(**sections), {k: v for k, v in vars(made).items() if k not in sections}
 
 
-def _with_settings(words: list[str]) -> list[str]:
-    """The arguments with the text of each config file in the place of its name."""
-    from seqvae.training.settings_file import read_settings
+def _with_settings(words: list[str], others: Collection[str]) -> list[str]:
+    """The arguments with the text of each config file in the place of its name.
 
+    Files may hold the settings of `Config`, and `others`.
+    """
     read: list[str] = []
     for word in words:
         if read and read[-1] == "--config":
-            read[-1] = f"--config={read_settings(find_preset(word))}"
+            read[-1] = f"--config={_settings_in(word, others)}"
         elif word.startswith("--config="):
-            read.append(f"--config={read_settings(find_preset(word.removeprefix('--config=')))}")
+            read.append(f"--config={_settings_in(word.removeprefix('--config='), others)}")
         else:
             read.append(word)
     return read
+
+
+def _settings_in(place: str, others: Collection[str]) -> str:
+    """The settings of a preset or a file, as YAML."""
+    from seqvae.training.config import Config
+    from seqvae.training.settings_file import check_names, read_settings
+
+    file = find_preset(place)
+    settings = read_settings(file)
+    check_names(file, yaml.safe_load(settings), Config, others)
+    return settings
 
 
 def _with_base(words: list[str]) -> list[str]:

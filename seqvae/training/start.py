@@ -56,6 +56,7 @@ def load_base(config: Config) -> tuple[SequenceVAE, Mixture | SlicePrior | None]
     base = str(config.trainer.init_from)
     bundle = bundle_in(Path(expanded(base)))
     model, tokenizer = load_bundle(bundle)
+    _check_kind(base, tokenizer, config)
     _check_same(base, "model", _shaping(asdict(model.config)), _shaping(asdict(config.model)))
     _check_tokenizer(base, tokenizer, config)
     return model, load_prior(bundle, model.config.latent_dim)
@@ -64,6 +65,17 @@ def load_base(config: Config) -> tuple[SequenceVAE, Mixture | SlicePrior | None]
 def _shaping(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of a network without those that are of the training alone."""
     return {name: value for name, value in settings.items() if not name.endswith("dropout")}
+
+
+def _check_kind(base: str, tokenizer: AnyTokenizer, config: Config) -> None:
+    """Refuse a model of other data, whose other settings differ for that reason."""
+    kind = config.data.tokenizer.get("kind")
+    if kind != tokenizer.kind:
+        raise InputError(
+            f"{base} is a model of {tokenizer.modality} ({tokenizer.kind}), but "
+            f"data.tokenizer.kind is {kind}; name a model of that kind (seqvae models "
+            "lists them), or train without --init_from"
+        )
 
 
 def _check_tokenizer(base: str, tokenizer: AnyTokenizer, config: Config) -> None:

@@ -124,13 +124,39 @@ def test_a_text_is_told_by_its_lines(tmp_path: Path) -> None:
         look_at(file, "melody")
     with pytest.raises(InputError, match="cannot be read"):
         look_at(tmp_path / "missing.txt")
+    (tmp_path / "empty.txt").touch()
+    with pytest.raises(InputError, match=r"empty\.txt: no lines: the file is empty"):
+        look_at(tmp_path / "empty.txt")
+    (tmp_path / "blank.txt").write_text("\n \n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"blank\.txt: no lines: an empty line"):
+        look_at(tmp_path / "blank.txt")
+
+
+def test_a_table_and_another_encoding_are_told_by_flags_of_look(tmp_path: Path) -> None:
+    file = tmp_path / "rev.csv"
+    lines = ["text,label", *(f"une idée à moi {n},{n}" for n in range(20))]
+    file.write_bytes("\n".join(lines).encode("cp1252"))
+    with pytest.raises(InputError, match=r"columns text, label; name .* by --column$"):
+        look_at(file)
+    with pytest.raises(InputError, match=r"give --encoding cp1252"):
+        look_at(file, column="text")
+    found = seqvae.look(file, column="text", encoding="cp1252")
+    assert found.table().splitlines()[1] == "    1  une idée à moi 0"
+    lines[5:] = [line.replace("à", "a").replace("é", "e") for line in lines[5:]] * 8
+    file.write_bytes("\n".join(lines).encode("cp1252"))
+    assert "replaced by U+FFFD (--encoding)" in look_at(file, column="text").table()
 
 
 def test_folders_stand_for_their_files(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     files = [write_band(tmp_path / name) for name in ("a.mid", "b.mid")]
     assert files_in([tmp_path, "x.mid"]) == [*files, Path("x.mid")]
-    with pytest.raises(InputError, match="holds no MIDI files"):
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    for name in ("b.txt", "a.csv", "c.pdf"):
+        (texts / name).write_text("a line\n", encoding="utf-8")
+    assert files_in([texts]) == [texts / "a.csv", texts / "b.txt"]
+    with pytest.raises(InputError, match="holds no MIDI files and no texts"):
         files_in([tmp_path / "empty"])
 
 

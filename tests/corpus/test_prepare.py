@@ -106,7 +106,7 @@ def test_a_changed_source_is_prepared_again(
     assert "replaced" not in caplog.text
     write_lines(file, [f"line {i}" for i in range(40)])
     assert sum(prepare(config, tmp_path / "corpus").num_sequences.values()) == 40
-    assert "made from other sources or settings; it is replaced" in caplog.text
+    assert "a corpus of other sources or settings was replaced" in caplog.text
     write_lines(tmp_path / "data" / "b.txt", ["another file"])
     assert sum(prepare(config, tmp_path / "corpus").num_sequences.values()) == 41
     (tmp_path / "data" / "b.txt").unlink()
@@ -116,6 +116,18 @@ def test_a_changed_source_is_prepared_again(
     write_lines(file, [f"LINE {i}" for i in range(40)])
     os.utime(file, ns=(then, then))
     assert "LINE" in prepare(config, tmp_path / "corpus").tokenizer.words
+
+
+def test_what_fails_replaces_nothing_and_does_not_say_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = write_lines(tmp_path / "a.txt", [f"line {i}" for i in range(30)])
+    prepare_in(tmp_path / "corpus", WORDS, source=source)
+    (tmp_path / "b.txt").write_bytes(bytes(range(256)) * 40)
+    with pytest.raises(InputError):
+        prepare_in(tmp_path / "corpus", WORDS, source=str(tmp_path / "b.txt"))
+    assert "replaced" not in caplog.text
+    assert sum(Corpus(tmp_path / "corpus").num_sequences.values()) == 30
 
 
 def test_a_damaged_corpus_is_prepared_again(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from corpora import WORDS, assert_adds_up, lines_of, prepare_in, rows_of, write_lines
 
+from seqvae.corpus.config import DataConfig
 from seqvae.corpus.lines import ODD_ROW
+from seqvae.corpus.prepare import prepare
 from seqvae.corpus.store import Corpus
 from seqvae.corpus.survey import INVALID_BYTES
 from seqvae.errors import InputError
@@ -49,6 +51,18 @@ def test_a_table_without_a_column_is_an_input_error(
     reason = f"{name}: a {kind} table with the columns id, text; name .* by --data.column"
     with pytest.raises(InputError, match=reason):
         prepare_in(tmp_path / "corpus", WORDS, source=source)
+
+
+def test_sentences_with_tabs_are_no_names_of_columns(tmp_path: Path) -> None:
+    source = write_lines(tmp_path / "a.txt", [f"A man\tsees {n} boats." for n in range(18)])
+    message = (
+        "a TSV table that begins with the row A man, sees 0 boats.; name the column of the text by "
+        "--data.column, by its name or, without a header, by its number, such as 1; in plain text"
+    )
+    with pytest.raises(InputError, match=message):
+        prepare_in(tmp_path / "corpus", WORDS, source=source)
+    data = DataConfig(tokenizer=WORDS, source=source, column="2")
+    assert sum(prepare(data, tmp_path / "corpus").num_sequences.values()) == 18
 
 
 def test_a_text_with_a_column_is_an_input_error(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -284,3 +285,18 @@ def test_the_files_beside_the_midi_files_count(tmp_path: Path, name: str) -> Non
     absent = fingerprint(tmp_path, MELODY, **beside)
     assert len({first, without, changed, absent}) == 4
     assert fingerprint(tmp_path, MELODY) == without
+
+
+@pytest.mark.parametrize("name", ["lg/a.log", "lg/deep/a.log"])
+def test_a_folder_of_texts_by_other_names_is_told_by_the_glob_that_reads_them(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_lines(tmp_path / name, ["a line"])
+    tokenizer = make_tokenizer(WORDS)
+    with pytest.raises(InputError, match=r"it holds \*\.log \(1\); if that is text") as refused:
+        find_sources(DataConfig(train="lg", valid="lg", test="lg", tokenizer=WORDS), tokenizer)
+    glob = re.search("--data.train '(.*)' reads it", str(refused.value))
+    assert glob is not None
+    found = find_sources(DataConfig(source=glob[1], tokenizer=WORDS), tokenizer)
+    assert found.files == [Path(name)]

@@ -116,7 +116,7 @@ def test_labels_are_one_attribute_more(
     [
         (
             ["1\tA man.", "A man.", "0 A man."],
-            r"2 of 3 lines cannot be used: line 2 \(no tab\), line 3 \(no",
+            r"2 of 3 lines cannot be used: line 2 \(no tab\), and line 3; mend",
         ),
         (["1\tA man.", "0\t" + "A man likes " * 20], r"1 of 2 lines .* 2 \(.*takes at most 24"),
         (["a\tA man.", "b\tA dog.", "c\tIt."], "numbers or two words; these are 3: a, b, c"),

@@ -1,5 +1,7 @@
 """A trained model among scikit-learn's transformers."""
 
+import pickle
+
 import numpy as np
 import pretty_midi
 import pytest
@@ -11,7 +13,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from trained import Trained
 
+import seqvae
 from seqvae.errors import InputError
+from seqvae.inference.trained import TrainedVAE
+from seqvae.model.config import ModelConfig, Steps
+from seqvae.model.vae import SequenceVAE
 
 THINGS = ("the sea.", "a boat.", "red apples.", "old trees.", "the moon.", "music.")
 DOGS = [f"Two dogs draw {thing}" for thing in THINGS]
@@ -27,6 +33,7 @@ def test_rows_are_the_posterior_means_in_order(sentences: Trained) -> None:
         sentences.vae.transform(np.array(DOGS[::-1])), codes[::-1], atol=1e-6
     )
     assert sentences.vae.fit(DOGS, [1] * 6) is sentences.vae
+    np.testing.assert_array_equal(sentences.vae.fit_transform(DOGS, [1] * 6), codes)
 
 
 def test_a_clip_of_several_windows_is_one_row(melodies: Trained) -> None:
@@ -51,6 +58,36 @@ def test_a_classifier_in_a_pipeline(sentences: Trained) -> None:
     assert clone(pipeline)[0] is sentences.vae
     assert "TrainedVAE" in repr(pipeline)
     assert pipeline.get_params()["trainedvae"] is sentences.vae
+
+
+def test_a_pipeline_that_was_used_can_be_pickled(sentences: Trained, melodies: Trained) -> None:
+    labels, many = [0] * 6 + [1] * 6, (DOGS + GIRLS) * 8  # for which the encoder makes tables
+    pipeline = make_pipeline(sentences.vae, LogisticRegression()).fit(DOGS + GIRLS, labels)
+    expected = pipeline.predict_proba(many)
+    again = pickle.loads(pickle.dumps(pipeline))
+    np.testing.assert_array_equal(again.predict_proba(many), expected)
+    assert again[0].sample(n=2, seed=0) == sentences.vae.sample(n=2, seed=0)
+    (clip,), (same,) = (
+        vae.sample(n=1, seed=0) for vae in (melodies.vae, pickle.loads(pickle.dumps(melodies.vae)))
+    )
+    assert str(same.instruments[0].notes) == str(clip.instruments[0].notes)
+
+
+@pytest.mark.parametrize("config", [ModelConfig(), ModelConfig(stddev="softplus", bn_gamma=0.5)])
+def test_every_encoder_can_be_pickled(config: ModelConfig) -> None:
+    model = SequenceVAE(config, Steps(max_steps=4, vocab_sizes=(8,))).eval()
+    ids, lengths = torch.ones((2, 4, 1), dtype=torch.int64), torch.tensor([4, 2])
+    again = pickle.loads(pickle.dumps(model))
+    posterior, same = model.encode(ids, lengths), again.encode(ids, lengths)
+    torch.testing.assert_close(same.mean, posterior.mean)
+    torch.testing.assert_close(same.log_stddev, posterior.log_stddev)
+
+
+def test_its_name_says_which_model_it_is(sentences: Trained) -> None:
+    assert repr(sentences.vae) == f"TrainedVAE({sentences.run}, text, 4 dimensions)"
+    shipped = seqvae.load("melody_2bar", "cpu")
+    assert repr(shipped) == "TrainedVAE(melody_2bar, melody, 64 dimensions)"
+    assert repr(TrainedVAE(shipped.codec)) == "TrainedVAE(not saved, melody, 64 dimensions)"
 
 
 def test_what_it_refuses(sentences: Trained) -> None:

@@ -87,6 +87,24 @@ def test_invalid_bytes_are_named_by_their_line(codec: Codec, tmp_path: Path) -> 
         read_labels(codec, tmp_path / "a.tsv")
 
 
+def test_a_few_lines_that_cannot_be_used_are_left_out(
+    codec: Codec, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [f"{n}\tA man likes the sea." for n in range(14)]
+    for n in range(3, 9):
+        lines[n] = f"{n}\t" + "Two dogs draw trees. " * 20
+    (tmp_path / "a.tsv").write_text("\n".join(lines), encoding="utf-8")
+    read = read_labels(codec, tmp_path / "a.tsv")
+    assert read.values is not None
+    assert read.values.tolist() == [0, 1, 2, *range(9, 14)]
+    assert len(read.examples) == 8
+    assert "a.tsv: 6 of 14 lines cannot be used: line 4 (" in caplog.text
+    assert "), and line 5, line 6, line 7, line 8, ...; they are left out" in caplog.text
+    (tmp_path / "a.tsv").write_text("\n".join(lines[2:]), encoding="utf-8")
+    with pytest.raises(InputError, match=r"6 of 12 lines .*; mend them, or leave them out"):
+        read_labels(codec, tmp_path / "a.tsv")
+
+
 def test_columns_come_in_pairs_and_with_a_table(sentences: Trained, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="column and label_column go together; give both"):
         sentences.vae.attributes(labels=tmp_path / "a.csv", column="text")

@@ -181,8 +181,9 @@ def test_evaluate_gives_all_figures_and_repeats(
             sentences.vae.evaluate(sentences.corpus, seed=seed)
     with pytest.raises(InputError, match="split is 'dev'; choose one of train, valid, test"):
         sentences.vae.evaluate(sentences.corpus, split="dev")
-    with pytest.raises(InputError, match="another tokenizer"):
+    with pytest.raises(InputError, match="another tokenizer") as refused:
         sentences.vae.evaluate(melodies.corpus)
+    assert f"seqvae prepare --init_from {sentences.run} --data" in str(refused.value)
 
 
 def test_evaluating_an_empty_split_names_it(sentences: Trained, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from seqvae.errors import InputError
 from seqvae.inference.figures import TextPairs
 from seqvae.inference.measures import measures_of
 from seqvae.tokenizers import load_tokenizer, save_tokenizer, symbols
-from seqvae.tokenizers.symbols import SymbolTokenizer
+from seqvae.tokenizers.symbols import FASTA_HEADER, WHITE_SPACE, SymbolTokenizer
 from seqvae.tokenizers.words import WordTokenizer
 
 SMILES = r"\[[^\]]*\]|Br|Cl|%\d\d"
@@ -172,3 +172,21 @@ def test_presets_cut_as_they_say(preset: str) -> None:
     line, expected = lines[preset]
     assert cut(pattern, line) == expected
     assert re.compile(pattern)
+
+
+def test_what_may_be_no_sequence_is_noted(tmp_path: Path) -> None:
+    smiles = ["C" * n for n in range(1, 40)]
+    named = [f"{line} mol{n}" for n, line in enumerate(smiles[:5])]
+    files = {"a.fasta": [">seq1", *smiles, ">seq2 of two"], "b.smi": [*smiles, *named]}
+    for pattern, expected in (
+        (SMILES, {"a.fasta": {FASTA_HEADER: 2}, "b.smi": {WHITE_SPACE: 5}}),
+        ("characters", {"a.fasta": {FASTA_HEADER: 2}, "b.smi": {}}),
+        (r"\S*|\s", {"a.fasta": {FASTA_HEADER: 2}, "b.smi": {WHITE_SPACE: 5}}),
+        (r"\s|\S*", {"a.fasta": {FASTA_HEADER: 2}, "b.smi": {}}),
+    ):
+        for name, lines in files.items():
+            (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
+            settings = {"kind": "symbols", "pattern": pattern, "unknown": "keep"}
+            data = DataConfig(source=str(tmp_path / name), tokenizer=settings)
+            (row,) = prepare(data, tmp_path / "corpus").manifest()
+            assert row.noted == expected[name], (pattern, name)

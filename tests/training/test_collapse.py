@@ -134,10 +134,12 @@ def test_the_warning_names_the_figures_and_what_to_change(
         assert part in warning
 
 
-def test_a_run_that_was_too_short_is_told_so() -> None:
-    warning = collapse_warning(figures(active_units=0), Config(name="x"), too_short=True)
+@pytest.mark.parametrize("limit", ["max_epochs", "max_steps", "max_minutes"])
+def test_a_run_that_was_too_short_is_told_so_with_what_ends_it(limit: str) -> None:
+    config = Config(name="x", trainer=TrainerConfig(**{limit: 3}))
+    warning = collapse_warning(figures(active_units=0), config, too_short=True)
     assert warning.startswith("the code says nothing yet: KL 0.12 nats")
-    assert warning.endswith("another --name with a greater --trainer.max_epochs")
+    assert warning.endswith(f"another --name with a greater --trainer.{limit}")
 
 
 CONSTANT = Objective(beta=BetaSchedule(shape="constant"))

@@ -96,6 +96,13 @@ def test_dropout_is_free_and_a_preset_that_contradicts_is_not(
         train(config_of("melody_2bar", "--init_from", melodies.run, "--name", "b", *place))
 
 
+def test_a_model_of_other_data_is_refused_as_such(melodies: Trained, lines: Path) -> None:
+    config = config_of("text", "--init_from", melodies.run, "--data.source", lines)
+    message = r"tiny is a model of music \(melody\), but data.tokenizer.kind is text; name a model"
+    with pytest.raises(InputError, match=message):
+        train(config)
+
+
 def test_a_vocabulary_belongs_to_text_with_the_same_settings(
     sentences: Trained, melodies: Trained, lines: Path
 ) -> None:
