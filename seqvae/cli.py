@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -96,8 +97,12 @@ def evaluate(arguments: Sequence[str]) -> None:
     parser.add_argument("--json", metavar="FILE", help="write the figures there as JSON, too")
     run, chosen = parse(parser, options.Evaluate, arguments)
     file = _file_for(chosen.pop("json"), "--json")
+    vae = seqvae.load(run)
+    if file:
+        read = [folder for folder in (vae.bundle, chosen["corpus"]) if folder is not None]
+        refuse_input(file, "--json", chain.from_iterable(map(_files_of, read)))
     started = time.monotonic()
-    figures = seqvae.load(run).evaluate(**chosen)
+    figures = vae.evaluate(**chosen)
     print(figures.table())
     if file:
         from seqvae.inference.provenance import provenance
@@ -523,6 +528,11 @@ def _file_for(named: str | None, flag: str) -> Path | None:
     with writing_to(file, f"name another file with {flag}"):
         require_folder(file.parent)
     return file
+
+
+def _files_of(folder: str | Path) -> list[Path]:
+    """The files of a model or a corpus; none where there is no such folder, which others tell."""
+    return [*expanded(folder).glob("*")]
 
 
 def _with_piped(vae: Any, inputs: list[str]) -> list[Any]:

@@ -746,6 +746,19 @@ def test_what_cannot_be_read_has_no_rank(
     assert last.split() == ["-", "-", str(junk)]
 
 
+def test_figures_do_not_take_the_place_of_what_is_read(
+    melodies: Trained, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, corpus = melodies.run / "bundle/config.json", melodies.corpus.folder
+    about = min(corpus.glob("*.json"))
+    for file in (bundle, about):
+        before = file.read_bytes()
+        words = ("--corpus", corpus, "--json", file)
+        assert run(monkeypatch, "evaluate", melodies.run, *words) == 2
+        assert f"--json {file}: one of the inputs" in capsys.readouterr().err
+        assert file.read_bytes() == before
+
+
 def test_json_knows_no_infinity(
     melodies: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
