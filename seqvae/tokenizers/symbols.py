@@ -170,13 +170,22 @@ class SymbolTokenizer(TextTokenizer):
         ids = super().encode(text)
         if not len(ids):
             unknown = next(symbol for symbol in self.spellings(text) if symbol not in self._ids)
-            unknown = unknown.strip() or unknown  # a word without the space before it
+            known = self._respaced(unknown)
+            if not known:
+                unknown = unknown.strip() or unknown  # a word without the space before it
             raise InputError(
-                f"{shown(text)}: {shown(unknown)} is not in the alphabet of the model "
-                f"({len(self.alphabet)} symbols); one trained with data.tokenizer.unknown keep "
-                "would take it"
+                f"{shown(text)}: {shown(unknown)} is not in the vocabulary of the model "
+                f"({len(self.alphabet)} {'words' if self.spaces_lead else 'symbols'})"
+                f"{known}; one trained with data.tokenizer.unknown keep would "
+                "take it"
             )
         return ids
+
+    def _respaced(self, unknown: str) -> str:
+        """Whether a word is known at another place: its space before it is part of it."""
+        other = unknown[1:] if unknown[0] == " " else f" {unknown}"
+        place = "at the beginning" if unknown[0] == " " else "after a space"
+        return f", which knows {shown(other)} {place}" if other in self._ids else ""
 
     def decode(self, ids: Ids) -> str:
         """The symbols joined; whatever follows the end is ignored."""
