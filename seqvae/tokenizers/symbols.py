@@ -23,11 +23,11 @@ EOS, UNK = 0, 1
 UNK_SYMBOL = "\ufffd"  # U+FFFD stands for what cannot be shown
 PATTERNS = {"characters": r"[\s\S]", "brackets": r"\[[^\[\]]*\]"}
 FASTA_HEADER = Reason(
-    "line", "begins with >, as headers of FASTA do, and is learned as a sequence", "remove it"
+    "line", "a > at the beginning, as in headers of FASTA, learned as a sequence", "remove it"
 )
 WHITE_SPACE = Reason(
     "line",
-    "holds white space, which is learned though no match of the pattern has any",
+    "white space, learned though no match of the pattern has any",
     "remove names beside sequences",
 )
 MAX_TYPES = 1_000_000  # symbols that are counted at a time
