@@ -233,13 +233,13 @@ def score(arguments: Sequence[str]) -> None:
     if file and vae.tokenizer.modality == "music":
         refuse_input(file, "--json", chosen["inputs"])
     ranked = least_likely_first(vae.score(**chosen), chosen["inputs"])
-    event = "token" if vae.tokenizer.modality == "text" else "note"
-    print(f"nats/{event:<7} nats/step")
+    is_text = vae.tokenizer.modality == "text"  # whose steps are its tokens
+    print("nats/token" if is_text else "nats/note    nats/step")
     for nats, name in ranked:
         if math.isinf(nats.per_event):
-            print(f"{'-':>12} {'-':>9}  {name}")
+            print(f"{'-':>12}" + f" {'-':>9}" * (not is_text) + f"  {name}")
             continue
-        print(f"{nats.per_event:12.4f} {nats.per_step:9.4f}  {name}")
+        print(f"{nats.per_event:12.4f}" + f" {nats.per_step:9.4f}" * (not is_text) + f"  {name}")
         if nats.parts:
             from seqvae.inference.surprise import shown as shown_parts
 

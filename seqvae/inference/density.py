@@ -25,6 +25,10 @@ def check_density(density: Any, latent_dim: int, generator: torch.Generator) -> 
     called = {"sample(n, generator)": (TRIED, generator), "log_prob(z)": (None,)}
     for call, given in called.items():
         if not _takes(getattr(density, call.partition("(")[0], None), *given):
+            if density is None:
+                raise InputError(
+                    "the prior is None; seqvae.load(...).prior is the one that belongs to a model"
+                )
             raise InputError(
                 f"the prior, of type {type(density).__name__}, cannot be called as {call}; "
                 f"it needs {' and '.join(called)}"

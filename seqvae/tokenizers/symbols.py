@@ -23,11 +23,11 @@ EOS, UNK = 0, 1
 UNK_SYMBOL = "\ufffd"  # U+FFFD stands for what cannot be shown
 PATTERNS = {"characters": r"[\s\S]", "brackets": r"\[[^\[\]]*\]"}
 FASTA_HEADER = Reason(
-    "line", "begins with >, as headers of FASTA do, and is learned as a sequence", "remove it"
+    "line", "a > at the beginning, as in headers of FASTA, learned as a sequence", "remove it"
 )
 WHITE_SPACE = Reason(
     "line",
-    "holds white space, which is learned though no match of the pattern has any",
+    "white space, learned though no match of the pattern has any",
     "remove names beside sequences",
 )
 MAX_TYPES = 1_000_000  # symbols that are counted at a time
@@ -169,18 +169,32 @@ class SymbolTokenizer(TextTokenizer):
         """
         ids = super().encode(text)
         if not len(ids):
-            unknown = self.unknown_in(text)[0]
+            unknown = self._unknown_in(text)[0]
+            known = self._respaced(unknown)
+            if not known:
+                unknown = unknown.strip() or unknown  # a word without the space before it
             raise InputError(
-                f"{shown(text)}: {shown(unknown)} is not in the alphabet of the model "
-                f"({len(self.alphabet)} symbols); one trained with data.tokenizer.unknown keep "
-                "would take it"
+                f"{shown(text)}: {shown(unknown)} is not in the vocabulary of the model "
+                f"({len(self.alphabet)} {'words' if self.spaces_lead else 'symbols'})"
+                f"{known}; one trained with data.tokenizer.unknown keep would "
+                "take it"
             )
         return ids
 
     def unknown_in(self, text: str) -> list[str]:
         """The symbols of a line that are outside the alphabet, each once; a word has no space."""
-        unknown = (symbol for symbol in self.spellings(text) if symbol not in self._ids)
-        return list(dict.fromkeys(symbol.strip() or symbol for symbol in unknown))
+        unknown = (symbol.strip() or symbol for symbol in self._unknown_in(text))
+        return list(dict.fromkeys(unknown))
+
+    def _unknown_in(self, text: str) -> list[str]:
+        """The same, with the space before a word."""
+        return [symbol for symbol in self.spellings(text) if symbol not in self._ids]
+
+    def _respaced(self, unknown: str) -> str:
+        """Whether a word is known at another place: its space before it is part of it."""
+        other = unknown[1:] if unknown[0] == " " else f" {unknown}"
+        place = "at the beginning" if unknown[0] == " " else "after a space"
+        return f", which knows {shown(other)} {place}" if other in self._ids else ""
 
     def decode(self, ids: Ids) -> str:
         """The symbols joined; whatever follows the end is ignored."""

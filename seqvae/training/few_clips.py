@@ -55,7 +55,7 @@ def read_clips(
             number += len(rows.sequences)
             for ids in rows.sequences:
                 found.setdefault(ids.tobytes(), (ids, rows.source))
-    different = amount(len(found), "different " + _noun(codec))
+    different = amount(len(found), "different " + noun(codec))
     told = different if len(found) == number else f"{different} of {number}"
     if len(found) < MIN_CLIPS:
         raise InputError(
@@ -74,7 +74,8 @@ def read_clips(
     return Clips(*map(list, zip(*found.values(), strict=True))).some(taken.tolist())
 
 
-def _noun(codec: Codec) -> str:
+def noun(codec: Codec) -> str:
+    """What one of the clips of a model is called."""
     if codec.tokenizer.modality == "text":
         return "sentence"
     return "clip"

@@ -12,8 +12,6 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-import yaml
-
 from seqvae.errors import SHOWN, InputError, in_words
 from seqvae.shipped import find_preset
 
@@ -108,7 +106,7 @@ def _settings_in(place: str, others: Collection[str]) -> str:
 
     file = find_preset(place)
     settings = read_settings(file)
-    check_names(file, yaml.safe_load(settings), Config, others)
+    check_names(file, settings, Config, others)
     return settings
 
 

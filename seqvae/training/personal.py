@@ -39,7 +39,7 @@ from seqvae.training.adaptation import (
     from_scratch,
     priors,
 )
-from seqvae.training.few_clips import Clips, read_clips
+from seqvae.training.few_clips import Clips, noun, read_clips
 from seqvae.training.judge import Judge
 from seqvae.training.turns import turns
 
@@ -65,19 +65,23 @@ class Comparison:
     """The same network after the best number of steps from fresh weights, with N(0, I)."""
     num_likelier: int
     """Clips that are likelier under the personal model than under the base."""
+    noun: str = "clip"
+    """What one is called."""
 
     def table(self, base: str, name: str) -> str:
         """Text: a line for each model."""
         rows = {base: self.base, name: self.personal, "from scratch": self.scratch}
         width = max(map(len, rows))
         lines = [f"{label:<{width}} {nats:9.2f}" for label, nats in rows.items()]
-        lines[1] += f"  likelier: {self.num_likelier} of {amount(self.num_clips, 'clip')}"
-        head = f"{'each clip held out in turn':<{width}} nats/clip, lower is better"
+        lines[1] += f"  likelier: {self.num_likelier} of {amount(self.num_clips, self.noun)}"
+        each = f"each {self.noun} held out in turn"
+        head = f"{each:<{width}} nats/{self.noun}, lower is better"
         return "\n".join([head, *lines, *filter(None, [self.warning(name)])])
 
     def markdown(self, base: str, name: str) -> str:
         """The same as a table of Markdown."""
-        table = f"""| -log p(x), each clip held out in turn | nats per clip, lower is better |
+        each = f"each {self.noun} held out in turn"
+        table = f"""| -log p(x), {each} | nats per {self.noun}, lower is better |
 |---|---|
 | {base} | {self.base:.2f} |
 | {name} | {self.personal:.2f} |
@@ -89,8 +93,8 @@ class Comparison:
         if self.scratch >= self.personal:
             return ""
         return (
-            f"from scratch beats {name}: for these clips, a model that seqvae train makes of them "
-            "alone is likely to be better"
+            f"from scratch beats {name}: a model that seqvae train makes of these {self.noun}s alone "
+            "is likely to be better"
         )
 
 
@@ -107,7 +111,8 @@ class Personal:
     def told(self, base: str, name: str) -> str:
         """What became of the base, in one line."""
         if not self.moved:
-            return f"{name}: a copy of {base}; to move it made no held-out clips likelier"
+            clips = f"{self.comparison.noun}s"
+            return f"{name}: a copy of {base}; to move it made no held-out {clips} likelier"
         moved = " and ".join(self.moved)
         return f"{name}: done, {moved} adapted; try seqvae sample {name}"
 
@@ -115,11 +120,11 @@ class Personal:
 class Progress:
     """How many of the models of all turns are judged: for the terminal, and for whoever watches."""
 
-    def __init__(self, num_turns: int) -> None:
-        """None is, yet."""
+    def __init__(self, num_turns: int, noun: str) -> None:
+        """None is, yet; `noun` is what a clip is called."""
         self.done = 0
         self.total = num_turns * (1 + len(DECODER_STEPS) + len(SCRATCH_STEPS))
-        self.bar = tqdm(total=self.total, desc="clips held out in turn", disable=None, delay=1)
+        self.bar = tqdm(total=self.total, desc=f"{noun}s held out in turn", disable=None, delay=1)
 
     def through(self, models: Iterable[T]) -> Iterator[T]:
         """Models one after another; what a watcher raises ends all."""
@@ -138,7 +143,7 @@ def fit_personal(codec: Codec, prior: AnyPrior, clips: Clips, *, seed: int = 0) 
     """
     num_draws = min(max(NUM_DRAWS // len(clips), FEWEST), MOST)
     held_out = turns(clips.sources)
-    nats, scratch, progress = [], [], Progress(len(held_out))
+    nats, scratch, progress = [], [], Progress(len(held_out), noun(codec))
     for numbers in held_out:
         rest = clips.some([i for i in range(len(clips)) if i not in numbers])
         judge = Judge(codec, clips.some(numbers).ids, num_draws, seed=seed)
@@ -152,7 +157,7 @@ def fit_personal(codec: Codec, prior: AnyPrior, clips: Clips, *, seed: int = 0) 
     return Personal(
         _nth(decoders(codec.model, codec.tokenizer, clips.split(), seed=seed), decoder),
         _nth(priors(prior, posterior_of(codec, clips, seed), seed=seed), number),
-        _compared(nats, float(torch.cat(scratch, dim=-1).mean(-1).min())),
+        _compared(nats, float(torch.cat(scratch, dim=-1).mean(-1).min()), noun(codec)),
         tuple(name for name, steps in (("prior", number), ("decoder", decoder)) if steps),
     )
 
@@ -178,7 +183,7 @@ def _nth(path: Iterable[T], number: int) -> T:
     return next(itertools.islice(path, number, None))
 
 
-def _compared(nats: list[Float[Tensor, "J I _"]], scratch: float) -> Comparison:
+def _compared(nats: list[Float[Tensor, "J I _"]], scratch: float, noun: str = "clip") -> Comparison:
     """The figures of each turn, with what the other turns chose."""
     chosen = []
     for turn, own in enumerate(nats):
@@ -191,6 +196,7 @@ def _compared(nats: list[Float[Tensor, "J I _"]], scratch: float) -> Comparison:
         personal=float(personal.mean()),
         scratch=scratch,
         num_likelier=int((personal < base).sum()),
+        noun=noun,
     )
 
 
@@ -249,13 +255,14 @@ def card(made: Personal, base: str, name: str, bundle: Path) -> str:
     kept: dict[str, Any] = {key: of_base[key] for key in ("license", "tags") if key in of_base}
     figures = made.comparison
     moved = " and ".join(made.moved) or "no weights"
+    clips = amount(figures.num_clips, figures.noun)
     body = f"""# {name}
 
-`{base}`, adapted to {amount(figures.num_clips, "clip")}: {moved} were fine-tuned. The encoder is
+`{base}`, adapted to {clips}: {moved} were fine-tuned. The encoder is
 that of the base.
 
 {figures.markdown(base, name)}
 
-The licence of the weights follows from that of the base and that of the clips.
+The licence of the weights follows from that of the base and that of the {figures.noun}s.
 """
     return as_card({"library_name": "seqvae", "base_model": base, **kept}, body)

@@ -39,16 +39,14 @@ def read_settings(file: Path) -> str:
     return str(yaml.serialize(node))
 
 
-def check_names(
-    file: Path, settings: Mapping[Any, Any], kind: type, others: Collection[str]
-) -> None:
-    """Refuse settings of a file that are no fields of a dataclass, nor among `others`.
+def check_names(file: Path, settings: str, kind: type, others: Collection[str]) -> None:
+    """Refuse settings of a file, in YAML, that are no fields of a dataclass, nor among `others`.
 
     Raises:
         InputError: one is not; the message names the nearest field.
     """
     known = [*_names_in(kind), *others]
-    for name, value in _named(settings, kind):
+    for name, value in _named(yaml.safe_load(settings), kind):
         if name not in known:
             last = [field for field in known if field.split(".")[-1] == name.split(".")[-1]]
             close = last or difflib.get_close_matches(name, known, n=1)

@@ -91,7 +91,7 @@ def test_symbols_that_are_words_are_kept(text: str, start: str, end: str) -> Non
 
 @pytest.mark.parametrize("text", ["He zigzags ___.", "He ___ zigzags.", "zigzags___"])
 def test_a_word_that_is_no_symbol_is_named_as_it_is_written(text: str) -> None:
-    with pytest.raises(InputError, match=r": 'zigzags' is not in the alphabet"):
+    with pytest.raises(InputError, match=r": 'zigzags' is not in the vocabulary"):
         vae_of_words().complete(text)
 
 

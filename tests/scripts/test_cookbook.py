@@ -180,6 +180,7 @@ def fixed(sample: Any, log_prob: Any) -> SimpleNamespace:
 @pytest.mark.parametrize(
     ("density", "reason"),
     [
+        (None, r"the prior is None; seqvae\.load\(\.\.\.\)\.prior is the one that belongs"),
         (object(), r"the prior, of type object, cannot be called as sample\(n, gen"),
         (Normal(torch.zeros(4), torch.ones(4)), r"of type Normal, cannot be called as sample\(n"),
         (fixed(torch.zeros(2, 3), torch.zeros(2)), r"gave \(2, 3\) for 2 .* of shape \(2, 4\)"),
@@ -188,7 +189,7 @@ def fixed(sample: Any, log_prob: Any) -> SimpleNamespace:
         (fixed(torch.full((2, 4), torch.nan), torch.zeros(2)), "sample gave a number that is not"),
         (fixed(torch.zeros(2, 4), torch.zeros(())), r"log_prob gave \(\) for 2 .* shape \(2,\)"),
     ],
-    ids=["object", "distribution", "shape", "double", "list", "nan", "scalar"],
+    ids=["none", "object", "distribution", "shape", "double", "list", "nan", "scalar"],
 )  # fmt: skip
 def test_what_is_no_prior(sentences: Trained, density: Any, reason: str) -> None:
     before = sentences.vae.prior

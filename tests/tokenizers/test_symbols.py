@@ -63,7 +63,7 @@ def test_the_alphabet_is_that_of_the_lines_the_most_frequent_first() -> None:
 def test_unknown_symbols_are_refused_by_name() -> None:
     tokenizer = SymbolTokenizer().train(["CCO"])
     assert tokenizer.encode_lines(["CO", "CN", ""]) == [[1, 2, 0], [], [0]]
-    with pytest.raises(InputError, match=r"'CN': 'N' is not in the alphabet .* \(2 symbols\)"):
+    with pytest.raises(InputError, match=r"'CN': 'N' is not in the vocabulary .* \(2 symbols\)"):
         tokenizer.encode("CN")
 
 
@@ -190,3 +190,15 @@ def test_what_may_be_no_sequence_is_noted(tmp_path: Path) -> None:
             data = DataConfig(source=str(tmp_path / name), tokenizer=settings)
             (row,) = prepare(data, tmp_path / "corpus").manifest()
             assert row.noted == expected[name], (pattern, name)
+
+
+def test_a_word_that_is_known_at_another_place_is_shown_with_its_space() -> None:
+    words = SymbolTokenizer(pattern=r" ?\w+").train(["I like the book", "We like it"])
+    for line, told in {
+        "book it": r"'book' is not in the vocabulary of the model \(6 words\), which knows ' book' "
+        "after a space; one",
+        "I like We": r"' We' is .* \(6 words\), which knows 'We' at the beginning; one",
+        "I see it": r"'see' is .* \(6 words\); one trained with data.tokenizer.unknown keep",
+    }.items():
+        with pytest.raises(InputError, match=told):
+            words.encode(line)

@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,9 @@ def test_what_is_told_of_a_clip_was_chosen_by_others() -> None:
     assert told.num_clips == 4
     assert "likelier: 0 of 4 clips" in told.table("drums_2bar", "mine")
     assert told.table("drums_2bar", "mine").splitlines()[0].endswith(" nats/clip, lower is better")
+    of_text = replace(told, noun="sentence")
+    assert "likelier: 0 of 4 sentences" in of_text.table("sentences", "mine")
+    assert "clip" not in of_text.table("sentences", "mine") + of_text.markdown("a", "b")
 
 
 def test_that_a_model_from_scratch_is_better_is_said() -> None:
@@ -153,7 +157,8 @@ def test_the_result_is_a_bundle_that_verbs_take_and_that_names_its_base(
     assert load_prior(Path("mine"), model.config.latent_dim) is not None
     head, body = read_card(Path("mine/README.md"))
     assert head["base_model"] == str(base)
-    assert "12 clips" in body
+    assert "12 sentences" in body
+    assert "clip" not in body + " ".join(told)
     settings = json.loads(Path("mine/config.json").read_text(encoding="utf-8"))["training"]
     assert settings["name"] == "mine"
     assert settings["trainer"]["init_from"] == str(base)
