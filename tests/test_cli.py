@@ -392,12 +392,41 @@ def test_bad_midi_for_interpolate_names_file_and_reason(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sample", "m", "--bars", "8"], "arguments: --bars 8; it is a flag of complete (see"),
+        (
+            ["sample", "m", "--bar", "8"],
+            "it is a flag of encode, reconstruct, humanise and others",
+        ),
+        (["sample", "m", "--zzz", "8"], "arguments: --zzz 8 (see seqvae sample --help)"),
+        (
+            ["interpolate", "m", "a.mid"],
+            "end missing; interpolate takes two inputs: start, end (see",
+        ),
+        (["analogy", "m", "a.mid"], "b, c missing; analogy takes three inputs: a, b, c (see"),
+        (["vary", "m"], "source missing; vary takes one input (see seqvae vary --help)"),
+        (["analogy"], "the following arguments are required: run, a, b, c (see"),
+        (["blend", "m", "a.mid"], "1 input; blend takes two to four"),
+    ],
+)
+def test_flags_of_other_verbs_and_missing_inputs_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    arguments: list[str], message: str,
+) -> None:  # fmt: skip
+    assert run(monkeypatch, *arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("arguments", "guess"),
     [
         (["train", "tiny.yaml", "--max_epochs", "3"], "--trainer.max_epochs"),
         (["train", "tiny.yaml", "--epochs", "3"], "--trainer.max_epochs"),
         (["train", "tiny.yaml", "--data.sourc", "x"], "--data.source"),
         (["sample", "run", "--temp", "0.5"], "--temperature"),
+        (["sample", "run", "--n", "4"], "-n"),
+        (["sample", "run", "--e", "4"], None),
         (["sample", "run", "--zzz", "1"], None),
     ],
 )
