@@ -13,6 +13,7 @@ A_MODEL = "a run, a bundle, the name of a shipped model, or owner/name on the Hu
 
 
 NUMBERS = {1: "one input", 2: "two inputs", 3: "three inputs"}
+NO_VERBS = ("Stream",)  # options that no verb of the command line has
 MAX_VERBS = 3  # in a message
 
 
@@ -43,7 +44,8 @@ class Parser(argparse.ArgumentParser):
 
 def _verbs_that_know(flag: str | None) -> str:
     """The verbs that have a flag which this one has not."""
-    kinds = [kind for kind in vars(options).values() if isinstance(kind, type)]
+    ours = vars(options).items()
+    kinds = [kind for name, kind in ours if isinstance(kind, type) and name not in NO_VERBS]
     verbs = [
         kind.__name__.lower()
         for kind in kinds

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,7 +23,7 @@ from full_disk import full_disk
 from trained import Trained, write_tunes
 
 import seqvae
-from seqvae import cli
+from seqvae import cli, verb_flags
 from seqvae.corpus.store import Corpus
 from seqvae.errors import InputError
 from seqvae.inference import options
@@ -416,6 +416,14 @@ def test_flags_of_other_verbs_and_missing_inputs_are_told(
 ) -> None:  # fmt: skip
     assert run(monkeypatch, *arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_verbs_that_are_named_for_a_flag_are_verbs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verb_flags, "MAX_VERBS", 99)
+    for kind in vars(options).values():
+        for field in fields(kind) if is_dataclass(kind) else ():
+            named = verb_flags._verbs_that_know(field.name).removeprefix("; it is a flag of ")
+            assert {*named.split(", ")} - {""} <= {*cli.VERBS}
 
 
 @pytest.mark.parametrize(
