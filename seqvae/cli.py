@@ -336,7 +336,10 @@ def serve(arguments: Sequence[str]) -> None:
     """Play a model of music by OSC: codes come in, notes go out, to a MIDI port as well."""
     parser = Parser(prog="seqvae serve", description=serve.__doc__)
     parser.add_argument("run", help=A_MODEL)
-    parser.add_argument("--osc", action="store_true", required=True, help="the way to be played")
+    parser.add_argument(
+        "--osc", action="store_true", required=True, help="take and send OSC messages; it must be "
+        "given, as there is no other way so far",
+    )  # fmt: skip
     parser.add_argument("--midi", action="store_true", help="open a MIDI port, with a clock")
     parser.add_argument("--qpm", type=float, default=120.0, help="first tempo (default 120)")
     for name, default, about in (

@@ -2,14 +2,19 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 from seqvae.errors import InputError
 from seqvae.inference import options
-from seqvae.training.flags import did_you_mean
+from seqvae.training.flags import did_you_mean, unknown_flag
 
 A_MODEL = "a run, a bundle, the name of a shipped model, or owner/name on the Hugging Face Hub"
+
+
+NUMBERS = {1: "one input", 2: "two inputs", 3: "three inputs"}
+NO_VERBS = ("Stream",)  # options that no verb of the command line has
+MAX_VERBS = 3  # in a message
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,8 +25,37 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Refuse the arguments."""
-        guess = did_you_mean(message, self)
-        raise InputError(f"{message}{guess} (see {self.prog} --help)")
+        guess = did_you_mean(message, self) or _verbs_that_know(unknown_flag(message))
+        said = self._about_inputs(message) or f"{message}{guess}"
+        raise InputError(f"{said} (see {self.prog} --help)")
+
+    def _about_inputs(self, message: str) -> str:
+        """How many inputs the verb takes, where one of them is what is missing."""
+        missing = message.partition("arguments are required: ")[2].split(", ")
+        inputs = [each.dest for each in self._actions if each.dest in options.ONE_INPUT]
+        if not {*missing} <= {*inputs}:
+            return ""
+        which = f": {', '.join(inputs)}" if len(inputs) > 1 else ""
+        return (
+            f"{', '.join(missing)} missing; {self.prog.split()[-1]} takes {NUMBERS[len(inputs)]}"
+            f"{which}"
+        )
+
+
+def _verbs_that_know(flag: str | None) -> str:
+    """The verbs that have a flag which this one has not."""
+    ours = vars(options).items()
+    kinds = [kind for name, kind in ours if isinstance(kind, type) and name not in NO_VERBS]
+    verbs = [
+        kind.__name__.lower()
+        for kind in kinds
+        if is_dataclass(kind) and kind.__module__ == options.__name__
+        if not kind.__subclasses__() and flag in {field.name for field in fields(kind)}
+    ]
+    if not verbs:
+        return ""
+    others = " and others" * (len(verbs) > MAX_VERBS)
+    return f"; it is a flag of {', '.join(verbs[:MAX_VERBS])}{others}"
 
 
 def add_flags(parser: Parser, kind: type) -> None:

@@ -12,7 +12,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +24,7 @@ from full_disk import full_disk
 from trained import Trained, write_tunes
 
 import seqvae
-from seqvae import cli
+from seqvae import cli, verb_flags
 from seqvae.corpus.store import Corpus
 from seqvae.errors import InputError
 from seqvae.inference import options
@@ -394,12 +394,49 @@ def test_bad_midi_for_interpolate_names_file_and_reason(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sample", "m", "--bars", "8"], "arguments: --bars 8; it is a flag of complete (see"),
+        (
+            ["sample", "m", "--bar", "8"],
+            "it is a flag of encode, reconstruct, humanise and others",
+        ),
+        (["sample", "m", "--zzz", "8"], "arguments: --zzz 8 (see seqvae sample --help)"),
+        (
+            ["interpolate", "m", "a.mid"],
+            "end missing; interpolate takes two inputs: start, end (see",
+        ),
+        (["analogy", "m", "a.mid"], "b, c missing; analogy takes three inputs: a, b, c (see"),
+        (["vary", "m"], "source missing; vary takes one input (see seqvae vary --help)"),
+        (["analogy"], "the following arguments are required: run, a, b, c (see"),
+        (["blend", "m", "a.mid"], "1 input; blend takes two to four"),
+    ],
+)
+def test_flags_of_other_verbs_and_missing_inputs_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    arguments: list[str], message: str,
+) -> None:  # fmt: skip
+    assert run(monkeypatch, *arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_verbs_that_are_named_for_a_flag_are_verbs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verb_flags, "MAX_VERBS", 99)
+    for kind in vars(options).values():
+        for field in fields(kind) if is_dataclass(kind) else ():
+            named = verb_flags._verbs_that_know(field.name).removeprefix("; it is a flag of ")
+            assert {*named.split(", ")} - {""} <= {*cli.VERBS}
+
+
+@pytest.mark.parametrize(
     ("arguments", "guess"),
     [
         (["train", "tiny.yaml", "--max_epochs", "3"], "--trainer.max_epochs"),
         (["train", "tiny.yaml", "--epochs", "3"], "--trainer.max_epochs"),
         (["train", "tiny.yaml", "--data.sourc", "x"], "--data.source"),
         (["sample", "run", "--temp", "0.5"], "--temperature"),
+        (["sample", "run", "--n", "4"], "-n"),
+        (["sample", "run", "--e", "4"], None),
         (["sample", "run", "--zzz", "1"], None),
     ],
 )

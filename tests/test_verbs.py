@@ -132,9 +132,9 @@ def test_what_cannot_be_read_is_infinitely_unlikely(
 def test_unusable_settings_name_the_reason(sentences: Trained, melodies: Trained) -> None:
     vae, tune = sentences.vae, str(melodies.source / "tune_0000.mid")
     for number in (1, 5):
-        with pytest.raises(InputError, match=f"{number} inputs; blend takes two to four"):
+        with pytest.raises(InputError, match=f"{number} inputs?; blend takes two to four"):
             vae.blend([TEXTS[0]] * number)
-    with pytest.raises(InputError, match="1 inputs"):
+    with pytest.raises(InputError, match=r"^1 input;"):
         vae.blend(TEXTS[0])
     with pytest.raises(InputError, match="num_steps is 1"):
         vae.blend(TEXTS, num_steps=1)
@@ -166,7 +166,7 @@ def test_the_longer_clip_is_cut_with_a_warning(
     cut = cut_to_shortest([clips[0], short])
     assert [len(clip.windows) for clip in cut] == [len(clip.z) for clip in cut] == [1, 1]
     number = len(clips[0].z)
-    assert f"the inputs have {number} and 1 windows; of each the first 1 are used" in caplog.text
+    assert f"the inputs have {number} and 1 windows; of each the first is used" in caplog.text
 
 
 def test_a_file_is_no_sentence(sentences: Trained, tmp_path: Path) -> None:

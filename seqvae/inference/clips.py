@@ -74,10 +74,10 @@ def cut_to_shortest(clips: Sequence[Clip]) -> list[Clip]:
     """Clips cut to the number of windows of the shortest; a warning says so."""
     depths = [len(clip.z) for clip in clips]
     if len({*depths}) > 1:
+        used = "is used" if min(depths) == 1 else f"{min(depths)} are used"
         logger.warning(
-            "the inputs have %s windows; of each the first %d are used",
-            " and ".join(map(str, depths)), min(depths),
-        )  # fmt: skip
+            "the inputs have %s windows; of each the first %s", " and ".join(map(str, depths)), used
+        )
     return [Clip(clip.windows[: min(depths)], clip.z[: min(depths)]) for clip in clips]
 
 

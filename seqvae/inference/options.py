@@ -31,6 +31,7 @@ from seqvae.errors import (
 )
 from seqvae.model.config import Sampling
 from seqvae.music.notes import DEFAULT_QPM
+from seqvae.reasons import amount
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -263,7 +264,7 @@ class Blend(Coding, Drawing):
         at_most(self, MAX_SIDE, "num_steps")
         number = len(as_inputs(self.inputs))
         if not 2 <= number <= 4:
-            raise InputError(f"{number} inputs; blend takes two to four")
+            raise InputError(f"{amount(number, 'input')}; blend takes two to four")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from seqvae.errors import InputError
 from seqvae.inference.options import Complete
 from seqvae.music.notes import Piece, bars, bars_end, steps_per_bar
 from seqvae.music.selection import Selection, parse_selection
+from seqvae.reasons import amount
 from seqvae.tokenizers.contract import MusicTokenizer, Voice
 
 
@@ -61,7 +62,10 @@ def scope_of(tokenizer: MusicTokenizer, window_bars: int, piece: Piece, how: Com
                 number > has or voice.name not in keep.parts for voice in voices
             ]
     if not is_written.any():
-        raise InputError(f"nothing is left to write: all of its {has} bars are kept")
+        raise InputError(
+            f"nothing is left to write: the clip has {amount(has, 'bar')}, and all is kept; "
+            "--bars N goes on to bar N, --fill writes bars anew"
+        )
     return Scope(extended, voices, is_written)
 
 
@@ -84,7 +88,10 @@ def _num_bars(how: Complete, keep: Selection, fill: Selection, has: int, window_
         goes_on = not (fill.bars or keep.parts or 0 < len(keep.bars) < has)
         return max(window_bars, has + max(1, window_bars // 2)) if goes_on else has
     if how.bars < has:
-        raise InputError(f"bars is {how.bars}, but the clip has {has}; none of them is cut off")
+        raise InputError(
+            f"--bars {how.bars}: the clip has {amount(has, 'bar')}, and none is cut off; "
+            f"give {has} or more"
+        )
     return how.bars
 
 

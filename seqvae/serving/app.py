@@ -11,6 +11,7 @@ from seqvae.inference.trained import TrainedVAE
 from seqvae.serving.desk import Desk
 from seqvae.serving.forms import let_leave
 from seqvae.serving.naming import about_model
+from seqvae.serving.ports import check_port
 from seqvae.serving.tabs import AT_ONCE, harp_tab, personal_tab, verb_tab
 from seqvae.serving.uploads import MAX_BYTES, private_folder
 from seqvae.serving.workshop import Workshop
@@ -45,13 +46,15 @@ def serve(model: Path, host: str | None, port: int | None, *, browser: bool) -> 
         InputError: Gradio is not installed, there is no such model, or the port is taken.
     """
     imported()  # whose absence is told before the model is loaded
+    check_port(host or "127.0.0.1", port or 0, "--port")
     vae = TrainedVAE.load(model)
     with private_folder() as folder:
         page = build(Desk(vae), model_name(model), folder)
         try:
             launch(page, host=host, port=port, browser=browser)
         except OSError as error:
-            raise InputError(f"{host}, port {port}: {error}; name another with --port") from error
+            taken = f"port {port} is in use" if port else "no port from 7860 on is free"
+            raise InputError(f"{taken}; name another with --port") from error
         print(page.local_url, flush=True)
         try:
             threading.Event().wait()  # until a signal raises

@@ -22,6 +22,7 @@ from seqvae.music.notes import Piece, join
 from seqvae.pages.plane import principal_axes
 from seqvae.serving.loop import TICKS, Looper, Output, notes_of
 from seqvae.serving.midi_port import MidiPort
+from seqvae.serving.ports import refused_port
 
 MISSING = (
     "seqvae serve needs python-osc: pip install 'seqvae[osc]', in a checkout pip install '.[osc]'"
@@ -166,9 +167,7 @@ def serve(
         try:
             here.bind((host, receive))
         except (OSError, OverflowError) as error:
-            raise InputError(
-                f"{host}, port {receive}: {error}; name another with --receive"
-            ) from error
+            raise refused_port(host, receive, error, "--receive") from error
         messages = Messages(here, (to, send))
         outputs: list[Output] = [messages, *([MidiPort.opened()] if midi else [])]
         looper = Looper(outputs)

@@ -165,12 +165,19 @@ def _in_our_words(message: str) -> str:
 
 def did_you_mean(message: str, parser: argparse.ArgumentParser) -> str:
     """The flag that an unknown one resembles, or whose last part it is; or nothing."""
-    unknown = re.search(r"[Uu]nrecognized arguments: --([\w.]+)", message)
+    unknown = unknown_flag(message)
     if unknown is None:
         return ""
     # argparse has no public list of its flags.
-    flags = [flag[2:] for action in parser._actions for flag in action.option_strings]
-    same = [flag for flag in flags if flag.split(".")[-1] == unknown[1]]
-    longer = [flag for flag in flags if unknown[1] in flag.split(".")[-1]]
-    close = same or longer or difflib.get_close_matches(unknown[1], flags, n=1)
-    return f"; did you mean --{close[0]}?" if close else ""
+    written = [flag for action in parser._actions for flag in action.option_strings]
+    flags = {flag.lstrip("-"): flag for flag in written}
+    same = [flag for flag in flags if flag.split(".")[-1] == unknown]
+    longer = [flag for flag in flags if len(unknown) > 1 and unknown in flag.split(".")[-1]]
+    close = same or longer or difflib.get_close_matches(unknown, flags, n=1)
+    return f"; did you mean {flags[close[0]]}?" if close else ""
+
+
+def unknown_flag(message: str) -> str | None:
+    """The flag that a parser does not know, without dashes; None if something else is wrong."""
+    unknown = re.search(r"[Uu]nrecognized arguments: --?([\w.]+)", message)
+    return unknown[1] if unknown else None

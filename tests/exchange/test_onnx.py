@@ -1,6 +1,7 @@
 """Graphs of ONNX: run by onnxruntime, they encode and decode as the model does."""
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,27 @@ def test_the_command_writes_a_folder_that_plays(
     assert sorted(file.name for file in (tmp_path / "new").iterdir()) == [
         "begin.onnx", "decode.py", "model.json", "step.onnx", "tokenizer.json",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--help"], 0, "takes the likeliest token"),
+        (["hot"], 2, "argument temperature: invalid float value: 'hot'"),
+        (["-1"], 2, "temperature is -1.0; it must be 0 or more"),
+        (["nan"], 2, "temperature is nan; it must be 0 or more"),
+        (["1", "2"], 2, "unrecognized arguments: 2"),
+    ],
+)
+def test_the_script_that_decodes_says_how_it_is_called(
+    words: list[str], code: int, said: str
+) -> None:
+    script = Path(exporting.__file__).with_name("decode.py")
+    done = subprocess.run([sys.executable, script, *words], capture_output=True, text=True)
+    assert done.returncode == code
+    assert done.stderr.startswith("usage: ") == bool(code)
+    assert said in " ".join((done.stdout + done.stderr).split())
+    assert "Traceback" not in done.stderr
 
 
 def test_what_has_no_graphs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -342,9 +342,9 @@ def test_what_is_written_keeps_to_a_scale() -> None:
         ("trio", {"keep": "1-9"}, "keep is '1-9'; the clip has bars 1 to 4"),
         ("trio", {"fill": "5"}, "fill is '5'; the clip has bars 1 to 4; --bars says"),
         ("trio", {"keep": "1", "fill": "2"}, "--keep 1 and --fill 2 both name bars"),
-        ("trio", {"keep": "1-4,bass", "bars": 4}, "nothing is left to write: all of its 4 bars"),
+        ("trio", {"keep": "1-4,bass", "bars": 4}, "the clip has 4 bars, and all is kept; --bars N"),
         ("trio", {"keep": "melody,bass,drums"}, "nothing is left to write"),
-        ("trio", {"bars": 3}, "bars is 3, but the clip has 4"),
+        ("trio", {"bars": 3}, "--bars 3: the clip has 4 bars, and none is cut off; give 4 or"),
         ("trio", {"bars": 0}, "bars is 0; it must be 1 or more"),
         ("trio", {"fill": "drums"}, "fill has 'drums'"),
         (

@@ -85,7 +85,7 @@ def test_the_public_names_of_the_facade_are_the_verbs_and_its_parts() -> None:
         (options.Interpolate, {"method": "cubic"}, "method is 'cubic'; choose one of slerp, lerp"),
         (options.Interpolate, {"seed": -1}, "seed is -1"),
         (options.Blend, {"num_steps": 1}, "num_steps is 1"),
-        (options.Blend, {"inputs": ["x"]}, "1 inputs; blend takes two to four"),
+        (options.Blend, {"inputs": ["x"]}, "1 input; blend takes two to four"),
         (options.Blend, {"inputs": ["x"] * 5}, "5 inputs; blend takes two to four"),
         (options.Blend, {"temperature": -1.0}, "temperature is -1"),
         (options.Vary, {"n": 0}, "n is 0"),

@@ -3,6 +3,7 @@
 import gc
 import json
 import queue
+import socket
 import sys
 import urllib.error
 import urllib.request
@@ -285,3 +286,24 @@ def test_without_gradio_the_remedy_is_named(
     with pytest.raises(SystemExit):
         cli.main()
     assert "seqvae app needs Gradio" in capsys.readouterr().err
+
+
+def test_a_port_that_is_in_use_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, melodies: Trained
+) -> None:
+    """Before the model is loaded; and where another program was faster, after it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = f"^port {port} is in use; name another with --port$"
+        with pytest.raises(InputError, match=said):
+            app.serve(Path("no model"), "127.0.0.1", port, browser=False)
+
+    def launch(page: Any, **settings: Any) -> None:
+        raise OSError("Cannot find empty port in range: ... launch().")
+
+    monkeypatch.setattr(app, "build", lambda *_: None)
+    monkeypatch.setattr(app, "launch", launch)
+    with pytest.raises(InputError, match=said):
+        app.serve(melodies.run, "127.0.0.1", port, browser=False)
+    with pytest.raises(InputError, match=r"^no port from 7860 on is free; name another with"):
+        app.serve(melodies.run, "127.0.0.1", None, browser=False)

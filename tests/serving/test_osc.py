@@ -147,7 +147,7 @@ def test_a_taken_port_and_a_model_of_text_are_told(
     with pytest.raises(InputError, match="models of music"):
         osc.serve(sentences.run, receive=0, **asked)
     taken = pair[0].getsockname()[1]
-    with pytest.raises(InputError, match=r"name another with --receive"):
+    with pytest.raises(InputError, match=f"^port {taken} is in use; name another with --receive$"):
         osc.serve(melodies.run, receive=taken, **asked)
 
 

@@ -3,8 +3,8 @@
 python decode.py [TEMPERATURE]
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +45,16 @@ def decode(folder: Path, z: Any, temperature: float = 0.0, seed: int = 0) -> Any
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Print the tokens of four random codes.")
+    parser.add_argument(
+        "temperature", nargs="?", type=float, default=0.0,
+        help="0, the default, takes the likeliest token each time; 1 draws as the model says",
+    )  # fmt: skip
+    asked = parser.parse_args().temperature
+    if not 0 <= asked < float("inf"):
+        parser.error(f"temperature is {asked}; it must be 0 or more, and finite")
     here = Path(__file__).parent
     size = json.loads((here / "model.json").read_text(encoding="utf-8"))["latent_dim"]
     codes = np.random.default_rng(0).normal(size=(4, size)).astype(np.float32)
-    for row in decode(here, codes, float((sys.argv[1:] or ["0"])[0])):
+    for row in decode(here, codes, asked):
         print(*row[:, 0])
