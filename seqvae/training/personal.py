@@ -93,8 +93,8 @@ class Comparison:
         if self.scratch >= self.personal:
             return ""
         return (
-            f"from scratch beats {name}: a model that seqvae train makes of these {self.noun}s alone "
-            "is likely to be better"
+            f"from scratch beats {name}: a model that seqvae train makes of these {self.noun}s "
+            "alone is likely to be better"
         )
 
 

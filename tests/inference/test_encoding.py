@@ -431,7 +431,7 @@ def test_what_does_not_fit_in_a_folder_is_left_out(
         assert len(reasons) == 3
         assert "bin.txt: no text" in reasons[0]
         assert reasons[1] == f"  {folder / 'empty.txt'}: no line of text"
-        assert "name the one that holds the text by --column" in reasons[2]
+        assert "name the column of the text by --column" in reasons[2]
         assert encode_places(codec, [place], out, Coding(), column="text") == 2
         expected = sentences.vae.encode(LINES[:2]).mean.numpy()
         np.testing.assert_allclose(read_means(out, 4), expected, atol=1e-6)

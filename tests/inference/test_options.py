@@ -65,7 +65,9 @@ def test_unknown_keywords_are_refused_in_the_name_of_the_verb(name: str) -> None
 def test_the_public_names_of_the_facade_are_the_verbs_and_its_parts() -> None:
     names = {name for name in dir(TrainedVAE) if not name.startswith("_")}
     # And `codec`, `bundle` and `run`, which an instance has.
-    of_scikit_learn = {"fit", "transform", "inverse_transform", "get_params", "set_params"}
+    of_scikit_learn = {
+        "fit", "transform", "fit_transform", "inverse_transform", "get_params", "set_params",
+    }  # fmt: skip
     assert names - of_scikit_learn == {
         *VERBS, "load", "model", "tokenizer", "prior", "mixture", "directions"
     }  # fmt: skip
