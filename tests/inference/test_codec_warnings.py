@@ -155,7 +155,9 @@ def test_of_many_files_that_do_not_fit_some_are_named(
 ) -> None:
     for number in range(15):
         write_melody(tmp_path / f"clips/{number:02d}.mid", numerator=5)
-    with pytest.raises(InputError, match=r"none of 15 files fits: .*no usable window: metre 5/4; the model"):
+    with pytest.raises(
+        InputError, match=r"none of 15 files fits: .*no usable window: metre 5/4; the model"
+    ):
         CODEC.opened(tmp_path / "clips")
     write_melody(tmp_path / "clips/good.mid")
     with caplog.at_level(logging.WARNING):
