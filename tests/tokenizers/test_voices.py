@@ -92,7 +92,9 @@ def test_drums_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
         (example,) = AS_WRITTEN.encode(with_kit)
     assert "not heard: track 5 (drums" in caplog.text
     assert example.ids.tolist() == AS_WRITTEN.encode(hymn)[0].ids.tolist()
-    with pytest.raises(InputError, match=r"no voices in it.*a model of drums, such as drums_2bar, takes"):
+    with pytest.raises(
+        InputError, match=r"no voices in it.*a model of drums, such as drums_2bar, takes"
+    ):
         AS_WRITTEN.encode(Piece(kit, 4))
 
 
