@@ -21,7 +21,7 @@ COLUMNS = {
 }  # fmt: skip
 TINY = shlex.split(
     "--model.embedding_dim 8 --model.encoder_dim 8 --model.decoder_dim 8 --model.latent_dim 4 "
-    "--trainer.max_epochs 1 --trainer.precision fp32"
+    "--trainer.max_epochs 1 --trainer.min_epoch_steps 1 --trainer.precision fp32"
 )
 
 
