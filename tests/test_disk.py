@@ -259,7 +259,7 @@ def test_an_error_of_a_place_that_is_written_to_says_the_remedy(tmp_path: Path) 
         ):
             raise error
     for other in (OSError(errno.EACCES, "Denied", str(tmp_path / "read.mid")), BrokenPipeError()):
-        with pytest.raises(OSError) as caught, writing_to(place, "help"):  # noqa: PT011
+        with pytest.raises(OSError) as caught, writing_to(place, "help"):  # noqa: PT011 (checked below)
             raise other
         assert caught.value is other
 

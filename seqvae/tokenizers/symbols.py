@@ -27,7 +27,7 @@ FASTA_HEADER = Reason(
 )
 WHITE_SPACE = Reason(
     "line",
-    "white space, learned though no match of the pattern has any",
+    "white space, which the pattern never matches, learned as symbols",
     "remove names beside sequences",
 )
 MAX_TYPES = 1_000_000  # symbols that are counted at a time

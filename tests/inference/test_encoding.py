@@ -283,7 +283,7 @@ def test_arrays_that_do_not_fit_together(
     tmp_path: Path, changed: dict[str, list[int]], reason: str
 ) -> None:
     arrays = {"ids": [1, 2], "source": [0, 1], "sources": ["a", "b"]} | changed
-    np.savez(tmp_path / "codes.npz", means=np.zeros((2, 2)), **arrays)  # type: ignore[arg-type]
+    np.savez(tmp_path / "codes.npz", means=np.zeros((2, 2)), **arrays)  # type: ignore[arg-type]  # allow_pickle is a keyword, too
     with pytest.raises(InputError, match=reason):
         read_means(tmp_path / "codes.npz", 2)
 

@@ -122,9 +122,8 @@ def test_what_is_told_of_a_clip_was_chosen_by_others() -> None:
 
 
 def test_that_a_model_from_scratch_is_better_is_said() -> None:
-    clips = {"num_clips": 4, "base": 8.0, "num_likelier": 4}
     better, worse = (
-        personal.Comparison(personal=6.0, scratch=scratch, **clips)  # type: ignore[arg-type]
+        personal.Comparison(num_clips=4, base=8.0, personal=6.0, scratch=scratch, num_likelier=4)
         for scratch in (5.9, 6.0)
     )
     for told in (better.table("base", "mine"), better.markdown("base", "mine")):
